@@ -1,0 +1,166 @@
+"""The dry run of two made-up examples that refuses what would otherwise fail late or silently."""
+
+from __future__ import annotations
+
+import warnings
+from collections import ChainMap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from vaebench.data import Spec
+from vaebench.errors import Incompatible
+from vaebench.heads import Likelihood
+from vaebench.models import Model
+from vaebench.objectives import Objective
+from vaebench.suggest import did_you_mean
+from vaebench.trace import Evidence, Trace
+
+# A [k]-shaped score passes for a [k, B] one at k = 1 or k = B: hence two different numbers.
+SAMPLES, EXAMPLES = 3, 2
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the dry run found.
+
+    Attributes:
+        quantity: what is bounded, e.g. `log p(x | y)`.
+        roles: name of the batch → observed, condition or extra.
+        notes: what a reader of the results should know.
+    """
+
+    quantity: str
+    roles: dict[str, str]
+    notes: list[str] = field(default_factory=list)
+
+
+class Watched(Mapping[str, Tensor]):
+    """A batch that remembers which of its names were read."""
+
+    def __init__(self, batch: Mapping[str, Tensor]) -> None:
+        self.batch, self.read = batch, set[str]()
+
+    def __getitem__(self, name: str) -> Tensor:
+        self.read.add(name)
+        return self.batch[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.batch
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.batch)
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+
+def check(model: Model, objective: Objective, spec: Spec) -> Report:
+    """Runs both programs and one step of the objective on two made-up examples.
+
+    Raises:
+        Incompatible: what does not go together, why, and what to use instead.
+    """
+    training = model.training
+    with torch.random.fork_rng():
+        batch = spec.example(EXAMPLES)
+        roles, evidence = _dry_run(model, batch)
+        _check_sites(evidence, batch)
+        _check_samples(evidence, objective)
+        if objective.has_bound:
+            _check_scores(evidence)
+        _check_gradients(model, objective, batch)
+    model.train(training)
+    return Report(_quantity(roles), roles, _notes(model, objective))
+
+
+def _dry_run(model: Model, batch: dict[str, Tensor]) -> tuple[dict[str, str], Evidence]:
+    seen, conditions = Watched(batch), Watched(batch)
+    with torch.no_grad():
+        q = Trace(SAMPLES, EXAMPLES, ChainMap({}, batch))
+        p = Trace(SAMPLES, EXAMPLES, ChainMap(q.values, batch))
+        model.joint(p, q, conditions, seen)
+    roles = {}
+    for name in batch:
+        if name in p:
+            roles[name] = "observed"
+        else:
+            read = name in seen.read or name in conditions.read
+            roles[name] = "condition" if read else "extra"
+    return roles, Evidence(p, q, tuple(site.name for site in q.drawn))
+
+
+def _check_sites(evidence: Evidence, batch: dict[str, Tensor]) -> None:
+    for name, site in evidence.p.sites.items():
+        if not site.given:
+            hint = did_you_mean(name, batch)
+            raise Incompatible(
+                f"the model generates {name!r}, which the data do not hold and recognition does "
+                f"not infer; the data hold {', '.join(batch)}.{hint}"
+            )
+    if not evidence.observed:
+        raise Incompatible("the model observes nothing: it generates none of " + ", ".join(batch))
+    for name in evidence.latents:
+        if name not in evidence.p:
+            raise Incompatible(f"recognition infers {name!r}, which the model never generates")
+
+
+def _check_samples(evidence: Evidence, objective: Objective) -> None:
+    latents = [evidence.q[name].dist for name in evidence.latents]
+    if objective.k > 1 and not any(d.has_density for d in latents):
+        raise Incompatible(
+            f"k={objective.k}: all samples would be the same, since this posterior has no noise. "
+            "Use k=1 or posterior=gaussian."
+        )
+    for name in evidence.latents:
+        dist = evidence.q[name].dist
+        if not dist.has_rsample:
+            raise Incompatible(
+                f"objective={type(objective).__name__.lower()} needs pathwise gradients; "
+                f"{type(dist).__name__} at site {name!r} has none. Use posterior=gaussian."
+            )
+
+
+def _check_scores(evidence: Evidence) -> None:
+    """Reads every score, so that one without a density or of a wrong shape speaks up."""
+    for trace in (evidence.q, evidence.p):
+        for site in trace.sites.values():
+            if not torch.isfinite(site.log_prob).all():
+                raise Incompatible(
+                    f"log-density of {type(site.dist).__name__} at site {site.name!r} is not finite "
+                    "on made-up data"
+                )
+
+
+def _check_gradients(model: Model, objective: Objective, batch: dict[str, Tensor]) -> None:
+    named = [(f"model.{n}", p) for n, p in model.named_parameters() if p.requires_grad]
+    named += [(f"objective.{n}", p) for n, p in objective.named_parameters() if p.requires_grad]
+    loss = objective(model, batch, torch.zeros((), dtype=torch.long)).loss
+    if loss.ndim:
+        raise Incompatible(f"the loss has shape {list(loss.shape)}; a scalar was expected")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # hooks on copies that need no gradient
+        gradients = torch.autograd.grad(loss, [p for _, p in named], allow_unused=True)
+    for (name, _), gradient in zip(named, gradients, strict=True):
+        if gradient is None:
+            part = name.split(".")[1]
+            raise Incompatible(
+                f"{name} is never trained: objective={type(objective).__name__.lower()} does not "
+                f"depend on it, so this choice of {part} would do nothing. "
+                + (f"Use {part}=normal." if part == "prior" else "Use another objective.")
+            )
+
+
+def _quantity(roles: dict[str, str]) -> str:
+    observed, conditions = (
+        ", ".join(n for n, role in roles.items() if role == wanted)
+        for wanted in ("observed", "condition")
+    )
+    return f"log p({observed} | {conditions})" if conditions else f"log p({observed})"
+
+
+def _notes(model: Model, objective: Objective) -> list[str]:
+    caveats = [m.caveat for m in model.modules() if isinstance(m, Likelihood) and m.caveat]
+    return [*caveats, *objective.notes]

@@ -1,0 +1,197 @@
+"""argv → command. Nothing heavy is imported before it is needed, and every error is one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from vaebench.errors import Refusal, RunFailed
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+DONE, FAILED, REFUSED = 0, 1, 2
+HYDRA_VERSION = "1.3"
+OWN_DEBUG = "VAEBENCH_TRACEBACK"
+
+HELP = """\
+vaebench trains, evaluates and compares variational autoencoders and their extensions.
+
+usage
+  vaebench [CHOICE=… OPTION=…]      compose, train, test and draw one run
+  vaebench -m CHOICE=A,B OPTION=…   the same for every cell of a grid
+  vaebench list [GROUP]             what can be chosen, one line each
+  vaebench --cfg job [CHOICE=…]     print the composed config instead of running it
+  vaebench --config-dir DIR …       choices of your own from DIR/GROUP/NAME.yaml
+  vaebench -sc install=bash         print tab completion; eval it (also zsh, fish)
+  vaebench --hydra-help             Hydra's own options
+
+choices
+{choices}
+
+options (all of them: vaebench --cfg job)
+  k=…                               samples per example; elbo 1, iwae 5
+  seed=0                            all randomness of a run
+  data_dir=DIR                      where data lie (VAEBENCH_DATA_DIR)
+  model.latent_dim=… nets.hidden=[200,200] objective.beta=1 dataset.binarize=dynamic
+  optimizer.lr=1e-3 trainer.max_epochs=100 trainer.max_steps=-1 trainer.batch_size=100
+  eval.k=100 eval.examples=0 eval.checkpoint=best hydra.run.dir=…
+
+examples
+  vaebench
+  vaebench model=iwae k=5
+  vaebench model=iwae posterior=full_gaussian prior=vamp dataset=mnist data_dir=~/data
+  vaebench -m model=vae,iwae k=1,5 seed=1,2,3
+
+exit code: 0 done, 1 a run failed, 2 the choice was wrong"""
+
+
+def conf_dir() -> Path:
+    """The configs: inside the package where it is installed, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line and returns the exit code."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    if args[:1] == ["train"]:
+        args = args[1:]
+    try:
+        return _dispatch(args)
+    except Refusal as refusal:
+        return _fail(str(refusal), REFUSED)
+    except RunFailed as failure:
+        return _fail(str(failure), FAILED)
+    except KeyboardInterrupt:
+        return _fail("interrupted", FAILED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _fail(line: str, code: int) -> int:
+    print("vaebench: " + " ".join(line.split()), file=sys.stderr)
+    if os.environ.get(OWN_DEBUG):
+        import traceback
+
+        traceback.print_exc()
+    return code
+
+
+def _dispatch(args: list[str]) -> int:
+    if "--help" in args or "-h" in args:
+        print(_help(args))
+        return DONE
+    if "--version" in args:
+        from vaebench import __version__
+
+        print(f"vaebench {__version__}")
+        return DONE
+    if args[:1] == ["list"]:
+        return _list(args[1:])
+    return _hydra(args)
+
+
+def _help(args: list[str]) -> str:
+    from vaebench.commands.listing import choices
+
+    found = choices(_folders(args))
+    lines = [f"  {group:<12}{' '.join(c.name for c in cs)}" for group, cs in found.items()]
+    return HELP.format(choices="\n".join(lines))
+
+
+def _list(args: list[str]) -> int:
+    from vaebench.commands.listing import listing
+
+    extra = _config_dir(args)
+    groups = [a for a in args if not a.startswith("-") and a != extra]
+    if len(groups) > 1:
+        raise Refusal(f"vaebench list takes one group, not {' '.join(groups)}")
+    print(listing(_folders(args), groups[0] if groups else None))
+    return DONE
+
+
+def _folders(args: list[str]) -> list[Path]:
+    extra = _config_dir(args)
+    return [*([Path(extra)] if extra else []), conf_dir()]
+
+
+def _config_dir(args: list[str]) -> str | None:
+    for i, arg in enumerate(args):
+        if arg in ("--config-dir", "-cd") and i + 1 < len(args):
+            return args[i + 1]
+        if arg.startswith("--config-dir="):
+            return arg.partition("=")[2]
+    return None
+
+
+def _hydra(args: list[str]) -> int:
+    """Hands the command line to Hydra, and puts whatever it objects to into one line."""
+    import hydra
+    from hydra._internal.utils import get_args_parser
+
+    from vaebench.explain import explain
+    from vaebench.schema import register
+
+    parser = get_args_parser()
+    parser.error = _refuse_usage  # type: ignore[method-assign]
+    parser.parse_args(args)
+    # Hydra prints its own multi-line messages unless it believes that it is being debugged.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.path.append(os.getcwd())  # a user's own classes, as `python -m` would find them
+    sys.argv = [sys.argv[0], *args]
+    register()
+    task = hydra.main(
+        config_path=str(conf_dir()), config_name="config", version_base=HYDRA_VERSION
+    )(_task)
+    try:
+        task()
+    except (Refusal, RunFailed, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        line = explain(error, args, _folders(args))
+        if line is None:
+            raise
+        raise Refusal(line) from error
+    return DONE
+
+
+def _refuse_usage(message: str) -> NoReturn:
+    raise Refusal(f"{message}; see vaebench --help")
+
+
+def _task(cfg: DictConfig) -> None:
+    """One job: a single run, or one cell of a grid."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    from vaebench.commands.train import train
+
+    hydra_cfg = HydraConfig.get()
+    folder = Path(hydra_cfg.runtime.output_dir)
+    choices = {g: c for g, c in hydra_cfg.runtime.choices.items() if "/" not in g}
+    if hydra_cfg.mode is RunMode.MULTIRUN:
+        print(f"\njob {hydra_cfg.job.num}: {hydra_cfg.job.override_dirname}")
+    try:
+        train(cfg, choices, folder)
+    except Refusal:
+        _discard(folder)
+        raise
+
+
+def _discard(folder: Path) -> None:
+    """Takes back the folder that Hydra made for a run that never began."""
+    import shutil
+
+    if {entry.name for entry in folder.iterdir()} <= {".hydra"}:
+        shutil.rmtree(folder)
+        here = Path.cwd()
+        for parent in folder.parents:
+            if parent == here or here not in parent.parents or any(parent.iterdir()):
+                break
+            parent.rmdir()

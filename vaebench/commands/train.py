@@ -1,0 +1,192 @@
+"""`vaebench …`: composes, trains, tests, draws and reports one run."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import traceback
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+from rich.tree import Tree
+
+from vaebench import __version__
+from vaebench.compose import Composition, compose
+from vaebench.errors import RunFailed
+from vaebench.measures.pictures import draw
+from vaebench.training import METRICS, Result, Wandb, build_loggers, build_system, fit, read_history
+
+GROUPS = ("model", "nets", "posterior", "prior", "likelihood", "objective", "dataset", "optimizer")
+SHOWN_IN_PICTURES = 64
+PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "wandb", "torchvision")
+
+
+def train(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[str, Any]:
+    """One run in its own folder; returns what summary.json holds.
+
+    Raises:
+        Refusal: before anything is trained or written.
+        RunFailed: what went wrong in a run that had begun.
+    """
+    console = Console()
+    composition = compose(cfg)
+    system = build_system(cfg, composition)
+    console.print(config_tree(cfg, choices, composition))
+    loggers = build_loggers(cfg, folder)
+    try:
+        for logger in loggers:
+            logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
+        result = fit(cfg, system, loggers, folder, console)
+        pictures = draw_run(result, composition, folder)
+        summary = summarise(cfg, choices, composition, result)
+        write_json(folder / "summary.json", summary)
+    except (Exception, KeyboardInterrupt) as error:
+        raise failure(error, folder) from error
+    finally:
+        close(loggers)
+    report(console, composition, result, folder, pictures)
+    return summary
+
+
+def config_tree(cfg: DictConfig, choices: dict[str, str], composition: Composition) -> Tree:
+    """What runs, one line a group, and what a reader should know about it."""
+    parameters = sum(p.numel() for p in composition.model.parameters())
+    report = composition.report
+    tree = Tree(
+        f"[bold]{report.quantity}[/] · k={cfg.k} · seed={cfg.seed} · {parameters:,} parameters"
+    )
+    for group in GROUPS:
+        options = {
+            name: value
+            for name, value in OmegaConf.to_container(cfg[group], resolve=True).items()
+            if not name.startswith("_") and not isinstance(value, dict) and name != "k"
+        }
+        told = ", ".join(f"{n}={v}" for n, v in options.items() if n not in GROUPS)
+        tree.add(f"{group}=[cyan]{choices[group]}[/] [dim]{told}[/]")
+    for note in report.notes:
+        tree.add(f"[yellow]note[/] {note}")
+    return tree
+
+
+def draw_run(result: Result, composition: Composition, folder: Path) -> list[Path]:
+    """Pictures of the evaluated weights, in the run folder and in the loggers."""
+    split = composition.data.split("test").first(SHOWN_IN_PICTURES)
+    device = result.system.device
+    batch = split.to(device).batch(torch.arange(len(split), device=device))
+    history = folder / METRICS
+    rows = read_history(history) if history.exists() else []
+    generative = composition.objective.has_bound
+    pictures = draw(composition.model, batch, folder / "pictures", rows, generative=generative)
+    for logger in result.loggers:
+        if isinstance(logger, Wandb):
+            for path in pictures:
+                logger.log_image(f"pictures/{path.stem}", [str(path)])
+    return pictures
+
+
+def summarise(
+    cfg: DictConfig, choices: dict[str, str], composition: Composition, result: Result
+) -> dict[str, Any]:
+    """summary.json: flat, so that a table of runs is a list of these."""
+    about = {
+        "quantity": composition.report.quantity,
+        "notes": " | ".join(composition.report.notes),
+        "seed": cfg.seed,
+        "device": result.device,
+        "seconds": round(result.seconds, 3),
+        "parameters": sum(p.numel() for p in composition.model.parameters()),
+        "peak_memory_mb": round(result.peak_memory_mb, 1),
+    }
+    versions = {"vaebench": __version__, "python": platform.python_version()}
+    versions |= {name: version(name) for name in PACKAGES}
+    config = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
+    return (
+        dict(sorted(result.metrics.items()))
+        | about
+        | flat("protocol", composition.data.protocol)
+        | flat("versions", versions)
+        | flat("choices", choices)
+        | flat("config", config)
+    )
+
+
+def flat(prefix: str, value: Any) -> dict[str, Any]:
+    """Nested dicts as `a.b.c` keys; lists stay lists."""
+    if not isinstance(value, dict):
+        return {prefix: value}
+    return {k: v for name, item in value.items() for k, v in flat(f"{prefix}.{name}", item).items()}
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """The whole file or none of it."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(part, path)
+
+
+def failure(error: BaseException, folder: Path) -> RunFailed:
+    """One line on what went wrong and what is left; the traceback goes to the run folder."""
+    what = "interrupted" if isinstance(error, KeyboardInterrupt) else " ".join(str(error).split())
+    left = (
+        f"the last checkpoint is {last}"
+        if (last := last_checkpoint(folder))
+        else "no checkpoint yet"
+    )
+    try:
+        (folder / "error.txt").write_text("".join(traceback.format_exception(error)))
+        where = f"; the traceback is in {folder / 'error.txt'}"
+    except OSError:
+        where = ""
+    name = "" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: "
+    return RunFailed(f"the run failed: {name}{what}; {left}{where}")
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint of a run."""
+    path = folder / "checkpoints" / "last.ckpt"
+    return path if path.exists() else None
+
+
+def close(loggers: list[Any]) -> None:
+    """Without it the next job of a sweep would write into this one's wandb run."""
+    for logger in loggers:
+        if isinstance(logger, Wandb):
+            logger.finish()
+
+
+def report(
+    console: Console, composition: Composition, result: Result, folder: Path, pictures: list[Path]
+) -> None:
+    """The final table, and where everything is."""
+    metrics = {n: v for n, v in result.metrics.items() if n.startswith("test/")}
+    table = Table(title=f"test split, {composition.report.quantity}, nats", title_style="bold")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    error = metrics.pop("test/nll_se", None)
+    for name in sorted(metrics, key=_order):
+        shown = f"{metrics[name]:.3f}"
+        if name == "test/nll":
+            shown += f" ± {error:.3f}"
+            name = f"test/nll = -L_{result.system.eval_k}"
+        table.add_row(name, shown)
+    console.print(table)
+    console.print(f"{result.seconds:.1f} s of training on {result.device}", highlight=False)
+    console.print(f"run folder  {_shown(folder)}", highlight=False, soft_wrap=True)
+    for path in pictures:
+        console.print(f"picture     {_shown(path)}", highlight=False, soft_wrap=True)
+
+
+def _order(name: str) -> tuple[int, str]:
+    first = ("test/nll", "test/exact_nll", "test/bpd", "test/bound", "test/recon", "test/kl")
+    return (first.index(name) if name in first else len(first), name)
+
+
+def _shown(path: Path) -> str:
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative

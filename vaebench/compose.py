@@ -1,0 +1,62 @@
+"""From a composed config to objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from vaebench.check import Report, check
+from vaebench.data import Dataset
+from vaebench.errors import Refusal
+from vaebench.models import Model
+from vaebench.objectives import Objective
+from vaebench.validate import check_options
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Everything that one run trains, checked against each other."""
+
+    data: Dataset
+    model: Model
+    objective: Objective
+    report: Report
+
+
+def instantiate(node: DictConfig, *args: Any, **kwargs: Any) -> Any:
+    """Hydra's `instantiate`, with our own refusals as they were raised."""
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate as hydra_instantiate
+
+    try:
+        return hydra_instantiate(node, *args, **kwargs)
+    except InstantiationException as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, Refusal):
+                raise cause from None
+            cause = cause.__cause__
+        raise
+
+
+def compose(cfg: DictConfig) -> Composition:
+    """Builds data, model and objective, and dry-runs them.
+
+    Raises:
+        Refusal: one line on what is wrong with the choices.
+    """
+    try:
+        check_options(cfg)
+    except OmegaConfBaseException as error:
+        raise Refusal(str(error).splitlines()[0]) from error
+    torch.manual_seed(cfg.seed)
+    data: Dataset = instantiate(cfg.dataset)
+    spec = data.spec
+    # Called with the spec here: as a keyword of `instantiate` it would become a DictConfig.
+    model: Model = instantiate(cfg.model)(spec)
+    objective: Objective = instantiate(cfg.objective)(model, spec)
+    return Composition(data, model, objective, check(model, objective, spec))

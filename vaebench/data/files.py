@@ -1,0 +1,111 @@
+"""Reading image files, with one clear line for what is missing or broken."""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaebench.data.base import Raw
+from vaebench.errors import DataError
+
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"}
+
+
+@contextmanager
+def corrupt(path: Path) -> Iterator[None]:
+    """Turns whatever a reader raises on a broken file into one line that names it."""
+    try:
+        yield
+    except DataError:
+        raise
+    except (OSError, ValueError, EOFError, KeyError, SyntaxError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path} is truncated or corrupt ({reason}); replace it") from error
+
+
+def grey(values: np.ndarray[Any, Any]) -> Tensor:
+    """uint8 grey values as floats j/255."""
+    return torch.from_numpy(np.ascontiguousarray(values)).float() / 255
+
+
+def check_idx(path: Path) -> None:
+    """Refuses an IDX file whose length is not the one that its header promises."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with corrupt(path), opener(path, "rb") as file:
+        content = file.read()
+    if len(content) < 4 or content[:3] != b"\x00\x00\x08":
+        raise DataError(f"{path} is corrupt: not an IDX file of bytes; replace it")
+    dims = content[3]
+    shape = [int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(dims)]
+    promised = 4 + 4 * dims + int(np.prod(shape))
+    if len(content) != promised:
+        line = f"{path} is truncated or corrupt: {len(content)} bytes, its header says {promised}"
+        raise DataError(f"{line}; replace it")
+
+
+def read_npz(path: Path) -> Raw:
+    """An .npz file: `images` (or `x`) `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]`, perhaps `labels` (or `y`)."""
+    with corrupt(path), np.load(path, allow_pickle=False) as arrays:
+        x = next((arrays[name] for name in ("images", "x") if name in arrays), None)
+        y = next((arrays[name] for name in ("labels", "y") if name in arrays), None)
+        names = list(arrays)
+    if x is None:
+        raise DataError(f"{path} holds {names}; an array named images or x is needed")
+    if y is not None and y.shape != x.shape[:1]:
+        raise DataError(f"{path}: labels have shape {y.shape}, {x.shape[:1]} was expected")
+    labels = None if y is None else torch.from_numpy(y.astype(np.int64))
+    return raw_images(x, labels, str(path))
+
+
+def raw_images(x: np.ndarray[Any, Any], y: Tensor | None, source: str) -> Raw:
+    """Arrays of images as `Raw`: uint8 means 256 grey levels, floats must lie in [0, 1]."""
+    if x.ndim == 3:
+        x = x[:, None]
+    elif x.ndim == 4 and x.shape[-1] in (1, 3) and x.shape[1] not in (1, 3):
+        x = np.moveaxis(x, -1, 1)
+    elif x.ndim != 4:
+        raise DataError(f"{source}: images have shape {x.shape}; [N, H, W] or [N, C, H, W] needed")
+    if x.dtype == np.uint8:
+        return Raw(grey(x), 256, y)
+    if not np.issubdtype(x.dtype, np.floating):
+        raise DataError(f"{source}: images are {x.dtype}; uint8, or floats in [0, 1], are needed")
+    if not (np.isfinite(x).all() and x.min() >= 0 and x.max() <= 1):
+        span = f"[{x.min():.3g}, {x.max():.3g}]"
+        raise DataError(f"{source}: float images span {span}; scale them to [0, 1]")
+    return Raw(torch.from_numpy(np.ascontiguousarray(x)).float(), 0, y)
+
+
+def read_folder(path: Path, size: tuple[int, int] | None) -> Raw:
+    """A folder of image files; the names of subfolders, if any, are the labels."""
+    files = sorted(f for f in path.rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES)
+    if not files:
+        raise DataError(f"{path} holds no image files ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    arrays = [_read_image(file, size) for file in files]
+    for file, array in zip(files, arrays, strict=True):
+        if array.shape[:2] != arrays[0].shape[:2]:
+            line = f"{file} is {array.shape[:2]} pixels, {files[0]} is {arrays[0].shape[:2]}"
+            raise DataError(f"{line}; use dataset.size=[H,W] to resize")
+    if all((a == a[..., :1]).all() for a in arrays):
+        arrays = [a[..., :1] for a in arrays]
+    classes = sorted({f.parent.name for f in files if f.parent != path})
+    labelled = all(f.parent.parent == path for f in files) and len(classes) > 1
+    y = torch.tensor([classes.index(f.parent.name) for f in files]) if labelled else None
+    return raw_images(np.stack(arrays), y, str(path))
+
+
+def _read_image(path: Path, size: tuple[int, int] | None) -> np.ndarray[Any, Any]:
+    from PIL import Image
+
+    with corrupt(path), Image.open(path) as image:
+        image = image.convert("RGB")
+        if size is not None:
+            image = image.resize((size[1], size[0]), Image.Resampling.LANCZOS)
+        return np.asarray(image)

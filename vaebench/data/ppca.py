@@ -1,0 +1,69 @@
+"""Data drawn from a linear-Gaussian model, whose log p(x) is known: the yardstick."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vaebench.data.base import AsIs, Dataset, Part, Resident
+from vaebench.data.protocol import Split
+from vaebench.data.spec import Field, Spec
+from vaebench.errors import DataError
+
+
+class PPCA(Dataset):
+    """x = W z + μ + σ ε with z ~ N(0, I_d), ε ~ N(0, I_D), so that x ~ N(μ, W Wᵀ + σ² I).
+
+    Probabilistic principal component analysis (Tipping, Bishop 1999). W and μ are drawn once from
+    N(0, 1) with `data_seed`.
+
+    Args:
+        dim: D, width of an observation.
+        latent_dim: d, width of the latent variable.
+        noise: σ > 0.
+        size: number of examples in all.
+        split: which of them are held out.
+        data_seed: seed of W, μ and the examples; the run's seed does not touch the data.
+    """
+
+    def __init__(
+        self, *, dim: int, latent_dim: int, noise: float, size: int, split: Split, data_seed: int
+    ) -> None:
+        if not 1 <= latent_dim <= dim:
+            raise DataError(f"dataset.latent_dim={latent_dim}: between 1 and dataset.dim={dim}")
+        if noise <= 0:
+            raise DataError(f"dataset.noise={noise}: must be positive")
+        generator = torch.Generator().manual_seed(data_seed)
+        self.w = torch.randn(dim, latent_dim, generator=generator, dtype=torch.float64)
+        self.mu = torch.randn(dim, generator=generator, dtype=torch.float64)
+        z = torch.randn(size, latent_dim, generator=generator, dtype=torch.float64)
+        e = torch.randn(size, dim, generator=generator, dtype=torch.float64)
+        self.noise, self.data_seed, self.held_out = noise, data_seed, split
+        self.x = (z @ self.w.T + self.mu + noise * e).float()
+        self.index = split.indices(size)
+
+    @property
+    def spec(self) -> Spec:
+        train = self.x[self.index["train"]]
+        return Spec({"x": Field((train.shape[1],), mean=train.mean(0))}, len(train))
+
+    def split(self, part: Part) -> Resident:
+        return Resident(self.x[self.index[part]], AsIs(), {})
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        sizes = {part: len(index) for part, index in self.index.items()}
+        return {"split": asdict(self.held_out) | {"sizes": sizes}, "data_seed": self.data_seed}
+
+    def exact_log_prob(self, x: Tensor) -> Tensor:
+        """log N(x; μ, W Wᵀ + σ² I), `[B]`, computed in float64."""
+        mu, w = self.mu.to(x.device), self.w.to(x.device)
+        cov = w @ w.T + self.noise**2 * torch.eye(len(mu), dtype=w.dtype, device=x.device)
+        chol = torch.linalg.cholesky(cov)
+        white = torch.linalg.solve_triangular(chol, (x.double() - mu).T, upper=False)
+        log_det = 2 * chol.diagonal().log().sum()
+        return -0.5 * (white.square().sum(0) + log_det + len(mu) * math.log(2 * math.pi))

@@ -1,0 +1,25 @@
+"""Distributions that carry their own noise, scores and closed forms."""
+
+from vaebench.distributions.base import Distribution, Noise, Score, Torch
+from vaebench.distributions.delta import Delta
+from vaebench.distributions.discrete import BernoulliLogits, CategoricalLevels
+from vaebench.distributions.gaussian import DiagNormal, FullNormal, StandardNormal
+from vaebench.distributions.kl import has_kl, kl_divergence, register_kl
+from vaebench.distributions.mixture import Mixture
+
+__all__ = [
+    "BernoulliLogits",
+    "CategoricalLevels",
+    "Delta",
+    "DiagNormal",
+    "Distribution",
+    "FullNormal",
+    "Mixture",
+    "Noise",
+    "Score",
+    "StandardNormal",
+    "Torch",
+    "has_kl",
+    "kl_divergence",
+    "register_kl",
+]

@@ -1,0 +1,131 @@
+"""The interface of a distribution, and where its randomness comes from.
+
+The interface is that of `torch.distributions`, with two differences that everything above relies
+on: every draw takes its `Noise` from outside, and a draw comes with a way to score it that reuses
+what the draw already knows.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+Score = Callable[[], Tensor]
+"""A log-density that is computed when, and only if, somebody asks for it."""
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+class Noise:
+    """The only source of randomness of a trace.
+
+    Args:
+        generator: where numbers come from; None is torch's global generator of the device.
+    """
+
+    def __init__(self, generator: torch.Generator | None = None) -> None:
+        self.generator = generator
+
+    def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        """N(0, 1) draws with the dtype and device of `like`."""
+        return torch.randn(shape, generator=self.generator, dtype=like.dtype, device=like.device)
+
+    def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        """U[0, 1) draws with the dtype and device of `like`."""
+        return torch.rand(shape, generator=self.generator, dtype=like.dtype, device=like.device)
+
+
+class Distribution(ABC):
+    """A density over values `[*sample, *batch_shape, *event_shape]`."""
+
+    has_rsample: bool = False
+    """Whether a draw carries the pathwise gradient of the parameters."""
+
+    has_density: ClassVar[bool] = True
+    """Whether `log_prob` exists at all; a bound needs it."""
+
+    @property
+    @abstractmethod
+    def batch_shape(self) -> torch.Size:
+        """Leading shape of the parameters."""
+
+    @property
+    @abstractmethod
+    def event_shape(self) -> torch.Size:
+        """Shape of one value."""
+
+    @property
+    @abstractmethod
+    def mean(self) -> Tensor:
+        """E[x], `[*batch_shape, *event_shape]`."""
+
+    @abstractmethod
+    def rsample(self, shape: Sequence[int], noise: Noise) -> Tensor:
+        """Values `[*shape, *batch_shape, *event_shape]`; differentiable where `has_rsample`."""
+
+    @abstractmethod
+    def log_prob(self, value: Tensor) -> Tensor:
+        """log density of a value, `[*batch]` after broadcasting."""
+
+    def rsample_and_log_prob(self, shape: Sequence[int], noise: Noise) -> tuple[Tensor, Score]:
+        """A draw and how to score it; override where one pass serves both."""
+        value = self.rsample(shape, noise)
+        return value, partial(self.log_prob, value)
+
+    def sample(self, shape: Sequence[int] = (), noise: Noise | None = None) -> Tensor:
+        """Values without gradients."""
+        with torch.no_grad():
+            return self.rsample(shape, noise or Noise())
+
+    @property
+    def width(self) -> int:
+        """Numbers that one batch entry's parameters hold, to size evaluation chunks."""
+        return self.event_shape.numel()
+
+
+class Torch(Distribution):
+    """A `torch.distributions` object behind this interface; meant for the rarer families.
+
+    Args:
+        dist: built with `validate_args=False` where it is on a hot path.
+    """
+
+    def __init__(self, dist: torch.distributions.Distribution) -> None:
+        self.dist, self.has_rsample = dist, dist.has_rsample
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        return self.dist.batch_shape
+
+    @property
+    def event_shape(self) -> torch.Size:
+        return self.dist.event_shape
+
+    @property
+    def mean(self) -> Tensor:
+        return self.dist.mean
+
+    def rsample(self, shape: Sequence[int], noise: Noise) -> Tensor:
+        draw = self.dist.rsample if self.has_rsample else self.dist.sample
+        if noise.generator is None:
+            return draw(torch.Size(shape))
+        # torch.distributions draws from the global generator only: lend it a seed of ours.
+        device = noise.generator.device
+        seed = torch.randint(2**62, (), generator=noise.generator, device=device).item()
+        with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
+            torch.manual_seed(int(seed))
+            return draw(torch.Size(shape))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return self.dist.log_prob(value)
+
+
+def sum_event(x: Tensor, event_dims: int) -> Tensor:
+    """Sum over the last `event_dims` dimensions."""
+    return x.flatten(-event_dims).sum(-1) if event_dims else x

@@ -1,0 +1,63 @@
+"""Heads: modules that turn parameters into distributions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from vaebench.data import Field
+from vaebench.distributions import Distribution
+
+
+class Head(nn.Module, ABC):
+    """Parameters `[*, *param_shape]` → a distribution with batch `[*]`.
+
+    A posterior head is built as `Head(latent)` and a likelihood head as `Head(observed)`, with the
+    `Field` that it is a density of; further arguments are the options in its YAML.
+    """
+
+    param_shape: tuple[int, ...]
+
+    @abstractmethod
+    def forward(self, params: Tensor) -> Distribution:
+        """The distribution with these parameters."""
+
+
+class Likelihood(Head):
+    """A head of data: it knows which parameters give a wanted mean."""
+
+    @abstractmethod
+    def params_for_mean(self, mean: Tensor) -> Tensor:
+        """Parameters `[*param_shape]` whose distribution has this mean `[*event]`."""
+
+    @property
+    def caveat(self) -> str | None:
+        """What a reader of this likelihood's numbers on these data should know."""
+        return None
+
+    @abstractmethod
+    def bits_per_nat(self) -> tuple[float, float] | None:
+        """(scale, offset) such that bits per dimension = scale · nats + offset; None where the
+        likelihood is neither a mass on the data's levels nor a density of dequantized ones."""
+
+
+class Prior(nn.Module, ABC):
+    """p(z), built as `Prior(latent, observed)` with the fields of z and of x."""
+
+    @abstractmethod
+    def forward(self, posterior: Callable[[Tensor], Distribution]) -> Distribution:
+        """The prior; some are made of the posterior x `[*, *shape]` → q(z | x)."""
+
+
+class Conditional(nn.Module):
+    """A density given something: a net that emits the parameters of a head."""
+
+    def __init__(self, net: nn.Module, head: Head) -> None:
+        super().__init__()
+        self.net, self.head = net, head
+
+    def forward(self, context: Tensor) -> Distribution:
+        """Context `[*, *shape]` → distribution with batch `[*]`."""
+        return self.head(self.net(context))

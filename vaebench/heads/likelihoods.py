@@ -1,0 +1,170 @@
+"""Likelihood heads: densities of the data given the decoder's output. All constants included."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vaebench.data import Field, Support
+from vaebench.distributions import BernoulliLogits, CategoricalLevels, DiagNormal
+from vaebench.errors import Incompatible
+from vaebench.heads.base import Likelihood
+
+MEAN_RANGE = (0.001, 0.999)
+"""Means are clipped here before a logit (Burda, Grosse, Salakhutdinov 2016)."""
+
+
+class Bernoulli(Likelihood):
+    """p(x | z) = Π_i Bernoulli(x_i; sigmoid(l_i(z))), for x in [0, 1].
+
+    On grey values this is a cross-entropy, not a normalised density: a run says so.
+    """
+
+    def __init__(self, observed: Field) -> None:
+        super().__init__()
+        if observed.support in (Support.REAL, Support.LABEL):
+            raise Incompatible(
+                f"likelihood=bernoulli needs values in [0, 1]; the data are {observed.support}. "
+                "Use likelihood=gaussian."
+            )
+        self.field, self.param_shape = observed, observed.shape
+
+    def forward(self, params: Tensor) -> BernoulliLogits:
+        return BernoulliLogits(params, len(self.param_shape))
+
+    def params_for_mean(self, mean: Tensor) -> Tensor:
+        return mean.clamp(*MEAN_RANGE).logit()
+
+    @property
+    def caveat(self) -> str | None:
+        if self.field.support is Support.BINARY:
+            return None
+        return (
+            "likelihood=bernoulli on grey values is a cross-entropy, not a normalised density: its "
+            "nats compare with no other likelihood's (dataset.binarize=dynamic makes them a mass)"
+        )
+
+    def bits_per_nat(self) -> tuple[float, float] | None:
+        return _mass(self.field) if self.field.support is Support.BINARY else None
+
+
+Variance = Literal["fixed", "global", "per_pixel", "amortised"]
+
+
+class Gaussian(Likelihood):
+    """p(x | z) = N(x; μ(z), σ²).
+
+    Args:
+        variance: `fixed`: σ = scale; `global`: one learned σ; `per_pixel`: a learned σ_i for each
+            pixel; `amortised`: σ_i(z) from the decoder (Kingma, Welling 2014, for Frey faces).
+        scale: σ where it is fixed, its initial value where it is learned.
+        min_scale: a learned σ = min_scale + softplus(·) stays above it, since a density has no
+            upper bound on pixels that never change. Unused, so not to be set, when fixed.
+        link: μ = decoder output (`identity`) or its `sigmoid`.
+    """
+
+    def __init__(
+        self,
+        observed: Field,
+        *,
+        variance: Variance = "fixed",
+        scale: float = 1.0,
+        min_scale: float = 0.0,
+        link: Literal["identity", "sigmoid"] = "identity",
+    ) -> None:
+        super().__init__()
+        self._check(observed, variance, scale, min_scale)
+        self.field, self.variance, self.link, self.min_scale = observed, variance, link, min_scale
+        raw = math.log(math.expm1(scale - min_scale))
+        amortised = variance == "amortised"
+        self.param_shape = (2, *observed.shape) if amortised else observed.shape
+        if variance == "fixed":
+            log_scale = torch.full((1,) * len(observed.shape), math.log(scale))
+            self.register_buffer("log_scale", log_scale, persistent=False)
+        elif amortised:
+            self.register_buffer("raw", torch.tensor(raw), persistent=False)
+        else:
+            shape = observed.shape if variance == "per_pixel" else (1,) * len(observed.shape)
+            self.raw = nn.Parameter(torch.full(shape, raw))
+
+    @staticmethod
+    def _check(observed: Field, variance: str, scale: float, min_scale: float) -> None:
+        if observed.support is Support.LABEL:
+            raise Incompatible("likelihood=gaussian needs floats; the data are labels.")
+        if scale <= 0:
+            raise Incompatible(f"likelihood.scale={scale}: must be positive")
+        if variance == "fixed" and min_scale:
+            raise Incompatible("likelihood.min_scale does nothing with likelihood.variance=fixed")
+        if not 0 <= min_scale < scale:
+            raise Incompatible(f"likelihood.min_scale={min_scale}: between 0 and scale={scale}")
+
+    def forward(self, params: Tensor) -> DiagNormal:
+        dims = len(self.field.shape)
+        loc, log_scale = params, None
+        if self.variance == "amortised":
+            loc, free = params.unbind(-dims - 1)
+            log_scale = (self.min_scale + F.softplus(free + self.raw)).log()
+        elif self.variance == "fixed":
+            log_scale = self.log_scale
+        else:
+            log_scale = (self.min_scale + F.softplus(self.raw)).log()
+        return DiagNormal(loc.sigmoid() if self.link == "sigmoid" else loc, log_scale, dims)
+
+    def params_for_mean(self, mean: Tensor) -> Tensor:
+        loc = mean.clamp(*MEAN_RANGE).logit() if self.link == "sigmoid" else mean
+        return torch.stack([loc, torch.zeros_like(loc)]) if self.variance == "amortised" else loc
+
+    @property
+    def caveat(self) -> str | None:
+        if self.field.support not in (Support.LEVELS, Support.BINARY):
+            return None
+        return (
+            f"likelihood=gaussian on {self.field.levels} discrete values is a density without an "
+            "upper bound: its nats compare with no mass (dataset.dequantize=true gives bits per "
+            "dimension of grey levels)"
+        )
+
+    def bits_per_nat(self) -> tuple[float, float] | None:
+        if self.field.support is not Support.UNIT or not self.field.levels:
+            return None
+        return 1 / (self.field.numel * math.log(2)), math.log2(self.field.levels)
+
+
+class Categorical(Likelihood):
+    """p(x | z) = Π_i softmax(l_i(z))[x_i], one logit for each of the data's grey levels."""
+
+    def __init__(self, observed: Field) -> None:
+        super().__init__()
+        if observed.support not in (Support.LEVELS, Support.BINARY):
+            raise Incompatible(
+                f"likelihood=categorical needs grey levels; the data are {observed.support}. "
+                "Use likelihood=gaussian, or dataset.dequantize=false."
+            )
+        self.field, self.param_shape = observed, (observed.levels, *observed.shape)
+
+    def forward(self, params: Tensor) -> CategoricalLevels:
+        return CategoricalLevels(params, len(self.field.shape))
+
+    def params_for_mean(self, mean: Tensor) -> Tensor:
+        """The two-parameter family of largest entropy: logits linear in the level, found by Newton."""
+        mean = mean.clamp(*MEAN_RANGE).double()
+        level = torch.linspace(0, 1, self.field.levels, dtype=torch.float64)
+        level = level.view(-1, *(1 for _ in mean.shape))
+        slope = torch.zeros_like(mean)
+        for _ in range(100):
+            p = (slope * level).softmax(0)
+            first = (p * level).sum(0)
+            variance = (p * (level - first).square()).sum(0)
+            slope = slope + ((mean - first) / variance).clamp(-5, 5)
+        return (slope * level).to(torch.get_default_dtype())
+
+    def bits_per_nat(self) -> tuple[float, float] | None:
+        return _mass(self.field)
+
+
+def _mass(field: Field) -> tuple[float, float]:
+    return 1 / (field.numel * math.log(2)), 0.0

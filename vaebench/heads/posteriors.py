@@ -1,0 +1,69 @@
+"""Posterior heads: densities of a latent vector z with event shape `[D]`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vaebench.data import Field
+from vaebench.distributions import Delta, DiagNormal, FullNormal
+from vaebench.heads.base import Head
+
+
+class Gaussian(Head):
+    """q(z | x) = N(μ(x), diag σ²(x)), with log σ as the free parameter.
+
+    References:
+        Auto-Encoding Variational Bayes (Kingma, Welling 2014), https://arxiv.org/abs/1312.6114
+    """
+
+    def __init__(self, latent: Field) -> None:
+        super().__init__()
+        self.param_shape = (2 * latent.numel,)
+
+    def forward(self, params: Tensor) -> DiagNormal:
+        loc, log_scale = params.chunk(2, -1)
+        return DiagNormal(loc, log_scale)
+
+
+class FullGaussian(Head):
+    """q(z | x) = N(μ(x), L(x) L(x)ᵀ), L lower triangular with diagonal exp(·).
+
+    D + D(D+1)/2 parameters for a latent of width D.
+
+    References:
+        Stochastic Backpropagation and Approximate Inference in Deep Generative Models
+        (Rezende, Mohamed, Wierstra 2014), https://arxiv.org/abs/1401.4082
+    """
+
+    place: Tensor
+
+    def __init__(self, latent: Field) -> None:
+        super().__init__()
+        self.size = latent.numel
+        self.param_shape = (2 * self.size + self.size * (self.size - 1) // 2,)
+        rows, columns = torch.tril_indices(self.size, self.size, offset=-1)
+        self.register_buffer("place", rows * self.size + columns, persistent=False)
+
+    def forward(self, params: Tensor) -> FullNormal:
+        below = params.shape[-1] - 2 * self.size
+        loc, log_diagonal, lower = params.split([self.size, self.size, below], -1)
+        flat = params.new_zeros(*params.shape[:-1], self.size**2)
+        flat = flat.index_copy(-1, self.place, lower)
+        tril = flat.unflatten(-1, (self.size, self.size)) + torch.diag_embed(log_diagonal.exp())
+        return FullNormal(loc, tril)
+
+
+class PointMass(Head):
+    """q(z | x) = δ(z - f(x)): the deterministic encoder of an autoencoder.
+
+    References:
+        Reducing the Dimensionality of Data with Neural Networks (Hinton, Salakhutdinov 2006)
+    """
+
+    def __init__(self, latent: Field) -> None:
+        super().__init__()
+        self.param_shape = latent.shape
+
+    def forward(self, params: Tensor) -> Delta:
+        return Delta(params)

@@ -1,0 +1,119 @@
+"""Running a model's two programs on a batch."""
+
+from __future__ import annotations
+
+import math
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from vaebench.distributions import Noise
+from vaebench.models import Model
+from vaebench.trace import Evidence, Trace
+
+Batch = Mapping[str, Tensor]
+Result = TypeVar("Result")
+
+CHUNK = 800_000
+"""Decoder outputs in one chunk of an evaluation: about 1000 MNIST images, which fit a CPU's cache."""
+
+
+def batch_size(batch: Batch) -> int:
+    """B."""
+    return len(next(iter(batch.values())))
+
+
+def infer(
+    model: Model,
+    batch: Batch,
+    k: int,
+    *,
+    seen: Batch | None = None,
+    given: Batch | None = None,
+    reparam: bool = True,
+    noise: Noise | None = None,
+) -> Evidence:
+    """k samples of q(z | seen) and their evidence about the batch.
+
+    Args:
+        batch: what p is scored on, and its conditions.
+        seen: what q sees; the batch unless said otherwise. A latent that it holds is used, not
+            drawn.
+        given: values for latents of both programs.
+        reparam: pathwise draws.
+        noise: where draws come from.
+    """
+    seen = batch if seen is None else seen
+    given = {} if given is None else given
+    size = batch_size(batch)
+    q = Trace(k, size, ChainMap(dict(given), dict(seen)), reparam=reparam, noise=noise)
+    p = Trace(k, size, ChainMap(q.values, dict(given), dict(batch)), noise=noise)
+    model.joint(p, q, batch, seen)
+    return Evidence(p, q, _names(q))
+
+
+def _names(q: Trace) -> tuple[str, ...]:
+    return tuple(site.name for site in q.drawn)
+
+
+def frozen(model: Model, run: Callable[..., Result], *args: Any) -> Result:
+    """`run(model, *args)` with every parameter of the model held constant."""
+    constants = {name: value.detach() for name, value in model.named_parameters()}
+    return torch.func.functional_call(model, constants, (run, *args))
+
+
+def rescore(evidence: Evidence, model: Model, batch: Batch) -> tuple[Evidence, dict[str, Tensor]]:
+    """The same samples, with q's density read at frozen parameters.
+
+    Each latent enters through an identity copy that is used for scoring only, never on the
+    sampling path: a gradient hook on it sees ∂ log w / ∂z and nothing else.
+
+    Returns:
+        the evidence, and the scoring copies by name.
+    """
+    k, size = evidence.q.lead
+    values = {name: evidence.q[name].value for name in evidence.latents}
+    copies = {name: value.view_as(value) for name, value in values.items()}
+    q = Trace(k, size, ChainMap(copies, dict(batch)))
+    frozen(model, lambda m: m.recognise(q, batch))
+    p = Trace(k, size, ChainMap(copies, dict(batch)))
+    model.generate(p, batch)
+    return Evidence(p, q, evidence.latents), copies
+
+
+def log_mean_exp(log_w: Tensor, dim: int = 0) -> Tensor:
+    """log 1/k Σ exp log w, over one dimension."""
+    return log_w.logsumexp(dim) - math.log(log_w.shape[dim])
+
+
+def stream(model: Model, batch: Batch, k: int, noise: Noise) -> Iterator[Evidence]:
+    """k samples in chunks of bounded size, so that memory does not grow with k.
+
+    The encoder runs once: chunks after the first are drawn from the distributions that it gave.
+    Only where a latent's distribution depends on another latent's draw must recognition run again.
+    """
+    first = infer(model, batch, 1, noise=noise)
+    yield first
+    width = max((site.dist.width for site in first.observed), default=1)
+    chunk = max(1, CHUNK // (width * batch_size(batch)))
+    reusable = all(len(first.q[name].dist.batch_shape) < 2 for name in first.latents)
+    for start in range(1, k, chunk):
+        n = min(chunk, k - start)
+        if reusable:
+            yield _redraw(model, batch, first, n, noise)
+        else:
+            yield infer(model, batch, n, noise=noise)
+
+
+def _redraw(model: Model, batch: Batch, first: Evidence, k: int, noise: Noise) -> Evidence:
+    """More samples of q's sites, without running recognition again."""
+    size = first.q.lead[1]
+    q = Trace(k, size, first.q.given, noise=noise)
+    for site in first.q.sites.values():
+        q(site.name, site.dist)
+    p = Trace(k, size, ChainMap(q.values, dict(batch)), noise=noise)
+    model.generate(p, batch)
+    return Evidence(p, q, first.latents)

@@ -1,0 +1,1 @@
+"""Measures of a model: likelihoods, and pictures drawn from it."""

@@ -1,0 +1,58 @@
+"""The variational autoencoder: one latent vector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vaebench.data import Field, Spec
+from vaebench.errors import Incompatible
+from vaebench.heads import Conditional, Head, Likelihood, Prior
+from vaebench.models.base import Batch, Split
+from vaebench.nets import Family
+from vaebench.trace import Trace
+
+
+class VAE(Split):
+    """q(z | x) against p(z) p(x | z).
+
+    Args:
+        spec: names and shapes of a batch, and N.
+        latent_dim: D, width of z.
+        nets: family of the encoder and decoder.
+        posterior: `Field` of z → head of q(z | x).
+        prior: fields of z and x → p(z).
+        likelihood: `Field` of x → head of p(x | z).
+        observed: which name of the batch is x.
+
+    References:
+        Auto-Encoding Variational Bayes (Kingma, Welling 2014), https://arxiv.org/abs/1312.6114
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        latent_dim: int,
+        nets: Family,
+        posterior: Callable[[Field], Head],
+        prior: Callable[[Field, Field], Prior],
+        likelihood: Callable[[Field], Likelihood],
+        observed: str = "x",
+    ) -> None:
+        super().__init__()
+        if latent_dim < 1:
+            raise Incompatible(f"model.latent_dim={latent_dim}: at least 1")
+        x, z = spec[observed], Field((latent_dim,))
+        self.observed = observed
+        q, p = posterior(z), likelihood(x)
+        at_mean = None if x.mean is None else p.params_for_mean(x.mean)
+        self.posterior = Conditional(nets.encoder(x.shape, q.param_shape), q)
+        self.prior = prior(z, x)
+        self.likelihood = Conditional(nets.decoder(z.shape, p.param_shape, at_mean), p)
+
+    def recognise(self, q: Trace, batch: Batch) -> None:
+        q("z", self.posterior(batch[self.observed]))
+
+    def generate(self, p: Trace, batch: Batch) -> None:
+        z = p("z", self.prior(self.posterior))
+        p(self.observed, self.likelihood(z))

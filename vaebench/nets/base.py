@@ -1,0 +1,95 @@
+"""Families of nets: an encoder and a decoder that fit whatever shapes the data and heads ask for."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from vaebench.errors import Incompatible
+
+Shape = tuple[int, ...]
+Init = Literal["glorot", "he", "torch"]
+OutputBias = Literal["data_mean", "zero"]
+Activation = Literal["tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "sigmoid"]
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "softplus": nn.Softplus,
+    "sigmoid": nn.Sigmoid,
+}
+
+
+class Family(ABC):
+    """A family of nets.
+
+    Args:
+        activation: between layers.
+        init: weights `glorot` (uniform, zero biases; Glorot, Bengio 2010), `he` (uniform, zero
+            biases; He et al. 2015), or `torch`'s own defaults.
+        output_bias: the decoder's last bias: `data_mean`, the parameters whose likelihood has the
+            data's mean (Burda, Grosse, Salakhutdinov 2016), or `zero`.
+    """
+
+    def __init__(self, *, activation: Activation, init: Init, output_bias: OutputBias) -> None:
+        self.activation = ACTIVATIONS[activation]
+        self.init, self.output_bias = init, output_bias
+
+    @abstractmethod
+    def build_encoder(self, in_shape: Shape, out_shape: Shape) -> nn.Module:
+        """`[*, *in_shape]` → `[*, *out_shape]`, from data to a flat head."""
+
+    @abstractmethod
+    def build_decoder(self, in_shape: Shape, out_shape: Shape) -> tuple[nn.Module, nn.Parameter]:
+        """`[*, *in_shape]` → `[*, *out_shape]`, and its last bias, `[*out_shape]` or per channel."""
+
+    def encoder(self, in_shape: Shape, out_shape: Shape) -> nn.Module:
+        """An initialised encoder."""
+        net = self.build_encoder(in_shape, out_shape)
+        net.apply(self._initialise)
+        return net
+
+    def decoder(self, in_shape: Shape, out_shape: Shape, at_mean: Tensor | None) -> nn.Module:
+        """An initialised decoder; `at_mean` are the output parameters at the data's mean."""
+        net, bias = self.build_decoder(in_shape, out_shape)
+        net.apply(self._initialise)
+        with torch.no_grad():
+            if self.output_bias == "zero":
+                bias.zero_()
+            elif at_mean is None:
+                raise Incompatible(
+                    "nets.output_bias=data_mean needs data with a mean; use nets.output_bias=zero"
+                )
+            else:
+                bias.copy_(_per_bias(at_mean, bias))
+        return net
+
+    def _initialise(self, module: nn.Module) -> None:
+        if self.init == "torch" or not isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
+            return
+        if self.init == "glorot":
+            nn.init.xavier_uniform_(module.weight)
+        else:
+            nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def _per_bias(params: Tensor, bias: Tensor) -> Tensor:
+    """Parameters averaged over the places that share one bias."""
+    return params.reshape(bias.numel(), -1).mean(1).view_as(bias)
+
+
+def widths(name: str, values: list[int]) -> list[int]:
+    """Layer widths, each at least 1."""
+    if any(v < 1 for v in values):
+        raise Incompatible(f"{name}={values}: every width must be at least 1")
+    return list(values)

@@ -1,0 +1,40 @@
+"""Fully connected nets."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch import nn
+
+from vaebench.nets.base import Family, Shape, widths
+
+
+class MLP(Family):
+    """Fully connected layers; the decoder mirrors the encoder.
+
+    Args:
+        hidden: widths of the encoder's hidden layers; empty for linear nets.
+    """
+
+    def __init__(self, *, hidden: list[int], **shared: Any) -> None:
+        super().__init__(**shared)
+        self.hidden = widths("nets.hidden", hidden)
+
+    def build_encoder(self, in_shape: Shape, out_shape: Shape) -> nn.Module:
+        return self._layers(in_shape, self.hidden, out_shape)[0]
+
+    def build_decoder(self, in_shape: Shape, out_shape: Shape) -> tuple[nn.Module, nn.Parameter]:
+        return self._layers(in_shape, self.hidden[::-1], out_shape)
+
+    def _layers(
+        self, in_shape: Shape, hidden: list[int], out_shape: Shape
+    ) -> tuple[nn.Module, nn.Parameter]:
+        net = nn.Sequential(nn.Flatten(-len(in_shape)))
+        width = math.prod(in_shape)
+        for h in hidden:
+            net.extend([nn.Linear(width, h), self.activation()])
+            width = h
+        last = nn.Linear(width, math.prod(out_shape))
+        net.extend([last, nn.Unflatten(-1, out_shape)])
+        return net, last.bias

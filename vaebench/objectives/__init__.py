@@ -1,0 +1,8 @@
+"""Objectives: a bound and its gradient estimator, chosen apart."""
+
+from vaebench.objectives.base import Estimate, Objective
+from vaebench.objectives.elbo import ELBO
+from vaebench.objectives.iwae import IWAE
+from vaebench.objectives.reconstruction import Reconstruction
+
+__all__ = ["ELBO", "IWAE", "Estimate", "Objective", "Reconstruction"]

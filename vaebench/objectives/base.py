@@ -1,0 +1,90 @@
+"""Objectives: bounds, weights and detaching."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from vaebench.data import Spec
+from vaebench.errors import Incompatible
+from vaebench.models import Model
+from vaebench.trace import Evidence
+
+Batch = Mapping[str, Tensor]
+
+
+@dataclass
+class Estimate:
+    """What an objective says about a batch.
+
+    Attributes:
+        loss: scalar, mean over the batch; its gradient is the estimator's.
+        terms: honest quantities per example `[B]`, without gradients: `bound`, `recon`, `kl`.
+    """
+
+    loss: Tensor
+    terms: dict[str, Tensor]
+
+
+class Objective(nn.Module, ABC):
+    """A bound on log p(x) and how to estimate its gradient.
+
+    Built as `Objective(model, spec)`, called as `objective(model, batch, step)`. Losses are means
+    over examples: with N training examples, N · loss estimates the cost of the whole data set from
+    a minibatch of M (the N/M of Kingma, Welling 2014, eq. 8), so a term that belongs to the data
+    set as a whole enters the loss divided by N.
+
+    Args:
+        k: samples of q per example.
+        weight_sd: standard deviation of a Gaussian prior p(θ) = N(0, sd² I) over all parameters;
+            infinite: none, maximum likelihood.
+    """
+
+    has_bound: ClassVar[bool] = True
+    """Whether `bound` is reported; without one there is no likelihood to evaluate either."""
+
+    def __init__(self, model: Model, spec: Spec, *, k: int, weight_sd: float) -> None:
+        super().__init__()
+        if k < 1:
+            raise Incompatible(f"k={k}: at least one sample per example")
+        if not weight_sd > 0:
+            raise Incompatible(f"objective.weight_sd={weight_sd}: must be positive (.inf: none)")
+        self.k, self.weight_sd, self.size = k, weight_sd, spec.size
+        self.notes: list[str] = []
+
+    @abstractmethod
+    def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
+        """The estimate without data-set-wide terms."""
+
+    def forward(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
+        """Loss and terms of a batch; `step` is the 0-dim training step, for schedules."""
+        estimate = self.estimate(model, batch, step)
+        if self.weight_sd < float("inf"):
+            estimate.loss = estimate.loss + self.weight_penalty(model) / self.size
+        return estimate
+
+    def weight_penalty(self, model: Model) -> Tensor:
+        """-log p(θ) up to its constant: Σ θ² / (2 sd²)."""
+        squares = torch.stack([p.square().sum() for p in model.parameters()]).sum()
+        return squares / (2 * self.weight_sd**2)
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Optimizer groups of the objective's own parameters; none by default."""
+        return []
+
+
+def honest(value: Tensor, surrogate: Tensor) -> Tensor:
+    """The value of one expression with the gradient of another."""
+    return value.detach() + surrogate - surrogate.detach()
+
+
+def honest_terms(bound: Tensor, evidence: Evidence) -> dict[str, Tensor]:
+    """`bound`, `recon` = E_q log p(x|z) and the sampled `kl` = recon - E_q log w, each `[B]`."""
+    recon = evidence.recon.detach().mean(0)
+    kl = recon - evidence.log_w.detach().mean(0)
+    return {"bound": bound.detach(), "recon": recon, "kl": kl}

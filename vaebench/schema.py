@@ -1,0 +1,112 @@
+"""Types of the options that belong to no single component; Hydra checks them before any job runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import field as default
+from enum import Enum
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig
+
+from vaebench.errors import Refusal
+
+
+class Checkpoint(Enum):
+    """Which weights are evaluated."""
+
+    best = "best"
+    last = "last"
+
+
+class Accelerator(Enum):
+    """Lightning's names."""
+
+    auto = "auto"
+    cpu = "cpu"
+    gpu = "gpu"
+    mps = "mps"
+
+
+@dataclass
+class Evaluation:
+    """`eval.*`: the likelihood at the end of training."""
+
+    k: int = 100
+    examples: int = 0
+    checkpoint: Checkpoint = Checkpoint.best
+
+
+@dataclass
+class Training:
+    """`trainer.*`."""
+
+    accelerator: Accelerator = Accelerator.auto
+    max_epochs: int = 100
+    max_steps: int = -1
+    batch_size: int = 100
+    log_every: int = 50
+
+
+@dataclass
+class Suggested:
+    """What a data set suggests."""
+
+    latent_dim: int = 16
+    scale: float = 1.0
+
+
+@dataclass
+class Config:
+    """The root."""
+
+    model: Any = MISSING
+    nets: Any = MISSING
+    posterior: Any = MISSING
+    prior: Any = MISSING
+    likelihood: Any = MISSING
+    objective: Any = MISSING
+    optimizer: Any = MISSING
+    logger: Any = MISSING
+    dataset: Any = MISSING
+    trainer: Training = default(default_factory=Training)
+    eval: Evaluation = default(default_factory=Evaluation)
+    suggested: Suggested = default(default_factory=Suggested)
+    k: int = 1
+    seed: int = 0
+    data_dir: str = ""
+    name: str = ""
+
+
+SMALLEST = {
+    "k": 1,
+    "seed": 0,
+    "eval.k": 1,
+    "eval.examples": 0,
+    "trainer.max_epochs": 1,
+    "trainer.max_steps": -1,
+    "trainer.batch_size": 1,
+    "trainer.log_every": 1,
+}
+
+
+def register() -> None:
+    """Makes the schema known to Hydra."""
+    ConfigStore.instance().store(name="schema", node=Config)
+
+
+def check_ranges(cfg: DictConfig) -> None:
+    """Refuses numbers that are too small to mean anything.
+
+    Raises:
+        Refusal: naming the option and its smallest value.
+    """
+    from omegaconf import OmegaConf
+
+    for name, smallest in SMALLEST.items():
+        value = OmegaConf.select(cfg, name)
+        if value < smallest or (name == "trainer.max_steps" and value == 0):
+            raise Refusal(
+                f"{name}={value}: must be at least {max(smallest, 1) if value == 0 else smallest}"
+            )

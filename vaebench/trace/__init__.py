@@ -1,0 +1,6 @@
+"""Traces: drawing, scoring and the shapes of both."""
+
+from vaebench.trace.evidence import Evidence
+from vaebench.trace.trace import Site, Trace
+
+__all__ = ["Evidence", "Site", "Trace"]

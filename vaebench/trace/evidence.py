@@ -1,0 +1,78 @@
+"""Two traces of one batch, read as importance weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+from torch import Tensor
+
+from vaebench.distributions import has_kl, kl_divergence
+from vaebench.errors import Incompatible
+from vaebench.trace.trace import Site, Trace
+
+
+def total(terms: Iterable[Tensor]) -> Tensor | None:
+    """Sum that starts from its first term; None for no term at all."""
+    terms = list(terms)
+    return reduce(add, terms) if terms else None
+
+
+@dataclass
+class Evidence:
+    """What p and q say about a batch.
+
+    log w = Σ log p over p's given sites - Σ log q over the latents. A site that p had to draw
+    itself cancels against its own proposal and does not count.
+
+    Attributes:
+        p: the generative program's trace.
+        q: the recognition program's trace.
+        latents: names of the sites whose values q drew.
+    """
+
+    p: Trace
+    q: Trace
+    latents: tuple[str, ...]
+
+    @property
+    def observed(self) -> list[Site]:
+        """p's sites whose value is data."""
+        return [s for s in self.p.sites.values() if s.given and s.name not in self.latents]
+
+    @property
+    def log_w(self) -> Tensor:
+        """log importance weights log p(x, z) - log q(z | x), `[k, B]`."""
+        log_p = total(site.log_prob for site in self.p.sites.values() if site.given)
+        log_q = total(self.q[name].log_prob for name in self.latents)
+        if log_p is None:
+            raise Incompatible("nothing is observed: no site of the model is in the batch")
+        return log_p if log_q is None else log_p - log_q
+
+    @property
+    def recon(self) -> Tensor:
+        """log p(x | z) of the observed sites, `[k, B]`."""
+        recon = total(site.log_prob for site in self.observed)
+        if recon is None:
+            raise Incompatible("nothing is observed: no site of the model is in the batch")
+        return recon
+
+    def kl_obstacle(self) -> str | None:
+        """Why KL(q ‖ p) has no closed form here; None where it has one."""
+        visits = [name for name in self.p.sites if name in self.latents]
+        if visits != list(self.latents):
+            return f"q visits latents in the order {list(self.latents)}, p in {visits}"
+        for name in self.latents:
+            q, p = self.q[name].dist, self.p[name].dist
+            if not has_kl(q, p):
+                names = f"{type(q).__name__} ‖ {type(p).__name__}"
+                return f"KL({names}) at site {name!r} has no closed form"
+        return None
+
+    def kl(self) -> Tensor:
+        """Σ KL(q(z_i | ·) ‖ p(z_i | ·)) in closed form, `[k, B]`; needs `kl_obstacle() is None`."""
+        sites = [self.q[name] for name in self.latents]
+        kl = total(s.spread(kl_divergence(s.dist, self.p[s.name].dist)) for s in sites)
+        return self.recon.new_zeros(self.q.lead) if kl is None else kl

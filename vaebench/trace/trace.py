@@ -1,0 +1,118 @@
+"""One primitive: `value = trace(name, distribution)` draws a value or scores a given one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from vaebench.distributions import Distribution, Noise, Score
+from vaebench.errors import Incompatible
+
+
+class Site:
+    """What happened at one name of a program.
+
+    Attributes:
+        dist: the distribution visited.
+        value: `[k, B, *event]`, or broadcastable to it.
+        given: whether the value came from outside instead of being drawn here.
+    """
+
+    __slots__ = ("_lead", "_log_prob", "_score", "dist", "given", "name", "value")
+
+    def __init__(
+        self,
+        name: str,
+        dist: Distribution,
+        value: Tensor,
+        score: Score,
+        *,
+        given: bool,
+        lead: tuple[int, int],
+    ) -> None:
+        self.name, self.dist, self.value, self.given = name, dist, value, given
+        self._score, self._lead = score, lead
+        self._log_prob: Tensor | None = None
+
+    @property
+    def log_prob(self) -> Tensor:
+        """log density of the value, `[k, B]`; computed at the first reading."""
+        if self._log_prob is None:
+            self._log_prob = self.spread(self._score())
+        return self._log_prob
+
+    def spread(self, term: Tensor) -> Tensor:
+        """A term of this site's density, expanded to `[k, B]`."""
+        shape, lead = tuple(term.shape), self._lead
+        if len(shape) > 2 or any(
+            s not in (1, n) for s, n in zip(shape[::-1], lead[::-1], strict=False)
+        ):
+            raise Incompatible(
+                f"{type(self.dist).__name__} at site {self.name!r} scores to shape {list(shape)}, "
+                f"which does not broadcast to [k, B] = {list(lead)}: its log_prob must sum over "
+                "the event alone"
+            )
+        return term.expand(lead)
+
+
+class Trace:
+    """What a program visited: names to sites, in the order of the visits.
+
+    Args:
+        k: posterior samples per example.
+        batch_size: B.
+        given: values for some names; the rest are drawn.
+        reparam: whether draws carry pathwise gradients, where the distribution has them.
+        noise: where draws come from.
+    """
+
+    def __init__(
+        self,
+        k: int,
+        batch_size: int,
+        given: Mapping[str, Tensor] | None = None,
+        *,
+        reparam: bool = True,
+        noise: Noise | None = None,
+    ) -> None:
+        self.lead = (k, batch_size)
+        self.given: Mapping[str, Tensor] = {} if given is None else given
+        self.reparam, self.noise = reparam, noise or Noise()
+        self.sites: dict[str, Site] = {}
+        self.values: dict[str, Tensor] = {}
+
+    def __call__(self, name: str, dist: Distribution) -> Tensor:
+        """Visit a name: score its given value, or draw one with the leading dims it misses."""
+        if name in self.sites:
+            raise Incompatible(f"site {name!r} is visited twice by one program")
+        given = name in self.given
+        if given:
+            value = self.given[name]
+            score: Score = partial(dist.log_prob, value)
+        else:
+            value, score = self._draw(dist)
+        self.sites[name] = Site(name, dist, value, score, given=given, lead=self.lead)
+        self.values[name] = value
+        return value
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.sites
+
+    def __getitem__(self, name: str) -> Site:
+        return self.sites[name]
+
+    @property
+    def drawn(self) -> list[Site]:
+        """Sites whose value was drawn here."""
+        return [site for site in self.sites.values() if not site.given]
+
+    def _draw(self, dist: Distribution) -> tuple[Tensor, Score]:
+        missing = self.lead[: 2 - len(dist.batch_shape)]
+        if self.reparam:
+            return dist.rsample_and_log_prob(missing, self.noise)
+        with torch.no_grad():
+            value = dist.rsample(missing, self.noise)
+        return value, partial(dist.log_prob, value)

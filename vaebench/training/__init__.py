@@ -1,0 +1,20 @@
+"""Training: one LightningModule for every composition."""
+
+from vaebench.training.fit import Result, build_loggers, build_system, fit
+from vaebench.training.loggers import METRICS, History, Wandb, read_history
+from vaebench.training.optimizers import Adam
+from vaebench.training.system import Diverged, System
+
+__all__ = [
+    "METRICS",
+    "Adam",
+    "Diverged",
+    "History",
+    "Result",
+    "System",
+    "Wandb",
+    "build_loggers",
+    "build_system",
+    "fit",
+    "read_history",
+]

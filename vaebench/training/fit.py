@@ -1,0 +1,145 @@
+"""One run: train, keep the best weights, test them."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import resource
+import sys
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import Logger
+from rich.console import Console
+
+from vaebench.compose import Composition, instantiate
+from vaebench.training.progress import Bar
+from vaebench.training.system import System
+
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run.
+
+    Attributes:
+        system: with the evaluated weights.
+        metrics: the last value of every metric.
+        loggers: still open.
+        seconds: of training, validation included.
+        device: where it ran.
+        peak_memory_mb: of the process (CPU) or the accelerator's allocator.
+    """
+
+    system: System
+    metrics: dict[str, float]
+    loggers: list[Logger]
+    seconds: float
+    device: str
+    peak_memory_mb: float
+
+
+def build_loggers(cfg: DictConfig, folder: Path) -> list[Logger]:
+    """The loggers of the `logger` group, for one run folder."""
+    return [instantiate(node, folder=folder, name=cfg.name) for node in cfg.logger.values()]
+
+
+def build_system(cfg: DictConfig, composition: Composition) -> System:
+    """The LightningModule of a config."""
+    return System(
+        composition,
+        instantiate(cfg.optimizer),
+        batch_size=cfg.trainer.batch_size,
+        log_every=cfg.trainer.log_every,
+        seed=cfg.seed,
+        eval_k=cfg.eval.k,
+        eval_examples=cfg.eval.examples,
+    )
+
+
+def fit(
+    cfg: DictConfig,
+    system: System,
+    loggers: list[Logger],
+    folder: Path,
+    console: Console,
+) -> Result:
+    """Trains, then tests the weights that `eval.checkpoint` names."""
+    quiet()
+    keep_memory()
+    pl.seed_everything(cfg.seed, verbose=False)
+    best, last = checkpoints(system, folder)
+    trainer = pl.Trainer(
+        accelerator=cfg.trainer.accelerator.value,
+        devices=1,
+        max_epochs=cfg.trainer.max_epochs,
+        max_steps=cfg.trainer.max_steps,
+        logger=loggers,
+        callbacks=[best, last, Bar(console)],
+        default_root_dir=folder,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    begun = time.monotonic()
+    trainer.fit(system)
+    seconds = time.monotonic() - begun
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    chosen = {"best": best.best_model_path, "last": last.last_model_path}[cfg.eval.checkpoint.value]
+    trainer.test(system, ckpt_path=chosen, verbose=False)
+    device = trainer.strategy.root_device
+    return Result(
+        system, dict(system.latest), loggers, seconds, device_name(device), peak_memory(device)
+    )
+
+
+def checkpoints(system: System, folder: Path) -> tuple[ModelCheckpoint, ModelCheckpoint]:
+    """`best.ckpt` by the validation bound (the loss where there is none), and `last.ckpt`."""
+    monitor, mode = ("val/bound", "max") if system.objective.has_bound else ("val/loss", "min")
+    where = folder / CHECKPOINTS
+    best = ModelCheckpoint(where, filename="best", monitor=monitor, mode=mode)
+    best.FILE_EXTENSION = ".ckpt"
+    last = ModelCheckpoint(where, filename="last", enable_version_counter=False)
+    return best, last
+
+
+def quiet() -> None:
+    """Lightning's advice about data loaders does not apply to tensors that live on the device."""
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    warnings.filterwarnings("ignore", module="lightning_fabric")
+
+
+def keep_memory() -> None:
+    """glibc: keep freed memory instead of returning it, which costs page faults at every step."""
+    if not sys.platform.startswith("linux"):
+        return
+    m_trim_threshold, m_mmap_threshold, large = -1, -3, 2**30
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(m_mmap_threshold, large)
+        libc.mallopt(m_trim_threshold, large)
+    except (OSError, AttributeError):
+        return  # another C library: nothing to tune
+
+
+def device_name(device: torch.device) -> str:
+    """`cpu`, or the name of the accelerator."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def peak_memory(device: torch.device) -> float:
+    """Peak memory in MiB."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

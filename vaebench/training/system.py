@@ -1,0 +1,204 @@
+"""The one LightningModule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from vaebench.compose import Composition
+from vaebench.data import Batch, Loader, Part
+from vaebench.distributions import Noise
+from vaebench.measures.likelihood import log_likelihood
+
+EVAL_BATCH = 250
+EVAL_SEED = 20_000
+
+
+class Diverged(RuntimeError):
+    """A loss that is no number."""
+
+
+class Means:
+    """Means over examples, summed on the device and read once."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.total: Tensor | None = None
+        self.count = 0
+
+    def add(self, terms: dict[str, Tensor], size: int) -> None:
+        """Adds a batch's means; the same names at every call."""
+        self.names = list(terms)
+        means = torch.stack([term.detach().mean() for term in terms.values()]) * size
+        self.total = means if self.total is None else self.total + means
+        self.count += size
+
+    def read(self, part: Part) -> dict[str, float]:
+        """`part/name` → mean, and a fresh start."""
+        values = [] if self.total is None else (self.total / self.count).tolist()
+        self.total, self.count = None, 0
+        return {f"{part}/{name}": v for name, v in zip(self.names, values, strict=True)}
+
+
+class System(pl.LightningModule):
+    """Trains any composition.
+
+    Args:
+        composition: data, model and objective.
+        optimizer: parameter groups → optimizer.
+        batch_size: of training.
+        log_every: steps between two log entries.
+        seed: of the order of examples, of binarization and of all noise.
+        eval_k: samples of the test likelihood.
+        eval_examples: how many test examples; 0: all.
+    """
+
+    def __init__(
+        self,
+        composition: Composition,
+        optimizer: Callable[[list[dict[str, Any]]], torch.optim.Optimizer],
+        *,
+        batch_size: int,
+        log_every: int,
+        seed: int,
+        eval_k: int,
+        eval_examples: int,
+    ) -> None:
+        super().__init__()
+        self.data, self.model = composition.data, composition.model
+        self.objective, self.optimizer = composition.objective, optimizer
+        self.batch_size, self.log_every, self.seed = batch_size, log_every, seed
+        self.eval_k, self.eval_examples = eval_k, eval_examples
+        self.means = Means()
+        self.latest: dict[str, float] = {}
+        self.test: dict[str, list[Tensor]] = {}
+
+    # ------------------------------------------------------------------ data
+    def train_dataloader(self) -> Loader:
+        return Loader(
+            self.data.split("train").to(self.device),
+            self.batch_size,
+            shuffle=True,
+            seed=self.seed,
+            epoch=lambda: self.current_epoch,
+            generator=torch.Generator(self.device).manual_seed(self.seed),
+        )
+
+    def val_dataloader(self) -> Loader:
+        return self._held_out("val")
+
+    def test_dataloader(self) -> Loader:
+        return self._held_out("test", self.eval_examples)
+
+    def _held_out(self, part: Part, limit: int = 0) -> Loader:
+        split = self.data.split(part).to(self.device)
+        return Loader(split.first(limit) if limit else split, EVAL_BATCH, shuffle=False)
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, index: int) -> Batch:
+        return batch  # sliced on the device already
+
+    # -------------------------------------------------------------- training
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        groups = self.objective.groups()
+        own = {id(p) for group in groups for p in group["params"]}
+        rest = [p for p in self.parameters() if id(p) not in own]
+        return self.optimizer([{"params": rest}, *groups])
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        estimate = self.objective(self.model, batch, self._step())
+        size = len(batch["x"])
+        self.means.add({"loss": estimate.loss} | estimate.terms, size)
+        return estimate.loss
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        if self.global_step % self.log_every == 0:
+            self._log_training()
+
+    def on_train_epoch_end(self) -> None:
+        if self.means.count:
+            self._log_training()
+
+    def _log_training(self) -> None:
+        self.latest |= (metrics := self.means.read("train"))
+        bad = [name for name, value in metrics.items() if not math.isfinite(value)]
+        if bad:
+            raise Diverged(f"{bad[0]} is {metrics[bad[0]]} before step {self.global_step}")
+        for logger in self.loggers:
+            logger.log_metrics(metrics, self.global_step)
+
+    def _step(self) -> Tensor:
+        return torch.tensor(self.global_step)
+
+    # ------------------------------------------------------------ evaluation
+    def on_validation_epoch_start(self) -> None:
+        self._begin_evaluation()
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        estimate = self.objective(self.model, batch, self._step())
+        self.held_out.add({"loss": estimate.loss} | estimate.terms, len(batch["x"]))
+
+    def on_validation_epoch_end(self) -> None:
+        self.latest |= (metrics := self.held_out.read("val"))
+        self.log_dict(metrics)
+        self._end_evaluation()
+
+    def on_test_epoch_start(self) -> None:
+        self._begin_evaluation()
+        self.noise = Noise(torch.Generator(self.device).manual_seed(EVAL_SEED))
+        self.test = {}
+
+    def test_step(self, batch: Batch, index: int) -> None:
+        estimate = self.objective(self.model, batch, self._step())
+        self.held_out.add({"loss": estimate.loss} | estimate.terms, len(batch["x"]))
+        if not self.objective.has_bound:
+            return
+        self._keep("log_p", log_likelihood(self.model, batch, self.eval_k, self.noise))
+        exact = self.data.exact_log_prob(batch["x"])
+        if exact is not None:
+            self._keep("exact", exact)
+
+    def on_test_epoch_end(self) -> None:
+        metrics = self.held_out.read("test")
+        per_example = {name: torch.cat(parts) for name, parts in self.test.items()}
+        if "log_p" in per_example:
+            metrics |= likelihood_metrics(per_example["log_p"], self.model)
+        if "exact" in per_example:
+            metrics["test/exact_nll"] = -per_example["exact"].mean().item()
+        self.latest |= metrics
+        self.log_dict(metrics)
+        self._end_evaluation()
+
+    def _keep(self, name: str, values: Tensor) -> None:
+        self.test.setdefault(name, []).append(values)
+
+    def _begin_evaluation(self) -> None:
+        """Evaluation has randomness of its own, the same at each pass, and leaves training's alone."""
+        self.held_out = Means()
+        devices = [self.device] if self.device.type == "cuda" else []
+        self._fork = torch.random.fork_rng(devices)
+        self._fork.__enter__()
+        torch.manual_seed(EVAL_SEED)
+
+    def _end_evaluation(self) -> None:
+        self._fork.__exit__(None, None, None)
+
+
+def likelihood_metrics(log_p: Tensor, model: torch.nn.Module) -> dict[str, float]:
+    """`test/nll` in nats with its standard error over examples, and bits per dimension."""
+    from vaebench.heads import Likelihood
+
+    nll = -log_p.double()
+    metrics = {
+        "test/nll": nll.mean().item(),
+        "test/nll_se": (nll.std() / math.sqrt(len(nll))).item(),
+    }
+    heads = [m for m in model.modules() if isinstance(m, Likelihood)]
+    bits = heads[0].bits_per_nat() if len(heads) == 1 else None
+    if bits is not None:
+        metrics["test/bpd"] = metrics["test/nll"] * bits[0] + bits[1]
+    return metrics

@@ -1,0 +1,133 @@
+"""Options against the signatures of the classes that read them: types, choices, unknown keys."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from vaebench.errors import Refusal
+from vaebench.suggest import did_you_mean
+
+HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
+
+
+def check_options(cfg: DictConfig) -> None:
+    """Refuses what no object reads, what is missing, and values of another type than declared.
+
+    Walks every node of the config that names a `_target_`.
+    """
+    for path, node in _targets(cfg, ""):
+        _check_node(path, node)
+
+
+def _targets(node: DictConfig, path: str) -> Iterator[tuple[str, DictConfig]]:
+    if "_target_" in node:
+        yield path, node
+    for key in node:
+        if OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, str(key)):
+            continue  # an interpolated node is checked where it is defined
+        child = node[key]
+        if isinstance(child, DictConfig):
+            yield from _targets(child, f"{path}.{key}".lstrip("."))
+
+
+def _check_node(path: str, node: DictConfig) -> None:
+    target = _locate(path, node["_target_"])
+    parameters, anything = signature(target)
+    for key in node:
+        if key in HYDRA_KEYS:
+            continue
+        name = f"{path}.{key}"
+        if key not in parameters and not anything:
+            options = [f"{path}.{p}" for p in parameters]
+            hint = did_you_mean(name, options)
+            raise Refusal(f"{name}: {target.__name__} reads no such option.{hint}")
+        if OmegaConf.is_missing(node, key):
+            raise Refusal(f"{name} must be given: {name}=...")
+        if key in parameters:
+            check_value(name, node[key], parameters[key])
+
+
+def _locate(path: str, target: str) -> Any:
+    from hydra.utils import get_object
+
+    try:
+        return get_object(target)
+    except Exception as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise Refusal(f"{path}._target_={target} cannot be imported: {reason}") from error
+
+
+def signature(target: Any) -> tuple[dict[str, Any], bool]:
+    """Keyword names with their type hints, following `**kwargs` up the bases, and whether any
+    other keyword is accepted."""
+    if not inspect.isclass(target):
+        return _own(target)
+    found: dict[str, Any] = {}
+    for base in target.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        own, anything = _own(base.__init__)
+        found = own | found
+        if not anything or base is object:
+            return found, False
+    return found, True
+
+
+def _own(function: Any) -> tuple[dict[str, Any], bool]:
+    hints = _hints(function)
+    kinds = inspect.signature(function).parameters.values()
+    anything = any(p.kind is p.VAR_KEYWORD for p in kinds)
+    named = [p.name for p in kinds if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return {n: hints.get(n, Any) for n in named if n != "self"}, anything
+
+
+def _hints(function: Any) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function)
+    except (NameError, TypeError):
+        return {}  # a user's hints that cannot be resolved are not checked
+
+
+EXPECTED = {bool: "true or false", int: "an integer", float: "a number", str: "a word"}
+
+
+def check_value(name: str, value: Any, hint: Any) -> None:
+    """Refuses a value that is not of its hint; hints beyond plain data are not checked."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        if value not in arguments:
+            choices = ", ".join(map(str, arguments))
+            hint_text = did_you_mean(str(value), map(str, arguments), f"{name}={{}}")
+            raise Refusal(f"{name}={value}: one of {choices} was expected.{hint_text}")
+    elif origin in (typing.Union, types.UnionType):
+        if not any(_fits(name, value, a) for a in arguments):
+            raise Refusal(f"{name}={value}: {hint} was expected")
+    elif origin is list:
+        if not isinstance(value, ListConfig | list):
+            raise Refusal(f"{name}={value}: a list was expected, as in {name}=[...]")
+        for i, item in enumerate(value):
+            check_value(f"{name}[{i}]", item, arguments[0])
+    elif hint in EXPECTED and not _is(value, hint):
+        raise Refusal(f"{name}={value}: {EXPECTED[hint]} was expected")
+
+
+def _fits(name: str, value: Any, hint: Any) -> bool:
+    try:
+        check_value(name, value, hint)
+    except Refusal:
+        return False
+    return value is None if hint is type(None) else True
+
+
+def _is(value: Any, kind: type) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, kind)
