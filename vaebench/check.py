@@ -68,9 +68,9 @@ def check(model: Model, objective: Objective, spec: Spec) -> Report:
         batch = spec.example(EXAMPLES)
         roles, evidence = _dry_run(model, batch)
         _check_sites(evidence, batch)
-        _check_samples(evidence, objective)
         if objective.has_bound:
             _check_scores(evidence)
+        _check_samples(evidence, objective)
         _check_gradients(model, objective, batch)
     model.train(training)
     return Report(_quantity(roles), roles, _notes(model, objective))

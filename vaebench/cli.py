@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -136,6 +137,7 @@ def _hydra(args: list[str]) -> int:
     from hydra._internal.utils import get_args_parser
 
     from vaebench.explain import explain
+    from vaebench.gate import Stop
     from vaebench.schema import register
 
     parser = get_args_parser()
@@ -146,27 +148,40 @@ def _hydra(args: list[str]) -> int:
     sys.path.append(os.getcwd())  # a user's own classes, as `python -m` would find them
     sys.argv = [sys.argv[0], *args]
     register()
+    jobs: list[Job] = []
     task = hydra.main(
         config_path=str(conf_dir()), config_name="config", version_base=HYDRA_VERSION
-    )(_task)
+    )(lambda cfg: jobs.append(_job(cfg)))
     try:
         task()
-    except (Refusal, RunFailed, KeyboardInterrupt):
-        raise
-    except Exception as error:
-        line = explain(error, args, _folders(args))
+    except (Exception, Stop) as error:
+        cause = error.cause if isinstance(error, Stop) else error
+        if isinstance(cause, Refusal):
+            raise cause from None
+        line = explain(cause, _folders(args))
         if line is None:
             raise
         raise Refusal(line) from error
-    return DONE
+    return _outcome(jobs)
 
 
 def _refuse_usage(message: str) -> NoReturn:
     raise Refusal(f"{message}; see vaebench --help")
 
 
-def _task(cfg: DictConfig) -> None:
-    """One job: a single run, or one cell of a grid."""
+@dataclass(frozen=True)
+class Job:
+    """One run of a command line, and the error that ended it, if any.
+
+    Errors are kept rather than raised: Hydra would print its own lines, and stop a grid.
+    """
+
+    name: str
+    error: Refusal | RunFailed | None
+
+
+def _job(cfg: DictConfig) -> Job:
+    """A single run, or one cell of a grid."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
@@ -175,23 +190,41 @@ def _task(cfg: DictConfig) -> None:
     hydra_cfg = HydraConfig.get()
     folder = Path(hydra_cfg.runtime.output_dir)
     choices = {g: c for g, c in hydra_cfg.runtime.choices.items() if "/" not in g}
+    name = ""
     if hydra_cfg.mode is RunMode.MULTIRUN:
-        print(f"\njob {hydra_cfg.job.num}: {hydra_cfg.job.override_dirname}")
+        name = f"job {hydra_cfg.job.num} ({hydra_cfg.job.override_dirname})"
+        print(f"\n{name}", flush=True)
     try:
         train(cfg, choices, folder)
-    except Refusal:
+    except Refusal as refusal:
         _discard(folder)
-        raise
+        return Job(name, refusal)
+    except RunFailed as failure:
+        return Job(name, failure)
+    return Job(name, None)
+
+
+def _outcome(jobs: list[Job]) -> int:
+    """The exit code; for a grid also which of its jobs failed."""
+    failed = [job for job in jobs if job.error is not None]
+    if len(jobs) == 1 and failed and failed[0].error is not None:
+        raise failed[0].error
+    for job in failed:
+        print(f"vaebench: {job.name}: {' '.join(str(job.error).split())}", file=sys.stderr)
+    if any(isinstance(job.error, RunFailed) for job in failed):
+        return FAILED
+    return REFUSED if failed else DONE
 
 
 def _discard(folder: Path) -> None:
     """Takes back the folder that Hydra made for a run that never began."""
     import shutil
 
-    if {entry.name for entry in folder.iterdir()} <= {".hydra"}:
-        shutil.rmtree(folder)
-        here = Path.cwd()
-        for parent in folder.parents:
-            if parent == here or here not in parent.parents or any(parent.iterdir()):
-                break
-            parent.rmdir()
+    if not {entry.name for entry in folder.iterdir()} <= {".hydra"}:
+        return
+    shutil.rmtree(folder)
+    here = Path.cwd()
+    for parent in folder.parents:
+        if parent == here or here not in parent.parents or any(parent.iterdir()):
+            return
+        parent.rmdir()

@@ -14,6 +14,7 @@ from vaebench.data import Dataset
 from vaebench.errors import Refusal
 from vaebench.models import Model
 from vaebench.objectives import Objective
+from vaebench.schema import check_ranges
 from vaebench.validate import check_options
 
 
@@ -39,6 +40,8 @@ def instantiate(node: DictConfig, *args: Any, **kwargs: Any) -> Any:
         while cause is not None:
             if isinstance(cause, Refusal):
                 raise cause from None
+            if cause.__cause__ is None:
+                raise Refusal(f"{node.get('_target_')} cannot be built: {cause}") from error
             cause = cause.__cause__
         raise
 
@@ -50,6 +53,7 @@ def compose(cfg: DictConfig) -> Composition:
         Refusal: one line on what is wrong with the choices.
     """
     try:
+        check_ranges(cfg)
         check_options(cfg)
     except OmegaConfBaseException as error:
         raise Refusal(str(error).splitlines()[0]) from error

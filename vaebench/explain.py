@@ -10,11 +10,10 @@ from typing import Any
 from vaebench.commands.listing import choices
 from vaebench.suggest import did_you_mean
 
-QUOTED = re.compile(r"'([^']+)'")
 TYPES = {"Integer": "an integer", "Float": "a number", "Boolean": "true or false"}
 
 
-def explain(error: BaseException, args: Sequence[str], folders: Sequence[Path]) -> str | None:
+def explain(error: BaseException, folders: Sequence[Path]) -> str | None:
     """One line for a wrong choice or option; None for an error that is not the user's."""
     from hydra.errors import HydraException, MissingConfigException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
@@ -27,7 +26,7 @@ def explain(error: BaseException, args: Sequence[str], folders: Sequence[Path]) 
         return f"cannot write the run folder: {error.filename}: {error.strerror}"
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
-    return _bad_value(error, args) or _unknown(error, folders) or _chain(error)
+    return _bad_value(error) or _sweep(error) or _unknown(error, folders) or _chain(error)
 
 
 def _missing_choice(error: Any, folders: Sequence[Path]) -> str:
@@ -52,7 +51,7 @@ def _unreadable(override: str, folders: Sequence[Path]) -> str:
     return f"{override!r} is neither a command nor an option of the form name=value.{hint}"
 
 
-def _bad_value(error: BaseException, args: Sequence[str]) -> str | None:
+def _bad_value(error: BaseException) -> str | None:
     """A value that the typed schema refuses."""
     text = _chain(error)
     match = re.search(r"Value '(.*?)' of type '\w+' could not be converted to (\w+)", text)
@@ -66,6 +65,16 @@ def _bad_value(error: BaseException, args: Sequence[str]) -> str | None:
     names = [n.strip() for n in invalid[2].split(",")]
     hint = did_you_mean(invalid[1], names, f"{key[1]}={{}}")
     return f"{key[1]}={invalid[1]}: one of {', '.join(names)} was expected.{hint}"
+
+
+def _sweep(error: BaseException) -> str | None:
+    """Several values without -m, or a group without a choice."""
+    text = _chain(error)
+    if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
+        return f"{match[1]}: several values make a grid; use vaebench -m {match[1]}"
+    if match := re.search(r"Missing mandatory value: (\S+)", text):
+        return f"{match[1]} must be given: {match[1]}=…"
+    return None
 
 
 def _unknown(error: BaseException, folders: Sequence[Path]) -> str | None:
@@ -85,7 +94,7 @@ def _unknown(error: BaseException, folders: Sequence[Path]) -> str | None:
     options = {
         o for g in found for _, keys in _options(folders, g) for o in (f"{g}.{k}" for k in keys)
     }
-    known = sorted({*found, *_root_keys(folders), *options})
+    known = sorted({*found, *_root_keys(), *options})
     return f"no option {key!r}.{did_you_mean(key, known, '{}=…')}"
 
 
@@ -102,15 +111,17 @@ def _options(folders: Sequence[Path], group: str) -> Iterator[tuple[str, set[str
             yield path.stem, {k for k in keys if not k.startswith("_")} - {"defaults"}
 
 
-def _root_keys(folders: Sequence[Path]) -> set[str]:
+def _root_keys() -> set[str]:
+    """Options of no group; `suggested` is for data sets, not for users."""
     from omegaconf import DictConfig, OmegaConf
 
     from vaebench.schema import Config
 
     keys: set[str] = set()
-    for name, node in OmegaConf.structured(Config).items_ex(resolve=False):
+    root = OmegaConf.structured(Config)
+    for name, node in root.items_ex(resolve=False):
         keys |= {name} | ({f"{name}.{k}" for k in node} if isinstance(node, DictConfig) else set())
-    return keys
+    return {k for k in keys if not k.startswith("suggested")}
 
 
 def _chain(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, DictConfig
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 from vaebench.errors import Refusal
 
@@ -102,11 +102,9 @@ def check_ranges(cfg: DictConfig) -> None:
     Raises:
         Refusal: naming the option and its smallest value.
     """
-    from omegaconf import OmegaConf
-
     for name, smallest in SMALLEST.items():
         value = OmegaConf.select(cfg, name)
-        if value < smallest or (name == "trainer.max_steps" and value == 0):
-            raise Refusal(
-                f"{name}={value}: must be at least {max(smallest, 1) if value == 0 else smallest}"
-            )
+        if value < smallest:
+            raise Refusal(f"{name}={value}: must be at least {smallest}")
+    if cfg.trainer.max_steps == 0:
+        raise Refusal("trainer.max_steps=0: must be at least 1, or -1 for no limit")

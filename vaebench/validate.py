@@ -21,6 +21,8 @@ def check_options(cfg: DictConfig) -> None:
 
     Walks every node of the config that names a `_target_`.
     """
+    for name in sorted(OmegaConf.missing_keys(cfg)):
+        raise Refusal(f"{name} must be given: {name}=…")
     for path, node in _targets(cfg, ""):
         _check_node(path, node)
 
@@ -29,7 +31,7 @@ def _targets(node: DictConfig, path: str) -> Iterator[tuple[str, DictConfig]]:
     if "_target_" in node:
         yield path, node
     for key in node:
-        if OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, str(key)):
+        if OmegaConf.is_interpolation(node, str(key)):
             continue  # an interpolated node is checked where it is defined
         child = node[key]
         if isinstance(child, DictConfig):
@@ -47,8 +49,6 @@ def _check_node(path: str, node: DictConfig) -> None:
             options = [f"{path}.{p}" for p in parameters]
             hint = did_you_mean(name, options)
             raise Refusal(f"{name}: {target.__name__} reads no such option.{hint}")
-        if OmegaConf.is_missing(node, key):
-            raise Refusal(f"{name} must be given: {name}=...")
         if key in parameters:
             check_value(name, node[key], parameters[key])
 

@@ -20,7 +20,16 @@ from vaebench import __version__
 from vaebench.compose import Composition, compose
 from vaebench.errors import RunFailed
 from vaebench.measures.pictures import draw
-from vaebench.training import METRICS, Result, Wandb, build_loggers, build_system, fit, read_history
+from vaebench.training import (
+    METRICS,
+    Result,
+    Wandb,
+    build_loggers,
+    build_system,
+    build_trainer,
+    fit,
+    read_history,
+)
 
 GROUPS = ("model", "nets", "posterior", "prior", "likelihood", "objective", "dataset", "optimizer")
 SHOWN_IN_PICTURES = 64
@@ -37,12 +46,13 @@ def train(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[str, A
     console = Console()
     composition = compose(cfg)
     system = build_system(cfg, composition)
-    console.print(config_tree(cfg, choices, composition))
     loggers = build_loggers(cfg, folder)
+    trainer = build_trainer(cfg, system, loggers, folder, console)
+    console.print(config_tree(cfg, choices, composition))
     try:
         for logger in loggers:
-            logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
-        result = fit(cfg, system, loggers, folder, console)
+            logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True, enum_to_str=True))
+        result = fit(cfg, system, trainer)
         pictures = draw_run(result, composition, folder)
         summary = summarise(cfg, choices, composition, result)
         write_json(folder / "summary.json", summary)

@@ -206,7 +206,7 @@ class Images(Dataset):
         """The raw examples of each split."""
         rest, test = self.read()
         for raw in (rest, test):
-            if raw is not None and not (0 <= raw.x.min() and raw.x.max() <= 1):
+            if raw is not None and not (raw.x.min() >= 0 and raw.x.max() <= 1):
                 raise DataError(f"{type(self).__name__}: grey values outside [0, 1]")
         if (test is not None) != (self.held_out.kind == "official"):
             has = "brings an official test set" if test is not None else "has no official split"

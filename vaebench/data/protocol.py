@@ -71,7 +71,7 @@ def thresholds(probability: Tensor) -> Tensor:
 
     Exact to 2^-16; a probability of 0 is exact, a probability of 1 is drawn as 0 once in 65536.
     """
-    return ((probability * 65536).round() - 32768).clamp(max=32767).to(torch.int16)
+    return (probability * 65536).round_().sub_(32768).clamp_(max=32767).to(torch.int16)
 
 
 def bernoulli_from_thresholds(threshold: Tensor, generator: torch.Generator | None) -> Tensor:

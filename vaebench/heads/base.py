@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from vaebench.data import Field
 from vaebench.distributions import Distribution
 
 

@@ -25,6 +25,7 @@ Batch = Mapping[str, Tensor]
 SHORTEST_SIDE = 48  # pixels of one image in a grid
 BORDER = 0.6  # grey of the lines between images
 MANIFOLD = 20  # images along each axis
+PAIRS = 10  # images in a row of reconstructions
 PICTURES_SEED = 30_000
 
 
@@ -83,12 +84,13 @@ def manifold(model: Model, batch: Batch, name: str, latent: str) -> Tensor:
 
 
 def curves(path: Path, rows: list[dict[str, str]]) -> Path | None:
-    """Training and validation against the step, one panel for each of bound, recon, kl and loss."""
+    """Training and validation against the step, a panel each for bound, recon and kl, or the loss."""
     series = {
         name: [(int(r["step"]), float(r[name])) for r in rows if r.get(name)]
         for name in (rows[0] if rows else {})
     }
-    shown = [n for n in ("bound", "recon", "kl", "loss") if len(series.get(f"train/{n}", [])) > 1]
+    names = ("bound", "recon", "kl") if "train/bound" in series else ("loss",)
+    shown = [n for n in names if len(series.get(f"train/{n}", [])) > 1]
     if not shown:
         return None
     figure = Figure(figsize=(4.2 * len(shown), 3.2), layout="constrained")
@@ -148,8 +150,12 @@ def _draw_images(
         folder / f"{stem}.png", images, n
     )
     written = [save("data", x, columns)]
-    pairs = torch.stack([x, reconstructions(model, batch, name)], 1).flatten(0, 1)
-    written.append(save("reconstructions", pairs, 2 * max(1, columns // 2)))
+    rebuilt = reconstructions(model, batch, name)
+    # Rows of data, each above the row of its reconstructions.
+    rows = torch.stack([x[: 4 * PAIRS], rebuilt[: 4 * PAIRS]], 1).split(PAIRS)
+    written.append(
+        save("reconstructions", torch.cat([r.transpose(0, 1).flatten(0, 1) for r in rows]), PAIRS)
+    )
     if not generative:
         return written
     written.append(save("samples", prior_samples(model, batch, name), columns))

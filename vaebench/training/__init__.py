@@ -1,6 +1,6 @@
 """Training: one LightningModule for every composition."""
 
-from vaebench.training.fit import Result, build_loggers, build_system, fit
+from vaebench.training.fit import Result, build_loggers, build_system, build_trainer, fit
 from vaebench.training.loggers import METRICS, History, Wandb, read_history
 from vaebench.training.optimizers import Adam
 from vaebench.training.system import Diverged, System
@@ -15,6 +15,7 @@ __all__ = [
     "Wandb",
     "build_loggers",
     "build_system",
+    "build_trainer",
     "fit",
     "read_history",
 ]

@@ -16,9 +16,11 @@ import torch
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from vaebench.compose import Composition, instantiate
+from vaebench.errors import Refusal
 from vaebench.training.progress import Bar
 from vaebench.training.system import System
 
@@ -52,10 +54,19 @@ def build_loggers(cfg: DictConfig, folder: Path) -> list[Logger]:
 
 
 def build_system(cfg: DictConfig, composition: Composition) -> System:
-    """The LightningModule of a config."""
+    """The LightningModule of a config.
+
+    Raises:
+        Refusal: where the optimizer rejects its options.
+    """
+    optimizer = instantiate(cfg.optimizer)
+    try:
+        optimizer([{"params": list(composition.model.parameters())}])
+    except ValueError as error:
+        raise Refusal(f"optimizer: {error}") from error
     return System(
         composition,
-        instantiate(cfg.optimizer),
+        optimizer,
         batch_size=cfg.trainer.batch_size,
         log_every=cfg.trainer.log_every,
         seed=cfg.seed,
@@ -64,51 +75,75 @@ def build_system(cfg: DictConfig, composition: Composition) -> System:
     )
 
 
-def fit(
-    cfg: DictConfig,
-    system: System,
-    loggers: list[Logger],
-    folder: Path,
-    console: Console,
-) -> Result:
-    """Trains, then tests the weights that `eval.checkpoint` names."""
+def build_trainer(
+    cfg: DictConfig, system: System, loggers: list[Logger], folder: Path, console: Console
+) -> pl.Trainer:
+    """Lightning's trainer with our checkpoints and bar.
+
+    Raises:
+        Refusal: where the machine lacks the accelerator.
+    """
     quiet()
+    try:
+        return pl.Trainer(
+            accelerator=cfg.trainer.accelerator.value,
+            devices=1,
+            max_epochs=cfg.trainer.max_epochs,
+            max_steps=cfg.trainer.max_steps,
+            logger=loggers,
+            callbacks=[*checkpoints(system, folder), Bar(console)],
+            default_root_dir=folder,
+            num_sanity_val_steps=0,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+    except MisconfigurationException as error:
+        raise Refusal(
+            f"trainer.accelerator={cfg.trainer.accelerator.value}: {error} Use trainer=auto."
+        ) from error
+
+
+def fit(cfg: DictConfig, system: System, trainer: pl.Trainer) -> Result:
+    """Trains, then tests the weights that `eval.checkpoint` names."""
     keep_memory()
     pl.seed_everything(cfg.seed, verbose=False)
-    best, last = checkpoints(system, folder)
-    trainer = pl.Trainer(
-        accelerator=cfg.trainer.accelerator.value,
-        devices=1,
-        max_epochs=cfg.trainer.max_epochs,
-        max_steps=cfg.trainer.max_steps,
-        logger=loggers,
-        callbacks=[best, last, Bar(console)],
-        default_root_dir=folder,
-        num_sanity_val_steps=0,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
     begun = time.monotonic()
     trainer.fit(system)
     seconds = time.monotonic() - begun
     if trainer.interrupted:
         raise KeyboardInterrupt
-    chosen = {"best": best.best_model_path, "last": last.last_model_path}[cfg.eval.checkpoint.value]
-    trainer.test(system, ckpt_path=chosen, verbose=False)
+    best, last = trainer.checkpoint_callbacks
+    if system.validated < trainer.global_step:
+        validate_last(trainer, system, best)
+    chosen = best if cfg.eval.checkpoint.value == "best" else last
+    trainer.test(system, ckpt_path=chosen.best_model_path, verbose=False)
     device = trainer.strategy.root_device
     return Result(
-        system, dict(system.latest), loggers, seconds, device_name(device), peak_memory(device)
+        system,
+        dict(system.latest),
+        trainer.loggers,
+        seconds,
+        device_name(device),
+        peak_memory(device),
     )
+
+
+def validate_last(trainer: pl.Trainer, system: System, best: ModelCheckpoint) -> None:
+    """A stop within an epoch leaves its last steps unvalidated: they may still be the best."""
+    trainer.validate(system, verbose=False)
+    if best.check_monitor_top_k(trainer, trainer.callback_metrics[best.monitor]):
+        best.best_model_path = best.best_model_path or str(Path(best.dirpath) / "best.ckpt")
+        trainer.save_checkpoint(best.best_model_path)
 
 
 def checkpoints(system: System, folder: Path) -> tuple[ModelCheckpoint, ModelCheckpoint]:
     """`best.ckpt` by the validation bound (the loss where there is none), and `last.ckpt`."""
     monitor, mode = ("val/bound", "max") if system.objective.has_bound else ("val/loss", "min")
     where = folder / CHECKPOINTS
-    best = ModelCheckpoint(where, filename="best", monitor=monitor, mode=mode)
-    best.FILE_EXTENSION = ".ckpt"
-    last = ModelCheckpoint(where, filename="last", enable_version_counter=False)
-    return best, last
+    best = ModelCheckpoint(
+        where, filename="best", monitor=monitor, mode=mode, enable_version_counter=False
+    )
+    return best, ModelCheckpoint(where, filename="last", enable_version_counter=False)
 
 
 def quiet() -> None:

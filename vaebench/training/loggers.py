@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ class History(Logger):
         self.path, self._name = folder / METRICS, name
         self.columns = ["step"]
         self.row: dict[str, Any] = {}
+        self.begins = 0  # where the row at hand begins in the file
 
     @property
     def name(self) -> str:
@@ -42,35 +44,36 @@ class History(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        if self.row and self.row["step"] != step:
-            self.save()
-        self.row |= {"step": step} | {n: v for n, v in metrics.items() if n != "epoch"}
+        new = {"step": step} | {name: value for name, value in metrics.items() if name != "epoch"}
+        same = self.row.get("step") == step
+        self.row = self.row | new if same else new
+        if not same and self.path.exists():
+            self.begins = self.path.stat().st_size
+        late = [name for name in new if name not in self.columns]
+        if late or not self.path.exists():
+            self._widen(late)
+        self._write()
 
-    @rank_zero_only
-    def save(self) -> None:
-        """Write the row at hand."""
-        if not self.row:
-            return
-        new = [name for name in self.row if name not in self.columns]
-        if new or not self.path.exists():
-            self._rewrite([*self.columns, *new])
-        with self.path.open("a", newline="") as file:
-            csv.DictWriter(file, self.columns).writerow(self.row)
-        self.row = {}
+    def _write(self) -> None:
+        """The row at hand, in place of what is known of it already."""
+        line = io.StringIO()
+        csv.DictWriter(line, self.columns).writerow(self.row)
+        with self.path.open("r+b") as file:
+            file.truncate(self.begins)
+            file.seek(self.begins)
+            file.write(line.getvalue().encode())
 
-    @rank_zero_only
-    def finalize(self, status: str) -> None:
-        self.save()
-
-    def _rewrite(self, columns: list[str]) -> None:
+    def _widen(self, late: list[str]) -> None:
+        """The whole file with more columns, but for the row at hand."""
         rows = read_history(self.path) if self.path.exists() else []
-        self.columns = columns
+        self.columns += late
         part = self.path.with_suffix(".part")
         with part.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns)
+            writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows(r for r in rows if r["step"] != str(self.row["step"]))
         part.replace(self.path)
+        self.begins = self.path.stat().st_size
 
 
 def read_history(path: Path) -> list[dict[str, str]]:
@@ -90,14 +93,19 @@ class Wandb(WandbLogger):
     """
 
     def __init__(
-        self, folder: Path, name: str, *, project: str, mode: Literal["auto", "online", "offline"]
+        self,
+        folder: Path,
+        name: str,
+        *,
+        project: str,
+        mode: Literal["auto", "online", "offline"],
     ) -> None:
+        os.environ.setdefault("WANDB_SILENT", "true")
         import wandb
 
+        chosen: str = mode
         if mode == "auto":
             chosen = os.environ.get("WANDB_MODE") or _mode_by_account()
-        else:
-            chosen = mode
         settings = wandb.Settings(
             silent=True, console="off", disable_git=True, save_code=False, x_disable_stats=True
         )
@@ -116,4 +124,5 @@ class Wandb(WandbLogger):
 def _mode_by_account() -> str:
     import wandb
 
+    # `wandb.init` would ask at a terminal and raise in a pipe; this only looks for a key.
     return "online" if wandb.login(prompt=False, verify=False) else "offline"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -72,7 +73,8 @@ def status(trainer: pl.Trainer, system: System) -> str:
         for part in ("train", "val")
         if f"{part}/{name}" in system.latest
     ]
-    where = f"epoch {trainer.current_epoch + 1} · step {trainer.global_step}"
+    epoch = math.ceil(trainer.global_step / int(trainer.num_training_batches))
+    where = f"epoch {epoch} · step {trainer.global_step}"
     return " · ".join([where, *shown])
 
 

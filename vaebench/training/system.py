@@ -74,7 +74,7 @@ class System(pl.LightningModule):
         self.objective, self.optimizer = composition.objective, optimizer
         self.batch_size, self.log_every, self.seed = batch_size, log_every, seed
         self.eval_k, self.eval_examples = eval_k, eval_examples
-        self.means = Means()
+        self.means, self.logged, self.validated = Means(), 0, -1
         self.latest: dict[str, float] = {}
         self.test: dict[str, list[Tensor]] = {}
 
@@ -116,7 +116,7 @@ class System(pl.LightningModule):
         return estimate.loss
 
     def on_train_batch_end(self, *args: Any) -> None:
-        if self.global_step % self.log_every == 0:
+        if self.global_step - self.logged >= self.log_every:
             self._log_training()
 
     def on_train_epoch_end(self) -> None:
@@ -125,9 +125,15 @@ class System(pl.LightningModule):
 
     def _log_training(self) -> None:
         self.latest |= (metrics := self.means.read("train"))
+        self.logged = self.global_step
         bad = [name for name, value in metrics.items() if not math.isfinite(value)]
         if bad:
             raise Diverged(f"{bad[0]} is {metrics[bad[0]]} before step {self.global_step}")
+        self._log(metrics)
+
+    def _log(self, metrics: dict[str, float]) -> None:
+        # Not through `self.log`, which costs more than a step of a small model takes to log
+        # and counts validation as one step earlier.
         for logger in self.loggers:
             logger.log_metrics(metrics, self.global_step)
 
@@ -144,7 +150,9 @@ class System(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         self.latest |= (metrics := self.held_out.read("val"))
-        self.log_dict(metrics)
+        self.log_dict(metrics, logger=False)  # for the choice of the best checkpoint
+        self._log(metrics)
+        self.validated = self.global_step
         self._end_evaluation()
 
     def on_test_epoch_start(self) -> None:
@@ -170,7 +178,7 @@ class System(pl.LightningModule):
         if "exact" in per_example:
             metrics["test/exact_nll"] = -per_example["exact"].mean().item()
         self.latest |= metrics
-        self.log_dict(metrics)
+        self._log(metrics)
         self._end_evaluation()
 
     def _keep(self, name: str, values: Tensor) -> None:

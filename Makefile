@@ -1,0 +1,36 @@
+# `make run` and `make test` do all the set-up themselves, once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: run test slow lint format bench clean
+
+run: $(INSTALLED)  ## train the default: a VAE on the embedded digits
+	$(BIN)/vaebench
+
+test: $(INSTALLED)  ## the whole suite but for what is marked slow
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+slow: $(INSTALLED)  ## what takes longer than a minute
+	$(BIN)/python -m pytest -m slow
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED)  ## needs MNIST: VAEBENCH_DATA_DIR=DIR make bench
+	$(BIN)/python benchmarks/mnist_loop.py
+
+$(INSTALLED): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .ruff_cache

@@ -1,0 +1,85 @@
+"""Help, listing, configs, completion: what answers without training anything."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra.utils import get_object
+from omegaconf import OmegaConf
+
+from vaebench.cli import conf_dir, main
+
+YAMLS = sorted(conf_dir().glob("*/*.yaml"))
+HEAVY = {"torch", "pytorch_lightning", "wandb", "sklearn", "matplotlib", "hydra"}
+
+
+@pytest.mark.parametrize("args", [["--help"], ["list"], ["list", "model"], ["--version"]])
+def test_answers_that_need_no_torch_import_none(args):
+    code = f"import sys; from vaebench.cli import main; main({args!r}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not HEAVY & set(done.stdout.splitlines()[-1].split())
+
+
+def test_help_names_every_group_and_choice(capsys):
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    for path in YAMLS:
+        assert path.parent.name in text
+        assert path.stem in text
+
+
+@pytest.mark.parametrize("path", YAMLS, ids=lambda p: f"{p.parent.name}={p.stem}")
+def test_every_choice_has_a_title_and_its_listing_names_it(path, capsys):
+    assert main(["list", path.parent.name]) == 0
+    line = next(x for x in capsys.readouterr().out.splitlines() if x.split()[0] == path.stem)
+    assert len(line.split()) > 3
+
+
+@pytest.mark.parametrize("path", YAMLS, ids=lambda p: f"{p.parent.name}={p.stem}")
+def test_every_target_exists(path):
+    def targets(node):
+        if OmegaConf.is_dict(node):
+            for key, value in node.items_ex(resolve=False):
+                if key == "_target_":
+                    yield value
+                yield from targets(value)
+
+    for target in targets(OmegaConf.load(path)):
+        assert get_object(target)
+
+
+def test_cfg_job_prints_the_composed_config(command):
+    done = command("--cfg", "job", "model=iwae", "k=7")
+    assert done.code == 0, done.err
+    cfg = OmegaConf.create(done.out)
+    assert cfg.k == 7
+    assert cfg.objective._target_.endswith("IWAE")
+
+
+def test_tab_completion_knows_the_choices(command):
+    line = "vaebench model="
+    done = command("-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line)))
+    assert {"model=autoencoder", "model=iwae", "model=vae"} <= set(done.out.split())
+
+
+def test_the_readme_posterior_works_from_outside_the_package(command, tmp_path):
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    blocks = {
+        block.splitlines()[1].removeprefix("# "): block.partition("\n")[2]
+        for block in readme.split("```")[1::2]
+        if block.splitlines()[1:] and block.splitlines()[1].startswith("# my")
+    }
+    for name in ("mine/laplace.py", "mine/posterior/laplace.yaml"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(blocks[name].replace(f"# {name}\n", ""))
+    assert len((tmp_path / "mine/laplace.py").read_text().strip().splitlines()) <= 15
+    args = ("--config-dir", ".", "posterior=laplace", "model=iwae", "logger=csv")
+    done = command(*args, "trainer.max_epochs=2", cwd=tmp_path / "mine")
+    assert done.code == 0, done.err
+    assert "posterior=laplace" in done.out
+    listed = command("list", "posterior", "--config-dir", "mine")
+    assert "laplace" in listed.out

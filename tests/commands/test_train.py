@@ -1,0 +1,138 @@
+"""The main job, as a user runs it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+
+import pytest
+
+from tests.commands.conftest import QUICK, run_folders
+
+
+def test_the_default_run_reports_a_likelihood_and_leaves_a_complete_folder(command, tmp_path):
+    done = command(*QUICK)
+    assert done.code == 0, done.err
+    assert done.err == ""
+    assert re.search(r"test/nll = -L_5 │ \d+\.\d{3} ± \d+\.\d{3}", done.out)
+    (folder,) = run_folders(tmp_path)
+    assert str(folder.relative_to(tmp_path)) in done.out
+    for name in ("data", "reconstructions", "samples", "curves"):
+        assert (folder / "pictures" / f"{name}.png").stat().st_size > 500
+    assert {p.name for p in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert len(list(folder.glob("wandb/offline-run-*/*.wandb"))) == 1
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["test/nll"] == pytest.approx(-summary["test/bound"], abs=2)
+    assert summary["quantity"] == "log p(x)"
+    assert summary["protocol.binarize"] == "dynamic"
+    assert summary["protocol.split.sizes.test"] == 400
+    assert summary["choices.model"] == "vae"
+    assert summary["config.optimizer.lr"] == 1e-3
+    assert not any(isinstance(value, dict) for value in summary.values())
+
+
+def test_metrics_csv_is_a_history_with_one_row_a_step(here, tmp_path):
+    here("logger=csv", "trainer.log_every=5", *QUICK)
+    (folder,) = run_folders(tmp_path)
+    with (folder / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert next(iter(rows[0])) == "step"
+    steps = [int(row["step"]) for row in rows]
+    assert steps == sorted(set(steps))
+    assert steps == [5, 10, 12, 17, 22, 24]
+    for row in rows[:2]:
+        assert float(row["train/bound"]) == pytest.approx(
+            float(row["train/recon"]) - float(row["train/kl"]), rel=1e-4
+        )
+    assert rows[-1]["val/bound"]
+    assert rows[-1]["test/nll"]
+
+
+def test_a_seed_fixes_every_number(here, tmp_path):
+    for _ in range(2):
+        here("logger=csv", "model=iwae", "seed=3", *QUICK)
+    here("logger=csv", "model=iwae", "seed=4", *QUICK)
+    a, b, c = (json.loads((f / "summary.json").read_text()) for f in run_folders(tmp_path))
+    metrics = [name for name in a if name.startswith(("train/", "val/", "test/"))]
+    assert metrics
+    assert all(a[name] == b[name] for name in metrics)
+    assert all(a[name] != c[name] for name in metrics)
+
+
+def test_a_model_sets_defaults_and_the_command_line_wins(here, tmp_path):
+    here("logger=csv", "model=iwae", *QUICK)
+    here("logger=csv", "model=iwae", "objective=elbo", *QUICK)
+    here("logger=csv", "model=iwae", "k=3", *QUICK)
+    summaries = [json.loads((f / "summary.json").read_text()) for f in run_folders(tmp_path)]
+    assert [s["choices.objective"] for s in summaries] == ["iwae", "elbo", "iwae"]
+    assert [s["config.k"] for s in summaries] == [5, 1, 3]
+
+
+def test_an_autoencoder_reports_no_bound_and_no_likelihood(here, tmp_path):
+    done = here("logger=csv", "model=autoencoder", *QUICK)
+    assert done.code == 0, done.err
+    (folder,) = run_folders(tmp_path)
+    summary = json.loads((folder / "summary.json").read_text())
+    assert "test/recon" in summary
+    assert not any("bound" in n or "nll" in n for n in summary if n.startswith("test/"))
+    assert not (folder / "pictures" / "samples.png").exists()
+
+
+def test_the_yardstick_reports_its_exact_likelihood(here, tmp_path):
+    here("logger=csv", "dataset=ppca", "trainer.max_epochs=10", "optimizer.lr=3e-3", "eval.k=200")
+    (folder,) = run_folders(tmp_path)
+    summary = json.loads((folder / "summary.json").read_text())
+    gap = summary["test/nll"] - summary["test/exact_nll"]
+    assert -0.05 < gap < 2.0
+
+
+def test_a_two_dimensional_latent_is_drawn_as_a_manifold(here, tmp_path):
+    here("logger=csv", "model.latent_dim=2", "prior=mixture", *QUICK)
+    (folder,) = run_folders(tmp_path)
+    assert (folder / "pictures" / "manifold.png").stat().st_size > 500
+
+
+def test_bernoulli_on_grey_data_says_so(here, tmp_path):
+    done = here("logger=csv", "dataset.binarize=none", *QUICK)
+    assert "not a normalised density" in " ".join(done.out.split())
+    (folder,) = run_folders(tmp_path)
+    assert "not a normalised" in json.loads((folder / "summary.json").read_text())["notes"]
+
+
+def test_logger_none_writes_no_history(here, tmp_path):
+    here("logger=none", *QUICK)
+    (folder,) = run_folders(tmp_path)
+    assert (folder / "summary.json").exists()
+    assert not (folder / "metrics.csv").exists()
+    assert not (folder / "wandb").exists()
+
+
+def test_a_grid_makes_one_folder_and_one_offline_wandb_run_a_job(command, tmp_path):
+    done = command("-m", "model=vae,iwae", "seed=1,2", *QUICK)
+    assert done.code == 0, done.err
+    folders = run_folders(tmp_path)
+    assert len(folders) == 4
+    runs = [next(folder.glob("wandb/offline-run-*")).name for folder in folders]
+    assert len(set(runs)) == 4
+    chosen = [json.loads((f / "summary.json").read_text()) for f in folders]
+    assert {(s["choices.model"], s["seed"]) for s in chosen} == {
+        (m, s) for m in ("vae", "iwae") for s in (1, 2)
+    }
+
+
+def test_a_refused_job_of_a_grid_is_named_and_the_others_run(here, tmp_path):
+    done = here("-m", "logger=csv", "posterior=gaussian,delta", *QUICK)
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1
+    assert "posterior=delta" in done.err
+    assert len(run_folders(tmp_path)) == 1
+
+
+def test_a_run_that_diverges_ends_in_one_line_with_its_last_checkpoint(here, tmp_path):
+    done = here("logger=csv", "trainer.max_epochs=30", "optimizer.lr=1e18", "trainer.log_every=12")
+    assert done.code == 1
+    assert len(done.err.splitlines()) == 1
+    assert "the run failed: Diverged" in done.err
+    (folder,) = run_folders(tmp_path)
+    assert "Traceback" in (folder / "error.txt").read_text()

@@ -1,0 +1,113 @@
+"""Each distribution of the package beside the same one of torch.distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+import torch.distributions as td
+from torch import Tensor
+
+from vaebench.distributions import (
+    BernoulliLogits,
+    CategoricalLevels,
+    DiagNormal,
+    Distribution,
+    FullNormal,
+    Mixture,
+    StandardNormal,
+    Torch,
+)
+
+
+@dataclass
+class Pair:
+    """The same density twice; `all_values` are those of one event where they can be listed."""
+
+    ours: Distribution
+    theirs: td.Distribution
+    all_values: Tensor | None = None
+
+
+class Levels(td.Independent):
+    """torch's categorical, whose values are levels on [0, 1] instead of indices."""
+
+    def __init__(self, logits: Tensor, event_dims: int) -> None:
+        self.top = logits.shape[-1] - 1
+        super().__init__(td.Categorical(logits=logits), event_dims)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return super().log_prob((value * self.top).round())
+
+    @property
+    def mean(self) -> Tensor:
+        return self.base_dist.probs @ torch.linspace(0, 1, self.top + 1)
+
+
+def numbers(*shape: int) -> Tensor:
+    """Parameters, the same at every call."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(len(shape)))
+
+
+def diag_normal() -> Pair:
+    loc, log_scale = numbers(3, 2), 0.5 * numbers(3, 2).flip(0)
+    theirs = td.Independent(td.Normal(loc, log_scale.exp()), 1)
+    return Pair(DiagNormal(loc, log_scale), theirs)
+
+
+def diag_normal_of_images() -> Pair:
+    loc, log_scale = numbers(3, 1, 2, 2), torch.tensor(-0.4)
+    theirs = td.Independent(td.Normal(loc, log_scale.exp()), 3)
+    return Pair(DiagNormal(loc, log_scale, event_dims=3), theirs)
+
+
+def standard_normal() -> Pair:
+    zero = torch.zeros(2)
+    return Pair(StandardNormal(zero), td.Independent(td.Normal(zero, 1.0), 1))
+
+
+def full_normal() -> Pair:
+    loc, tril = numbers(3, 2), numbers(3, 2, 2).tril(-1) + torch.tensor([0.6, 1.3]).diag()
+    return Pair(FullNormal(loc, tril), td.MultivariateNormal(loc, scale_tril=tril))
+
+
+def bernoulli() -> Pair:
+    logits = numbers(3, 2, 2)
+    bits = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 4).view(-1, 2, 2)
+    return Pair(
+        BernoulliLogits(logits, event_dims=2), td.Independent(td.Bernoulli(logits=logits), 2), bits
+    )
+
+
+def categorical() -> Pair:
+    logits = numbers(3, 5, 1, 2)
+    levels = torch.cartesian_prod(*[torch.linspace(0, 1, 5)] * 2).view(-1, 1, 2)
+    return Pair(CategoricalLevels(logits, event_dims=2), Levels(logits.movedim(1, -1), 2), levels)
+
+
+def mixture() -> Pair:
+    params, log_weights = numbers(4, 4), torch.tensor([0.1, 0.2, 0.3, 0.4]).log()
+    loc, log_scale = params.chunk(2, -1)
+    parts = td.Independent(td.Normal(loc, log_scale.exp()), 1)
+    ours = Mixture(lambda u: DiagNormal(*u.chunk(2, -1)), params, log_weights)
+    return Pair(ours, td.MixtureSameFamily(td.Categorical(logits=log_weights), parts))
+
+
+def wrapped() -> Pair:
+    theirs = td.Independent(td.Gumbel(numbers(3, 2), torch.ones(3, 2)), 1)
+    return Pair(Torch(theirs), theirs)
+
+
+Maker = Callable[[], Pair]
+DISCRETE: list[Maker] = [bernoulli, categorical]
+OF_THE_PLANE: list[Maker] = [diag_normal, standard_normal, full_normal, mixture, wrapped]
+CONTINUOUS: list[Maker] = [*OF_THE_PLANE, diag_normal_of_images]
+ALL: list[Maker] = [*CONTINUOUS, *DISCRETE]
+
+
+def over(makers: list[Maker]) -> pytest.MarkDecorator:
+    """Repeats a test for each of these pairs."""
+    names = [make.__name__ for make in makers]
+    return pytest.mark.parametrize("pair", makers, ids=names, indirect=True)

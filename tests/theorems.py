@@ -1,0 +1,213 @@
+"""Models whose answers are known, and how an estimate is judged against an answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import partial
+from statistics import NormalDist
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from vaebench.data import Field, Spec
+from vaebench.heads import Conditional, Prior
+from vaebench.heads.likelihoods import Gaussian as GaussianLikelihood
+from vaebench.heads.posteriors import FullGaussian, Gaussian
+from vaebench.heads.priors import Normal
+from vaebench.models import VAE, Split
+from vaebench.nets import MLP
+from vaebench.objectives import ELBO, IWAE
+
+STEP = torch.tensor(0)
+NO_WEIGHT_PRIOR = math.inf
+
+
+@pytest.fixture(autouse=True)
+def in_float64() -> Iterator[None]:
+    """A folder's conftest imports this: exact answers need float64, and every test its own seed."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(0)
+    yield
+    torch.set_default_dtype(before)
+
+
+# ------------------------------------------------------------------ judging Monte Carlo estimates
+def largest_z(comparisons: int = 1) -> float:
+    """The |z| that the largest of so many honest comparisons exceeds once in 150,000 (1: 4.5)."""
+    return NormalDist().inv_cdf(1 - 3.4e-6 / comparisons)
+
+
+def z_scores(samples: Tensor, expected: Tensor | float, expected_se: Tensor | float = 0) -> Tensor:
+    """How many of its own standard errors the mean over dimension 0 is away from `expected`."""
+    samples = samples.detach().double()
+    variance = samples.var(0) / len(samples) + expected_se**2
+    rounding = 1e-10
+    return (samples.mean(0) - expected) / (variance.sqrt() + rounding)
+
+
+def assert_mean(samples: Tensor, expected: Tensor | float, expected_se: Tensor | float = 0) -> None:
+    """Entry by entry, draws along dimension 0 have this mean."""
+    z = z_scores(samples, expected, expected_se)
+    assert z.abs().max() < largest_z(z.numel()), f"largest |z| = {z.abs().max():.1f}"
+
+
+def assert_same_mean(samples: Tensor, others: Tensor) -> None:
+    """Two sets of draws have the same mean, entry by entry."""
+    others = others.detach().double()
+    assert_mean(samples, others.mean(0), others.std(0) / math.sqrt(len(others)))
+
+
+def flat_gradient(loss: Tensor, module: nn.Module) -> Tensor:
+    """∂ loss / ∂ parameters in one vector, 0 where a parameter plays no part."""
+    parameters = list(module.parameters())
+    gradients = torch.autograd.grad(loss, parameters, materialize_grads=True)
+    return torch.cat([g.flatten() for g in gradients])
+
+
+def gradient_samples(
+    objective: nn.Module, model: nn.Module, x: Tensor, *, groups: int = 100, size: int = 300
+) -> Tensor:
+    """Independent gradient estimates at one example, each a mean over `size`: `[groups, P]`."""
+    batch = {"x": x.expand(size, *x.shape)}
+    losses = (objective(model, batch, STEP).loss for _ in range(groups))
+    return torch.stack([flat_gradient(loss, model) for loss in losses])
+
+
+# ---------------------------------------------------------------------------- objectives, tersely
+def elbo(model: nn.Module, spec: Spec, **options: object) -> ELBO:
+    """ELBO with plain defaults."""
+    defaults = {"k": 1, "kl": "auto", "beta": 1.0, "weight_sd": NO_WEIGHT_PRIOR}
+    return ELBO(model, spec, **(defaults | options))
+
+
+def iwae(model: nn.Module, spec: Spec, **options: object) -> IWAE:
+    """IWAE with plain defaults."""
+    defaults = {"k": 5, "estimator": "pathwise", "weight_sd": NO_WEIGHT_PRIOR}
+    return IWAE(model, spec, **(defaults | options))
+
+
+# ---------------------------------------------------- a VAE that is probabilistic PCA: all is known
+class PPCAModel:
+    """x = W z + μ + σ ε as a VAE with linear nets, so that log p(x) and p(z | x) are known.
+
+    Attributes:
+        vae: the real VAE; its decoder holds W and μ.
+        x: an example to look at, `[D]`.
+    """
+
+    def __init__(
+        self,
+        w: Tensor,
+        noise: float,
+        x: Tensor,
+        *,
+        posterior: type[Gaussian] | type[FullGaussian] = Gaussian,
+        prior: type[Prior] | partial[Prior] = Normal,
+    ) -> None:
+        self.w, self.noise, self.x = w, noise, x
+        self.spec = Spec({"x": Field((len(w),))}, size=100)
+        self.vae = VAE(
+            self.spec,
+            latent_dim=w.shape[1],
+            nets=MLP(hidden=[], activation="tanh", init="glorot", output_bias="zero"),
+            posterior=posterior,
+            prior=prior,
+            likelihood=partial(GaussianLikelihood, variance="fixed", scale=noise),
+        )
+        self.encoder: nn.Linear = self.vae.posterior.net[1]
+        self.decoder: nn.Linear = self.vae.likelihood.net[1]
+        set_linear(self.decoder, w, torch.zeros(len(w)))
+
+    @property
+    def batch(self) -> dict[str, Tensor]:
+        """The example as a batch of one."""
+        return {"x": self.x.unsqueeze(0)}
+
+    @property
+    def covariance(self) -> Tensor:
+        """Cov[x] = W Wᵀ + σ² I."""
+        return self.w @ self.w.T + self.noise**2 * torch.eye(len(self.w))
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p(x)."""
+        return torch.distributions.MultivariateNormal(
+            torch.zeros(len(self.w)), self.covariance
+        ).log_prob(x)
+
+    def exact_posterior(self) -> tuple[Tensor, Tensor]:
+        """A and C of p(z | x) = N(A x, C)."""
+        precision = self.w.T @ self.w + self.noise**2 * torch.eye(self.w.shape[1])
+        return torch.linalg.solve(precision, self.w.T), self.noise**2 * precision.inverse()
+
+    def set_posterior(self, loc: Tensor, free: Tensor) -> None:
+        """q(z | x) has location loc · x; its other parameters are the constants `free`."""
+        rest = torch.zeros(len(free), loc.shape[1])
+        set_linear(self.encoder, torch.cat([loc, rest]), torch.cat([torch.zeros(len(loc)), free]))
+
+    def set_exact_posterior(self) -> None:
+        """q(z | x) = p(z | x); a latent wider than 1 needs the full Gaussian."""
+        loc, covariance = self.exact_posterior()
+        tril = torch.linalg.cholesky(covariance)
+        below = tril[*torch.tril_indices(len(tril), len(tril), offset=-1)]
+        self.set_posterior(loc, torch.cat([tril.diagonal().log(), below]))
+
+
+def set_linear(layer: nn.Linear, weight: Tensor, bias: Tensor) -> None:
+    """Fills in a linear layer."""
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        layer.bias.copy_(bias)
+
+
+def golden_ppca(posterior: type[Gaussian] | type[FullGaussian] = Gaussian) -> PPCAModel:
+    """W = [1, 2]ᵀ, σ² = .5, x = [1, -1], q = N(0, 1): the table's case."""
+    model = PPCAModel(
+        torch.tensor([[1.0], [2.0]]), math.sqrt(0.5), torch.tensor([1.0, -1.0]), posterior=posterior
+    )
+    model.set_posterior(torch.zeros(1, 2), torch.zeros(1))
+    return model
+
+
+def wide_ppca(prior: type[Prior] | partial[Prior] = Normal) -> PPCAModel:
+    """Two latents, three observed; q is diagonal and off the posterior, as early in training."""
+    torch.manual_seed(7)
+    w = torch.tensor([[1.0, 0.3], [-0.5, 0.8], [0.2, -0.6]])
+    model = PPCAModel(w, 0.8, torch.tensor([0.9, -0.4, 0.6]), prior=prior)
+    model.set_posterior(0.3 * torch.randn(2, 3), torch.tensor([-0.3, -0.6]))
+    return model
+
+
+# ------------------------------------------------------------------------- two stochastic layers
+class BottomUp(Split):
+    """x ← h1 ← h2 is linear and Gaussian, so that log p(x) is known; q goes up, x → h1 → h2."""
+
+    spec = Spec({"x": Field((3,))}, size=100)
+    noise = 0.7
+
+    def __init__(self) -> None:
+        super().__init__()
+        x, h = Field((3,)), Field((2,))
+        up = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 4))
+        likelihood = partial(GaussianLikelihood, variance="fixed", scale=self.noise)
+        self.q1 = Conditional(nn.Linear(3, 4), Gaussian(h))
+        self.q2 = Conditional(up, Gaussian(h))
+        self.top = Normal(h, x)
+        self.p1 = Conditional(nn.Linear(2, 2), likelihood(h))
+        self.px = Conditional(nn.Linear(2, 3), likelihood(x))
+
+    def recognise(self, q, batch):
+        q("h2", self.q2(q("h1", self.q1(batch["x"]))))
+
+    def generate(self, p, batch):
+        p("x", self.px(p("h1", self.p1(p("h2", self.top(self.q2))))))
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p(x)."""
+        a, b = self.p1.net, self.px.net
+        inner = a.weight @ a.weight.T + self.noise**2 * torch.eye(2)
+        covariance = b.weight @ inner @ b.weight.T + self.noise**2 * torch.eye(3)
+        mean = b.weight @ a.bias + b.bias
+        return torch.distributions.MultivariateNormal(mean, covariance).log_prob(x).detach()

@@ -1,0 +1,107 @@
+"""The one LightningModule, against what a plain loop would do."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from rich.console import Console
+
+from vaebench.cli import conf_dir
+from vaebench.compose import compose
+from vaebench.data import Loader
+from vaebench.schema import register
+from vaebench.training import History, build_system, build_trainer, fit
+
+
+def config(*overrides):
+    register()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return hydra_compose("config", ["name=test", "eval.k=2", *overrides])
+
+
+def trained(tmp_path, cfg):
+    """A fitted system and its trainer, in a folder of its own."""
+    system = build_system(cfg, compose(cfg))
+    trainer = build_trainer(cfg, system, [], tmp_path, Console(quiet=True))
+    return system, trainer, fit(cfg, system, trainer)
+
+
+def test_training_equals_a_plain_loop_bit_for_bit(tmp_path):
+    cfg = config("trainer.max_epochs=2", "model=iwae", "eval.checkpoint=last", "trainer=cpu")
+    system, _, _ = trained(tmp_path, cfg)
+
+    plain = compose(cfg)
+    pl.seed_everything(cfg.seed, verbose=False)
+    optimizer = torch.optim.Adam(plain.model.parameters(), lr=1e-3, fused=True)
+    train = plain.data.split("train")
+    generator = torch.Generator().manual_seed(cfg.seed)
+    for epoch in range(2):
+        loader = Loader(
+            train, 100, shuffle=True, seed=cfg.seed, epoch=lambda e=epoch: e, generator=generator
+        )
+        for batch in loader:
+            optimizer.zero_grad()
+            plain.objective(plain.model, batch, torch.tensor(0)).loss.backward()
+            optimizer.step()
+    for mine, theirs in zip(system.model.parameters(), plain.model.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_validation_leaves_training_alone_and_sees_the_same_noise_each_time(tmp_path):
+    cfg = config("trainer.max_epochs=1", "trainer=cpu")
+    system, trainer, _ = trained(tmp_path, cfg)
+    state = torch.get_rng_state()
+    first = trainer.validate(system, verbose=False)
+    again = trainer.validate(system, verbose=False)
+    assert first == again
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_the_best_weights_are_those_of_the_best_validation_bound(tmp_path):
+    few = ("dataset.split.val=1400", "dataset.split.test=300", "dataset.binarize=static")
+    cfg = config(*few, "trainer.max_epochs=80", "optimizer.lr=5e-3", "trainer=cpu")
+    system = build_system(cfg, compose(cfg))
+    history = History(tmp_path, "test")
+    trainer = build_trainer(cfg, system, [history], tmp_path, Console(quiet=True))
+    fit(cfg, system, trainer)
+    with history.path.open() as file:
+        rows = [row for row in csv.DictReader(file) if row["val/bound"]]
+    best = max(rows, key=lambda row: float(row["val/bound"]))
+    saved = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)
+    assert saved["global_step"] == int(best["step"])
+    assert best is not rows[-1], "the last epoch was the best: the test shows nothing"
+
+
+def test_a_stop_within_an_epoch_still_validates_the_last_weights(tmp_path):
+    cfg = config("trainer.max_steps=3", "trainer=cpu")
+    system, _, result = trained(tmp_path, cfg)
+    assert system.validated == 3
+    assert "val/bound" in result.metrics
+    assert torch.load(tmp_path / "checkpoints/best.ckpt", weights_only=True)["global_step"] == 3
+
+
+def test_history_gives_a_late_metric_its_column_and_merges_a_step(tmp_path):
+    history = History(tmp_path, "test")
+    history.log_metrics({"train/loss": 1.0, "epoch": 0}, 1)
+    history.log_metrics({"train/loss": 2.0}, 2)
+    history.log_metrics({"val/loss": 3.0}, 2)
+    history.log_metrics({"val/loss": 4.0}, 3)
+    assert history.path.read_text().split() == [
+        "step,train/loss,val/loss",
+        "1,1.0,",
+        "2,2.0,3.0",
+        "3,,4.0",
+    ]
+
+
+@pytest.mark.parametrize("group", ["trainer", "optimizer", "logger"])
+def test_groups_that_only_serve_training_leave_the_composition_alone(group):
+    default = [p.clone() for p in compose(config()).model.parameters()]
+    other = {"trainer": "trainer=cpu", "optimizer": "optimizer.lr=1", "logger": "logger=none"}
+    for a, b in zip(default, compose(config(other[group])).model.parameters(), strict=True):
+        assert torch.equal(a, b)
