@@ -142,7 +142,11 @@ def _hydra(args: list[str]) -> int:
 
     parser = get_args_parser()
     parser.error = _refuse_usage  # type: ignore[method-assign]
-    parser.parse_args(args)
+    for override in parser.parse_args(args).overrides:
+        if override.startswith("suggested"):
+            raise Refusal(
+                f"{override}: only data sets suggest; set the option of model or likelihood"
+            )
     # Hydra prints its own multi-line messages unless it believes that it is being debugged.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.path.append(os.getcwd())  # a user's own classes, as `python -m` would find them

@@ -70,7 +70,7 @@ def test_the_readme_posterior_works_from_outside_the_package(command, tmp_path):
     blocks = {
         block.splitlines()[1].removeprefix("# "): block.partition("\n")[2]
         for block in readme.split("```")[1::2]
-        if block.splitlines()[1:] and block.splitlines()[1].startswith("# my")
+        if block.splitlines()[1:] and block.splitlines()[1].startswith("# mine/")
     }
     for name in ("mine/laplace.py", "mine/posterior/laplace.yaml"):
         path = tmp_path / name
@@ -83,3 +83,9 @@ def test_the_readme_posterior_works_from_outside_the_package(command, tmp_path):
     assert "posterior=laplace" in done.out
     listed = command("list", "posterior", "--config-dir", "mine")
     assert "laplace" in listed.out
+
+
+def test_the_readme_lists_what_can_be_chosen(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["list"]) == 0
+    assert capsys.readouterr().out.strip() in (Path(__file__).parents[2] / "README.md").read_text()

@@ -39,6 +39,10 @@ def test_a_wheel_carries_every_config_and_runs_outside_the_checkout(wheel, comma
     assert done.code == 0, done.err
     where = "import vaebench; print(vaebench.__file__)"
     shown = subprocess.run(
-        [sys.executable, "-c", where], env={"PYTHONPATH": str(site)}, capture_output=True, text=True
+        [sys.executable, "-c", where],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
     )
     assert shown.stdout.startswith(str(site))

@@ -19,6 +19,7 @@ WRONG = {
     "trainer.accelerator=tpu": "one of auto, cpu, gpu, mps",
     "lr=0.1": "Did you mean optimizer.lr=…?",
     "latent_dim=3": "Did you mean model.latent_dim=…?",
+    "suggested.latent_dim=3": "only data sets suggest",
     "optimizer.lr=-1": "Invalid learning rate",
     "optimizer.lr=fast": "a number was expected",
     "objective.beta=abc": "a number was expected",

@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -106,6 +110,30 @@ def test_logger_none_writes_no_history(here, tmp_path):
     assert (folder / "summary.json").exists()
     assert not (folder / "metrics.csv").exists()
     assert not (folder / "wandb").exists()
+
+
+def test_tensorboard_gets_the_history_too(here, tmp_path):
+    done = here("logger=tensorboard", *QUICK)
+    assert done.code == 0, done.err
+    (folder,) = run_folders(tmp_path)
+    events = b"".join(p.read_bytes() for p in (folder / "tensorboard").glob("events.out.*"))
+    assert all(name in events for name in (b"train/bound", b"val/bound", b"test/nll"))
+    assert (folder / "metrics.csv").exists()
+
+
+def test_ctrl_c_ends_a_run_in_one_line_with_its_last_checkpoint(tmp_path):
+    args = [sys.executable, "-m", "vaebench", "logger=csv", "trainer.max_epochs=100000"]
+    process = subprocess.Popen(
+        args, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    while not list(tmp_path.rglob("last.ckpt")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert len(err.splitlines()) == 1, err
+    assert "the run failed: interrupted; the last checkpoint is" in err
 
 
 def test_a_grid_makes_one_folder_and_one_offline_wandb_run_a_job(command, tmp_path):

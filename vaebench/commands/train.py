@@ -56,7 +56,7 @@ def train(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[str, A
         pictures = draw_run(result, composition, folder)
         summary = summarise(cfg, choices, composition, result)
         write_json(folder / "summary.json", summary)
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt, SystemExit) as error:  # Lightning exits on Ctrl-C
         raise failure(error, folder) from error
     finally:
         close(loggers)
@@ -142,7 +142,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 def failure(error: BaseException, folder: Path) -> RunFailed:
     """One line on what went wrong and what is left; the traceback goes to the run folder."""
-    what = "interrupted" if isinstance(error, KeyboardInterrupt) else " ".join(str(error).split())
+    what = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else "interrupted"
     left = (
         f"the last checkpoint is {last}"
         if (last := last_checkpoint(folder))
@@ -153,8 +153,7 @@ def failure(error: BaseException, folder: Path) -> RunFailed:
         where = f"; the traceback is in {folder / 'error.txt'}"
     except OSError:
         where = ""
-    name = "" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: "
-    return RunFailed(f"the run failed: {name}{what}; {left}{where}")
+    return RunFailed(f"the run failed: {what}; {left}{where}")
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -1,7 +1,7 @@
 """Training: one LightningModule for every composition."""
 
 from vaebench.training.fit import Result, build_loggers, build_system, build_trainer, fit
-from vaebench.training.loggers import METRICS, History, Wandb, read_history
+from vaebench.training.loggers import METRICS, History, Wandb, read_history, tensorboard
 from vaebench.training.optimizers import Adam
 from vaebench.training.system import Diverged, System
 
@@ -18,4 +18,5 @@ __all__ = [
     "build_trainer",
     "fit",
     "read_history",
+    "tensorboard",
 ]

@@ -12,6 +12,8 @@ from typing import Any, Literal
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
+from vaebench.errors import Refusal
+
 METRICS = "metrics.csv"
 
 
@@ -119,6 +121,22 @@ class Wandb(WandbLogger):
         import wandb
 
         wandb.finish()
+
+
+def tensorboard(folder: Path, name: str) -> Logger:
+    """TensorBoard event files in the run folder's `tensorboard/`.
+
+    Raises:
+        Refusal: where the extra is not installed.
+    """
+    from pytorch_lightning.loggers import TensorBoardLogger
+
+    try:
+        return TensorBoardLogger(str(folder), name="tensorboard", version="")
+    except ModuleNotFoundError as error:
+        raise Refusal(
+            "logger=tensorboard needs its extra: pip install 'vaebench[tensorboard]'"
+        ) from error
 
 
 def _mode_by_account() -> str:
