@@ -68,6 +68,11 @@ def standard_normal() -> Pair:
     return Pair(StandardNormal(zero), td.Independent(td.Normal(zero, 1.0), 1))
 
 
+def standard_normal_of_images() -> Pair:
+    zero = torch.zeros(1, 2, 2)
+    return Pair(StandardNormal(zero), td.Independent(td.Normal(zero, 1.0), 3))
+
+
 def full_normal() -> Pair:
     loc, tril = numbers(3, 2), numbers(3, 2, 2).tril(-1) + torch.tensor([0.6, 1.3]).diag()
     return Pair(FullNormal(loc, tril), td.MultivariateNormal(loc, scale_tril=tril))
@@ -103,7 +108,7 @@ def wrapped() -> Pair:
 Maker = Callable[[], Pair]
 DISCRETE: list[Maker] = [bernoulli, categorical]
 OF_THE_PLANE: list[Maker] = [diag_normal, standard_normal, full_normal, mixture, wrapped]
-CONTINUOUS: list[Maker] = [*OF_THE_PLANE, diag_normal_of_images]
+CONTINUOUS: list[Maker] = [*OF_THE_PLANE, diag_normal_of_images, standard_normal_of_images]
 ALL: list[Maker] = [*CONTINUOUS, *DISCRETE]
 
 

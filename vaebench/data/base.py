@@ -19,6 +19,7 @@ from vaebench.data.protocol import (
     bernoulli_from_thresholds,
     thresholds,
 )
+from vaebench.data.seeds import ORDER, derived
 from vaebench.data.spec import Field, Spec, Support
 from vaebench.errors import DataError
 
@@ -65,11 +66,12 @@ class Dequantization(Access):
     levels: int
 
     def prepare(self, stored: Tensor) -> Tensor:
-        return stored * ((self.levels - 1) / self.levels)
+        return (stored * (self.levels - 1)).round()
 
     def __call__(self, kept: Tensor, generator: torch.Generator | None) -> Tensor:
-        u = torch.rand(kept.shape, generator=generator, device=kept.device)
-        return kept + u / self.levels
+        # u in steps of 2^-16: level + u is then exact in float32, and never rounds up to the next.
+        bits = torch.empty(kept.shape, device=kept.device).random_(2**16, generator=generator)
+        return (kept + bits / 2**16) / self.levels
 
 
 class Resident:
@@ -135,7 +137,8 @@ class Loader:
         """The order of this epoch's examples, `[N]`."""
         if not self.shuffle:
             return torch.arange(len(self.split))
-        generator = torch.Generator().manual_seed((self.seed << 32) + self.epoch())
+        seed = derived(self.seed, ORDER, self.epoch())
+        generator = torch.Generator().manual_seed(seed)
         return torch.randperm(len(self.split), generator=generator)
 
     def __iter__(self) -> Iterator[Batch]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +25,7 @@ def corrupt(path: Path) -> Iterator[None]:
         yield
     except DataError:
         raise
-    except (OSError, ValueError, EOFError, KeyError, SyntaxError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a decoder may raise anything at spoiled bytes
         reason = " ".join(str(error).split())
         raise DataError(f"{path} is truncated or corrupt ({reason}); replace it") from error
 
@@ -53,20 +52,29 @@ def check_idx(path: Path) -> None:
 
 def read_npz(path: Path) -> Raw:
     """An .npz file: `images` (or `x`) `[N, H, W]`, `[N, H, W, C]` or `[N, C, H, W]`, perhaps `labels` (or `y`)."""
-    with corrupt(path), np.load(path, allow_pickle=False) as arrays:
+    with corrupt(path), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        if isinstance(arrays, np.ndarray):
+            raise DataError(f"{path} holds a bare array; save it as images in an .npz file")
         x = next((arrays[name] for name in ("images", "x") if name in arrays), None)
         y = next((arrays[name] for name in ("labels", "y") if name in arrays), None)
         names = list(arrays)
     if x is None:
         raise DataError(f"{path} holds {names}; an array named images or x is needed")
-    if y is not None and y.shape != x.shape[:1]:
-        raise DataError(f"{path}: labels have shape {y.shape}, {x.shape[:1]} was expected")
-    labels = None if y is None else torch.from_numpy(y.astype(np.int64))
-    return raw_images(x, labels, str(path))
+    return raw_images(x, None if y is None else _labels(y, len(x), path), str(path))
+
+
+def _labels(y: np.ndarray[Any, Any], size: int, path: Path) -> Tensor:
+    if y.shape != (size,):
+        raise DataError(f"{path}: labels have shape {y.shape}, {(size,)} was expected")
+    if not np.issubdtype(y.dtype, np.integer) or (size and y.min() < 0):
+        raise DataError(f"{path}: labels are to be integers from 0, not {y.dtype} like {y[:1]}")
+    return torch.from_numpy(y.astype(np.int64))
 
 
 def raw_images(x: np.ndarray[Any, Any], y: Tensor | None, source: str) -> Raw:
     """Arrays of images as `Raw`: uint8 means 256 grey levels, floats must lie in [0, 1]."""
+    if not x.size:
+        raise DataError(f"{source} holds no images: their shape is {x.shape}")
     if x.ndim == 3:
         x = x[:, None]
     elif x.ndim == 4 and x.shape[-1] in (1, 3) and x.shape[1] not in (1, 3):
@@ -98,7 +106,7 @@ def read_folder(path: Path, size: tuple[int, int] | None) -> Raw:
     classes = sorted({f.parent.name for f in files if f.parent != path})
     labelled = all(f.parent.parent == path for f in files) and len(classes) > 1
     y = torch.tensor([classes.index(f.parent.name) for f in files]) if labelled else None
-    return raw_images(np.stack(arrays), y, str(path))
+    return raw_images(np.moveaxis(np.stack(arrays), -1, 1), y, str(path))
 
 
 def _read_image(path: Path, size: tuple[int, int] | None) -> np.ndarray[Any, Any]:

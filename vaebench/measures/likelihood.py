@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -19,13 +20,13 @@ def log_likelihood(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noi
 
     The k samples come in chunks, so that memory does not grow with k; the encoder runs once.
 
+    Raises:
+        ValueError: for k < 1.
+
     References:
         Importance Weighted Autoencoders (Burda, Grosse, Salakhutdinov 2016), eq. 8
     """
-    total: Tensor | None = None
-    for evidence in stream(model, batch, k, noise):
-        part = evidence.log_w.logsumexp(0)
-        total = part if total is None else torch.logaddexp(total, part)
-    if total is None:
+    if k < 1:
         raise ValueError(f"k={k}: at least one sample")
-    return total - math.log(k)
+    parts = (evidence.log_w.logsumexp(0) for evidence in stream(model, batch, k, noise))
+    return reduce(torch.logaddexp, parts) - math.log(k)

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.utils import make_grid, save_image
 
+from vaebench.data.seeds import PICTURES, derived
 from vaebench.distributions import Noise, StandardNormal
 from vaebench.inference import batch_size, infer
 from vaebench.models import Model
@@ -26,7 +27,6 @@ SHORTEST_SIDE = 48  # pixels of one image in a grid
 BORDER = 0.6  # grey of the lines between images
 MANIFOLD = 20  # images along each axis
 PAIRS = 10  # images in a row of reconstructions
-PICTURES_SEED = 30_000
 
 
 def is_image(x: Tensor) -> bool:
@@ -132,7 +132,7 @@ def draw(
     training = model.training
     model.eval()
     with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(PICTURES_SEED)
+        torch.manual_seed(derived(0, PICTURES))
         evidence = infer(model, batch, 1)
         for site in evidence.observed:
             if is_image(batch[site.name]):

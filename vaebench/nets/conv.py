@@ -78,4 +78,5 @@ class FoldLeading(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         lead = x.shape[: x.ndim - self.event_dims]
-        return self.net(x.reshape(-1, *x.shape[x.ndim - self.event_dims :])).unflatten(0, lead)
+        y = self.net(x.reshape(-1, *x.shape[x.ndim - self.event_dims :]))
+        return y.reshape(*lead, *y.shape[1:])

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from vaebench.compose import Composition
 from vaebench.data import Batch, Loader, Part
+from vaebench.data.seeds import BINARIZATION, EVALUATION, derived
 from vaebench.distributions import Noise
 from vaebench.measures.likelihood import log_likelihood
 
 EVAL_BATCH = 250
-EVAL_SEED = 20_000
 
 
 class Diverged(RuntimeError):
@@ -86,8 +86,11 @@ class System(pl.LightningModule):
             shuffle=True,
             seed=self.seed,
             epoch=lambda: self.current_epoch,
-            generator=torch.Generator(self.device).manual_seed(self.seed),
+            generator=self._generator(derived(self.seed, BINARIZATION)),
         )
+
+    def _generator(self, seed: int) -> torch.Generator:
+        return torch.Generator(self.device).manual_seed(seed)
 
     def val_dataloader(self) -> Loader:
         return self._held_out("val")
@@ -157,7 +160,7 @@ class System(pl.LightningModule):
 
     def on_test_epoch_start(self) -> None:
         self._begin_evaluation()
-        self.noise = Noise(torch.Generator(self.device).manual_seed(EVAL_SEED))
+        self.noise = Noise(self._generator(derived(0, EVALUATION, 1)))
         self.test = {}
 
     def test_step(self, batch: Batch, index: int) -> None:
@@ -190,7 +193,7 @@ class System(pl.LightningModule):
         devices = [self.device] if self.device.type == "cuda" else []
         self._fork = torch.random.fork_rng(devices)
         self._fork.__enter__()
-        torch.manual_seed(EVAL_SEED)
+        torch.manual_seed(derived(0, EVALUATION))
 
     def _end_evaluation(self) -> None:
         self._fork.__exit__(None, None, None)
