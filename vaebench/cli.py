@@ -24,6 +24,7 @@ vaebench trains, evaluates and compares variational autoencoders and their exten
 usage
   vaebench [CHOICE=… OPTION=…]      compose, train, test and draw one run
   vaebench -m CHOICE=A,B OPTION=…   the same for every cell of a grid
+  vaebench resume RUN               continue a stopped run in its own folder
   vaebench list [GROUP]             what can be chosen, one line each
   vaebench --cfg job [CHOICE=…]     print the composed config instead of running it
   vaebench --config-dir DIR …       choices of your own from DIR/GROUP/NAME.yaml
@@ -95,7 +96,19 @@ def _dispatch(args: list[str]) -> int:
         return DONE
     if args[:1] == ["list"]:
         return _list(args[1:])
+    if args[:1] == ["resume"]:
+        return _resume(args[1:])
     return _hydra(args)
+
+
+def _resume(args: list[str]) -> int:
+    if len(args) != 1:
+        raise Refusal("vaebench resume takes one run folder")
+    from vaebench.commands.resume import resume
+
+    sys.path.append(os.getcwd())
+    resume(args[0])
+    return DONE
 
 
 def _help(args: list[str]) -> str:

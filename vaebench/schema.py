@@ -50,6 +50,13 @@ class Training:
 
 
 @dataclass
+class Checkpoints:
+    """`checkpoint.*`: besides each epoch's end."""
+
+    every: int = 0
+
+
+@dataclass
 class Suggested:
     """What a data set suggests."""
 
@@ -72,6 +79,7 @@ class Config:
     dataset: Any = MISSING
     trainer: Training = default(default_factory=Training)
     eval: Evaluation = default(default_factory=Evaluation)
+    checkpoint: Checkpoints = default(default_factory=Checkpoints)
     suggested: Suggested = default(default_factory=Suggested)
     k: int = 1
     seed: int = 0
@@ -84,6 +92,7 @@ SMALLEST = {
     "seed": 0,
     "eval.k": 1,
     "eval.examples": 0,
+    "checkpoint.every": 0,
     "trainer.max_epochs": 1,
     "trainer.max_steps": -1,
     "trainer.batch_size": 1,

@@ -22,6 +22,7 @@ from vaebench.errors import RunFailed
 from vaebench.measures.pictures import draw
 from vaebench.training import (
     METRICS,
+    History,
     Result,
     Wandb,
     build_loggers,
@@ -30,14 +31,23 @@ from vaebench.training import (
     fit,
     read_history,
 )
+from vaebench.training.checkpoints import FOLDER, LAST, Stopped, step_of
 
 GROUPS = ("model", "nets", "posterior", "prior", "likelihood", "objective", "dataset", "optimizer")
 SHOWN_IN_PICTURES = 64
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "wandb", "torchvision")
 
 
-def train(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[str, Any]:
+def train(
+    cfg: DictConfig, choices: dict[str, str], folder: Path, resume_from: Path | None = None
+) -> dict[str, Any]:
     """One run in its own folder; returns what summary.json holds.
+
+    Args:
+        cfg: the composed config.
+        choices: group → choice, for people.
+        folder: the run folder.
+        resume_from: a checkpoint of this run to continue from.
 
     Raises:
         Refusal: before anything is trained or written.
@@ -47,15 +57,20 @@ def train(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[str, A
     composition = compose(cfg)
     system = build_system(cfg, composition)
     loggers = build_loggers(cfg, folder)
+    for logger in loggers:
+        if isinstance(logger, History):
+            logger.rewind(0 if resume_from is None else step_of(resume_from))
     trainer = build_trainer(cfg, system, loggers, folder, console)
     console.print(config_tree(cfg, choices, composition))
     try:
         for logger in loggers:
             logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True, enum_to_str=True))
-        result = fit(cfg, system, trainer)
+        result = fit(cfg, system, trainer, resume_from)
         pictures = draw_run(result, composition, folder)
         summary = summarise(cfg, choices, composition, result)
         write_json(folder / "summary.json", summary)
+    except Stopped:
+        raise
     except (Exception, KeyboardInterrupt, SystemExit) as error:  # Lightning exits on Ctrl-C
         raise failure(error, folder) from error
     finally:
@@ -158,7 +173,7 @@ def failure(error: BaseException, folder: Path) -> RunFailed:
 
 def last_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint of a run."""
-    path = folder / "checkpoints" / "last.ckpt"
+    path = folder / FOLDER / LAST
     return path if path.exists() else None
 
 

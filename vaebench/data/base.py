@@ -129,6 +129,7 @@ class Loader:
     ) -> None:
         self.split, self.batch_size, self.shuffle = split, batch_size, shuffle
         self.seed, self.generator, self.epoch = seed, generator, epoch
+        self.position = 0
 
     def __len__(self) -> int:
         return math.ceil(len(self.split) / self.batch_size)
@@ -142,8 +143,22 @@ class Loader:
         return torch.randperm(len(self.split), generator=generator)
 
     def __iter__(self) -> Iterator[Batch]:
-        for index in self.order().to(self.split.kept.device).split(self.batch_size):
+        batches = self.order().to(self.split.kept.device).split(self.batch_size)
+        start, self.position = self.position, 0
+        for i, index in enumerate(batches[start:], start + 1):
+            self.position = i % len(batches)
             yield self.split.batch(index, self.generator)
+
+    def state(self) -> dict[str, Any]:
+        """How many batches of this pass are out, and where the generator stands."""
+        noise = None if self.generator is None else self.generator.get_state()
+        return {"position": self.position, "noise": noise}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """The next pass begins where `state` was taken."""
+        self.position = state["position"]
+        if self.generator is not None:
+            self.generator.set_state(state["noise"])
 
 
 class Dataset(ABC):

@@ -21,10 +21,10 @@ from rich.console import Console
 
 from vaebench.compose import Composition, instantiate
 from vaebench.errors import Refusal
+from vaebench.training.checkpoints import BEST, FOLDER, LAST, Keeper
+from vaebench.training.log import Log
 from vaebench.training.progress import Bar
 from vaebench.training.system import System
-
-CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,6 @@ def build_system(cfg: DictConfig, composition: Composition) -> System:
         composition,
         optimizer,
         batch_size=cfg.trainer.batch_size,
-        log_every=cfg.trainer.log_every,
         seed=cfg.seed,
         eval_k=cfg.eval.k,
         eval_examples=cfg.eval.examples,
@@ -91,7 +90,13 @@ def build_trainer(
             max_epochs=cfg.trainer.max_epochs,
             max_steps=cfg.trainer.max_steps,
             logger=loggers,
-            callbacks=[*checkpoints(system, folder), Bar(console)],
+            # In this order: a checkpoint holds what the others did at its step.
+            callbacks=[
+                Log(cfg.trainer.log_every),
+                Bar(console),
+                Keeper(folder, cfg.checkpoint.every),
+                best_checkpoint(system, folder),
+            ],
             default_root_dir=folder,
             num_sanity_val_steps=0,
             enable_progress_bar=False,
@@ -103,20 +108,20 @@ def build_trainer(
         ) from error
 
 
-def fit(cfg: DictConfig, system: System, trainer: pl.Trainer) -> Result:
+def fit(
+    cfg: DictConfig, system: System, trainer: pl.Trainer, resume_from: Path | None = None
+) -> Result:
     """Trains, then tests the weights that `eval.checkpoint` names."""
     keep_memory()
     pl.seed_everything(cfg.seed, verbose=False)
     begun = time.monotonic()
-    trainer.fit(system)
+    trainer.fit(system, ckpt_path=resume_from, weights_only=resume_from is not None)
     seconds = time.monotonic() - begun
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    best, last = trainer.checkpoint_callbacks
+    best = trainer.checkpoint_callback
     if system.validated < trainer.global_step:
         validate_last(trainer, system, best)
-    chosen = best if cfg.eval.checkpoint.value == "best" else last
-    trainer.test(system, ckpt_path=chosen.best_model_path, verbose=False)
+    name = BEST if cfg.eval.checkpoint.value == "best" else LAST
+    trainer.test(system, ckpt_path=Path(best.dirpath) / name, verbose=False, weights_only=True)
     device = trainer.strategy.root_device
     return Result(
         system,
@@ -132,18 +137,21 @@ def validate_last(trainer: pl.Trainer, system: System, best: ModelCheckpoint) ->
     """A stop within an epoch leaves its last steps unvalidated: they may still be the best."""
     trainer.validate(system, verbose=False)
     if best.check_monitor_top_k(trainer, trainer.callback_metrics[best.monitor]):
-        best.best_model_path = best.best_model_path or str(Path(best.dirpath) / "best.ckpt")
-        trainer.save_checkpoint(best.best_model_path)
+        trainer.save_checkpoint(Path(best.dirpath) / BEST)
 
 
-def checkpoints(system: System, folder: Path) -> tuple[ModelCheckpoint, ModelCheckpoint]:
-    """`best.ckpt` by the validation bound (the loss where there is none), and `last.ckpt`."""
+def best_checkpoint(system: System, folder: Path) -> ModelCheckpoint:
+    """`best.ckpt` by the validation bound (the loss where there is none)."""
     monitor, mode = ("val/bound", "max") if system.objective.has_bound else ("val/loss", "min")
-    where = folder / CHECKPOINTS
-    best = ModelCheckpoint(
-        where, filename="best", monitor=monitor, mode=mode, enable_version_counter=False
+    return ModelCheckpoint(
+        folder / FOLDER,
+        filename=Path(BEST).stem,
+        monitor=monitor,
+        mode=mode,
+        enable_version_counter=False,
+        # Right after validation, so that the epoch's last checkpoint knows of it.
+        save_on_train_epoch_end=False,
     )
-    return best, ModelCheckpoint(where, filename="last", enable_version_counter=False)
 
 
 def quiet() -> None:

@@ -44,6 +44,19 @@ class History(Logger):
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """The config has a file of its own."""
 
+    def rewind(self, step: int) -> None:
+        """Forget what came after a step, to continue from its checkpoint."""
+        if not self.path.exists():
+            return
+        rows = [row for row in read_history(self.path) if int(row["step"]) <= step]
+        self.columns = read_columns(self.path)
+        at_hand = rows.pop() if rows else {}
+        self._rewrite(rows)
+        self.row = {name: value for name, value in at_hand.items() if value}
+        if self.row:
+            self.row["step"] = int(self.row["step"])
+            self._write()
+
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         new = {"step": step} | {name: value for name, value in metrics.items() if name != "epoch"}
@@ -69,11 +82,14 @@ class History(Logger):
         """The whole file with more columns, but for the row at hand."""
         rows = read_history(self.path) if self.path.exists() else []
         self.columns += late
+        self._rewrite([r for r in rows if r["step"] != str(self.row["step"])])
+
+    def _rewrite(self, rows: list[dict[str, str]]) -> None:
         part = self.path.with_suffix(".part")
         with part.open("w", newline="") as file:
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
-            writer.writerows(r for r in rows if r["step"] != str(self.row["step"]))
+            writer.writerows(rows)
         part.replace(self.path)
         self.begins = self.path.stat().st_size
 
@@ -82,6 +98,12 @@ def read_history(path: Path) -> list[dict[str, str]]:
     """Rows of a metrics.csv."""
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def read_columns(path: Path) -> list[str]:
+    """Columns of a metrics.csv."""
+    with path.open(newline="") as file:
+        return next(csv.reader(file))
 
 
 class Wandb(WandbLogger):
@@ -108,12 +130,26 @@ class Wandb(WandbLogger):
         chosen: str = mode
         if mode == "auto":
             chosen = os.environ.get("WANDB_MODE") or _mode_by_account()
+        self.id_file = folder / "wandb" / "run_id"
+        known = self.id_file.read_text() if self.id_file.exists() else None
         settings = wandb.Settings(
             silent=True, console="off", disable_git=True, save_code=False, x_disable_stats=True
         )
         super().__init__(
-            project=project, name=name, save_dir=str(folder), mode=chosen, settings=settings
+            project=project,
+            name=name,
+            save_dir=str(folder),
+            mode=chosen,
+            settings=settings,
+            id=known or wandb.util.generate_id(),
+            resume="allow",
         )
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any) -> None:
+        """The config; with the first contact, the run's id for whoever resumes it."""
+        super().log_hyperparams(params)
+        self.id_file.write_text(self.experiment.id)
 
     @rank_zero_only
     def finish(self) -> None:

@@ -17,6 +17,7 @@ from vaebench.distributions import Noise
 from vaebench.measures.likelihood import log_likelihood
 
 EVAL_BATCH = 250
+STATE = "vaebench"
 
 
 class Diverged(RuntimeError):
@@ -38,6 +39,14 @@ class Means:
         self.total = means if self.total is None else self.total + means
         self.count += size
 
+    def state(self) -> dict[str, Any]:
+        """Plain values and tensors, for a checkpoint."""
+        return {"names": self.names, "total": self.total, "count": self.count}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """What `state` gave."""
+        self.names, self.total, self.count = state["names"], state["total"], state["count"]
+
     def read(self, part: Part) -> dict[str, float]:
         """`part/name` → mean, and a fresh start."""
         values = [] if self.total is None else (self.total / self.count).tolist()
@@ -52,7 +61,6 @@ class System(pl.LightningModule):
         composition: data, model and objective.
         optimizer: parameter groups → optimizer.
         batch_size: of training.
-        log_every: steps between two log entries.
         seed: of the order of examples, of binarization and of all noise.
         eval_k: samples of the test likelihood.
         eval_examples: how many test examples; 0: all.
@@ -64,7 +72,6 @@ class System(pl.LightningModule):
         optimizer: Callable[[list[dict[str, Any]]], torch.optim.Optimizer],
         *,
         batch_size: int,
-        log_every: int,
         seed: int,
         eval_k: int,
         eval_examples: int,
@@ -72,15 +79,16 @@ class System(pl.LightningModule):
         super().__init__()
         self.data, self.model = composition.data, composition.model
         self.objective, self.optimizer = composition.objective, optimizer
-        self.batch_size, self.log_every, self.seed = batch_size, log_every, seed
+        self.batch_size, self.seed = batch_size, seed
         self.eval_k, self.eval_examples = eval_k, eval_examples
         self.means, self.logged, self.validated = Means(), 0, -1
         self.latest: dict[str, float] = {}
         self.test: dict[str, list[Tensor]] = {}
+        self.restored: dict[str, Any] | None = None
 
     # ------------------------------------------------------------------ data
     def train_dataloader(self) -> Loader:
-        return Loader(
+        self.loader = Loader(
             self.data.split("train").to(self.device),
             self.batch_size,
             shuffle=True,
@@ -88,6 +96,10 @@ class System(pl.LightningModule):
             epoch=lambda: self.current_epoch,
             generator=self._generator(derived(self.seed, BINARIZATION)),
         )
+        if self.restored is not None:
+            # Not by Lightning's own protocol, which skips it after an epoch's last checkpoint.
+            self.loader.load(self.restored["loader"])
+        return self.loader
 
     def _generator(self, seed: int) -> torch.Generator:
         return torch.Generator(self.device).manual_seed(seed)
@@ -118,15 +130,8 @@ class System(pl.LightningModule):
         self.means.add({"loss": estimate.loss} | estimate.terms, size)
         return estimate.loss
 
-    def on_train_batch_end(self, *args: Any) -> None:
-        if self.global_step - self.logged >= self.log_every:
-            self._log_training()
-
-    def on_train_epoch_end(self) -> None:
-        if self.means.count:
-            self._log_training()
-
-    def _log_training(self) -> None:
+    def log_training(self) -> None:
+        """One entry of the history, and a look for what is no number."""
         self.latest |= (metrics := self.means.read("train"))
         self.logged = self.global_step
         bad = [name for name, value in metrics.items() if not math.isfinite(value)]
@@ -142,6 +147,36 @@ class System(pl.LightningModule):
 
     def _step(self) -> Tensor:
         return torch.tensor(self.global_step)
+
+    # ------------------------------------------------------------------ resume
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[STATE] = {
+            "noise": torch.get_rng_state(),
+            "device_noise": self._device_noise(),
+            "loader": self.loader.state(),
+            "means": self.means.state(),
+            "logged": self.logged,
+            "validated": self.validated,
+            "latest": dict(self.latest),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        state = checkpoint[STATE]
+        self.means.load(state["means"])
+        self.logged, self.validated = state["logged"], state["validated"]
+        self.latest, self.restored = state["latest"], state
+
+    def on_train_batch_start(self, batch: Batch, index: int) -> None:
+        # At the first batch, since whatever Lightning does before it may draw numbers.
+        if self.restored is None:
+            return
+        torch.set_rng_state(self.restored["noise"])
+        if self.restored["device_noise"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(self.restored["device_noise"], self.device)
+        self.restored = None
+
+    def _device_noise(self) -> Tensor | None:
+        return torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
 
     # ------------------------------------------------------------ evaluation
     def on_validation_epoch_start(self) -> None:

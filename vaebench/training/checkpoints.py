@@ -1,0 +1,137 @@
+"""Checkpoints from which a run continues bit for bit, and where to find the newest good one."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import signal
+import threading
+import zipfile
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from vaebench.errors import Refusal, RunFailed
+
+FOLDER = "checkpoints"
+LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stopped(RunFailed):
+    """A run that was asked to end, and saved itself first."""
+
+
+class Keeper(pl.Callback):
+    """Saves `last.ckpt` at each epoch's end and every so many steps, and when asked to stop.
+
+    A signal is answered at the end of the batch, after its validation where one is due.
+
+    Args:
+        folder: the run folder.
+        every: steps between checkpoints within an epoch; 0: none.
+    """
+
+    def __init__(self, folder: Path, every: int) -> None:
+        self.folder, self.every = folder, every
+        self.asked: signal.Signals | None = None
+        self.before: dict[signal.Signals, Any] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self.before = {s: signal.signal(s, self._note) for s in SIGNALS}
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, system: pl.LightningModule, *args: Any
+    ) -> None:
+        if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            return  # validation comes first; the epoch's end saves
+        if self.asked or (self.every and trainer.global_step % self.every == 0):
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
+        self._save(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
+        self._restore()
+
+    def on_exception(
+        self, trainer: pl.Trainer, system: pl.LightningModule, error: BaseException
+    ) -> None:
+        self._restore()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.asked = signal.Signals(number)
+
+    def _restore(self) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+        self.before = {}
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        save(trainer, self.folder / FOLDER)
+        if self.asked:
+            line = f"stopped by {self.asked.name} at step {trainer.global_step}"
+            raise Stopped(f"{line}; continue with: vaebench resume {self.folder}")
+
+
+def save(trainer: pl.Trainer, folder: Path) -> None:
+    """`last.ckpt`, whole or not at all; the one before stays as `previous.ckpt`."""
+    folder.mkdir(exist_ok=True)
+    part = folder / f"{LAST}.part"
+    trainer.save_checkpoint(part)
+    if not trainer.is_global_zero:
+        return
+    if (folder / LAST).exists():
+        _keep_as_previous(folder)
+    os.replace(part, folder / LAST)
+
+
+def _keep_as_previous(folder: Path) -> None:
+    """A second name for the last checkpoint, so that there is one under its own at any moment."""
+    second = folder / f"{PREVIOUS}.part"
+    second.unlink(missing_ok=True)
+    try:
+        os.link(folder / LAST, second)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(folder / LAST, second)
+    os.replace(second, folder / PREVIOUS)
+
+
+def newest_good(folder: Path) -> tuple[Path | None, list[str]]:
+    """The newest checkpoint that can be read, and a line on each that cannot."""
+    complaints = []
+    for name in (LAST, PREVIOUS):
+        path = folder / FOLDER / name
+        if not path.exists():
+            continue
+        try:
+            torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as e:
+            complaints.append(f"{path} is corrupt ({str(e).splitlines()[0][:80]}), skipped")
+            continue
+        return path, complaints
+    return None, complaints
+
+
+def step_of(checkpoint: Path) -> int:
+    """Steps taken before a checkpoint."""
+    return int(
+        torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"]
+    )
+
+
+def run_folder(path: str) -> Path:
+    """A run folder that the user named.
+
+    Raises:
+        Refusal: where it is none.
+    """
+    folder = Path(path).expanduser()
+    if not (folder / ".hydra" / "config.yaml").exists():
+        raise Refusal(f"{path} is no run folder: it holds no .hydra/config.yaml")
+    return folder.resolve()
