@@ -29,11 +29,13 @@ class Report:
     Attributes:
         quantity: what is bounded, e.g. `log p(x | y)`.
         roles: name of the batch → observed, condition or extra.
+        sites: what q and p visit, in order, e.g. `q z ~ DiagNormal [10]`.
         notes: what a reader of the results should know.
     """
 
     quantity: str
     roles: dict[str, str]
+    sites: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -73,7 +75,7 @@ def check(model: Model, objective: Objective, spec: Spec) -> Report:
         _check_samples(evidence, objective)
         _check_gradients(model, objective, batch)
     model.train(training)
-    return Report(_quantity(roles), roles, _notes(model, objective))
+    return Report(_quantity(roles), roles, _sites(evidence), _notes(model, objective))
 
 
 def _dry_run(model: Model, batch: dict[str, Tensor]) -> tuple[dict[str, str], Evidence]:
@@ -159,6 +161,15 @@ def _quantity(roles: dict[str, str]) -> str:
         for wanted in ("observed", "condition")
     )
     return f"log p({observed} | {conditions})" if conditions else f"log p({observed})"
+
+
+def _sites(evidence: Evidence) -> list[str]:
+    return [
+        f"{program} {site.name} ~ {type(site.dist).__name__} {list(site.dist.event_shape)}"
+        for program, trace in (("q", evidence.q), ("p", evidence.p))
+        for site in trace.sites.values()
+        if program == "p" or not site.given
+    ]
 
 
 def _notes(model: Model, objective: Objective) -> list[str]:

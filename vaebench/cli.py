@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -24,6 +24,7 @@ vaebench trains, evaluates and compares variational autoencoders and their exten
 usage
   vaebench [CHOICE=… OPTION=…]      compose, train, test and draw one run
   vaebench -m CHOICE=A,B OPTION=…   the same for every cell of a grid
+  vaebench check [CHOICE=…]         compose and dry-run: shapes, parameters, ok or the refusal
   vaebench resume RUN               continue a stopped run in its own folder
   vaebench list [GROUP]             what can be chosen, one line each
   vaebench --cfg job [CHOICE=…]     print the composed config instead of running it
@@ -98,7 +99,28 @@ def _dispatch(args: list[str]) -> int:
         return _list(args[1:])
     if args[:1] == ["resume"]:
         return _resume(args[1:])
-    return _hydra(args)
+    if args[:1] == ["check"]:
+        if {"-m", "--multirun"} & set(args):
+            raise Refusal("vaebench check looks at one choice at a time, without -m")
+        # No run folder: Hydra is told to write nothing, here.
+        return _hydra([*args[1:], "hydra.run.dir=.", "hydra.output_subdir=null"], _check)
+    return _hydra(args, _train)
+
+
+def _train(cfg: DictConfig, choices: dict[str, str], folder: Path) -> None:
+    from vaebench.commands.train import train
+
+    try:
+        train(cfg, choices, folder)
+    except Refusal:
+        _discard(folder)
+        raise
+
+
+def _check(cfg: DictConfig, choices: dict[str, str], folder: Path) -> None:
+    from vaebench.commands.check import check
+
+    check(cfg, choices)
 
 
 def _resume(args: list[str]) -> int:
@@ -144,8 +166,11 @@ def _config_dir(args: list[str]) -> str | None:
     return None
 
 
-def _hydra(args: list[str]) -> int:
-    """Hands the command line to Hydra, and puts whatever it objects to into one line."""
+Command = Callable[["DictConfig", dict[str, str], Path], None]
+
+
+def _hydra(args: list[str], command: Command) -> int:
+    """Has Hydra compose the config of each job and call the command with it, and puts whatever it objects to into one line."""
     import hydra
     from hydra._internal.utils import get_args_parser
 
@@ -168,7 +193,7 @@ def _hydra(args: list[str]) -> int:
     jobs: list[Job] = []
     task = hydra.main(
         config_path=str(conf_dir()), config_name="config", version_base=HYDRA_VERSION
-    )(lambda cfg: jobs.append(_job(cfg)))
+    )(lambda cfg: jobs.append(_job(cfg, command)))
     try:
         task()
     except (Exception, Stop) as error:
@@ -197,12 +222,10 @@ class Job:
     error: Refusal | RunFailed | None
 
 
-def _job(cfg: DictConfig) -> Job:
+def _job(cfg: DictConfig, command: Command) -> Job:
     """A single run, or one cell of a grid."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
-
-    from vaebench.commands.train import train
 
     hydra_cfg = HydraConfig.get()
     folder = Path(hydra_cfg.runtime.output_dir)
@@ -212,12 +235,9 @@ def _job(cfg: DictConfig) -> Job:
         name = f"job {hydra_cfg.job.num} ({hydra_cfg.job.override_dirname})"
         print(f"\n{name}", flush=True)
     try:
-        train(cfg, choices, folder)
-    except Refusal as refusal:
-        _discard(folder)
-        return Job(name, refusal)
-    except RunFailed as failure:
-        return Job(name, failure)
+        command(cfg, choices, folder)
+    except (Refusal, RunFailed) as error:
+        return Job(name, error)
     return Job(name, None)
 
 

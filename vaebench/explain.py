@@ -40,7 +40,7 @@ def _missing_choice(error: Any, folders: Sequence[Path]) -> str:
     return f"{group}={name}: no such choice; there are {', '.join(names)}.{hint}"
 
 
-COMMANDS = ("list", "resume", "train")
+COMMANDS = ("check", "list", "resume", "train")
 
 
 def _unreadable(override: str, folders: Sequence[Path]) -> str:
