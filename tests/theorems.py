@@ -21,6 +21,7 @@ from vaebench.heads.priors import Normal
 from vaebench.models import VAE, Split
 from vaebench.nets import MLP
 from vaebench.objectives import ELBO, IWAE
+from vaebench.objectives.anneal import Constant
 
 STEP = torch.tensor(0)
 NO_WEIGHT_PRIOR = math.inf
@@ -107,13 +108,15 @@ def normal_quadrature(dims: int, nodes: int = 120) -> tuple[Tensor, Tensor]:
 # ---------------------------------------------------------------------------- objectives, tersely
 def elbo(model: nn.Module, spec: Spec, **options: object) -> ELBO:
     """ELBO with plain defaults."""
-    defaults = {"k": 1, "kl": "auto", "beta": 1.0, "weight_sd": NO_WEIGHT_PRIOR}
+    defaults = {"k": 1, "kl": "auto", "beta": 1.0, "anneal": Constant()}
+    defaults["weight_sd"] = NO_WEIGHT_PRIOR
     return ELBO(model, spec, **(defaults | options))
 
 
 def iwae(model: nn.Module, spec: Spec, **options: object) -> IWAE:
     """IWAE with plain defaults."""
-    defaults = {"k": 5, "estimator": "pathwise", "weight_sd": NO_WEIGHT_PRIOR}
+    defaults = {"k": 5, "estimator": "pathwise", "beta": 1.0, "anneal": Constant()}
+    defaults["weight_sd"] = NO_WEIGHT_PRIOR
     return IWAE(model, spec, **(defaults | options))
 
 

@@ -46,6 +46,13 @@ def instantiate(node: DictConfig, *args: Any, **kwargs: Any) -> Any:
         raise
 
 
+def check_anneal(cfg: DictConfig) -> None:
+    """Refuses a schedule of a KL weight that the objective does not have."""
+    if "anneal" not in cfg.objective and not cfg.anneal._target_.endswith(".Constant"):
+        name = cfg.objective._target_.rpartition(".")[2].lower()
+        raise Refusal(f"objective={name} has no KL weight to anneal. Use anneal=none.")
+
+
 def compose(cfg: DictConfig) -> Composition:
     """Builds data, model and objective, and dry-runs them.
 
@@ -55,6 +62,7 @@ def compose(cfg: DictConfig) -> Composition:
     try:
         check_ranges(cfg)
         check_options(cfg)
+        check_anneal(cfg)
     except OmegaConfBaseException as error:
         raise Refusal(str(error).splitlines()[0]) from error
     torch.manual_seed(cfg.seed)

@@ -47,6 +47,8 @@ class Training:
     max_steps: int = -1
     batch_size: int = 100
     log_every: int = 50
+    clip_norm: float = 0.0
+    patience: int = 0
 
 
 @dataclass
@@ -74,7 +76,9 @@ class Config:
     prior: Any = MISSING
     likelihood: Any = MISSING
     objective: Any = MISSING
+    anneal: Any = MISSING
     optimizer: Any = MISSING
+    schedule: Any = MISSING
     logger: Any = MISSING
     dataset: Any = MISSING
     trainer: Training = default(default_factory=Training)
@@ -97,6 +101,8 @@ SMALLEST = {
     "trainer.max_steps": -1,
     "trainer.batch_size": 1,
     "trainer.log_every": 1,
+    "trainer.clip_norm": 0,
+    "trainer.patience": 0,
 }
 
 

@@ -33,7 +33,17 @@ from vaebench.training import (
 )
 from vaebench.training.checkpoints import FOLDER, LAST, Stopped, step_of
 
-GROUPS = ("model", "nets", "posterior", "prior", "likelihood", "objective", "dataset", "optimizer")
+GROUPS = (
+    "model",
+    "nets",
+    "posterior",
+    "prior",
+    "likelihood",
+    "objective",
+    "dataset",
+    "optimizer",
+    "schedule",
+)
 SHOWN_IN_PICTURES = 64
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "wandb", "torchvision")
 

@@ -10,18 +10,17 @@ from vaebench.data import Spec
 from vaebench.errors import Incompatible
 from vaebench.inference import infer
 from vaebench.models import Model
-from vaebench.objectives.base import Batch, Estimate, Objective
+from vaebench.objectives.base import Batch, Estimate, Weighted
 from vaebench.trace import Evidence
 
 
-class ELBO(Objective):
+class ELBO(Weighted):
     """L = E_q[log p(x | z)] - β KL(q(z | x) ‖ p(z)), averaged over k samples.
 
     Args:
         kl: `analytic`: the closed form; `mc`: from the same k samples; `auto`: the closed form
             where q and p have one, else `mc`. The run says which it was.
-        beta: β ≥ 0. The reported bound is that of β = 1 whatever the loss uses.
-        **shared: k and weight_sd.
+        **shared: beta, anneal, k and weight_sd.
 
     References:
         Auto-Encoding Variational Bayes (Kingma, Welling 2014), https://arxiv.org/abs/1312.6114
@@ -34,13 +33,9 @@ class ELBO(Objective):
         spec: Spec,
         *,
         kl: Literal["auto", "analytic", "mc"],
-        beta: float,
         **shared: Any,
     ) -> None:
         super().__init__(model, spec, **shared)
-        if beta < 0:
-            raise Incompatible(f"objective.beta={beta}: must not be negative")
-        self.beta = beta
         obstacle = None if kl == "mc" else infer(model, spec.example(), 1).kl_obstacle()
         if obstacle and kl == "analytic":
             raise Incompatible(f"objective.kl=analytic: {obstacle}. Use objective.kl=mc.")
@@ -55,6 +50,6 @@ class ELBO(Objective):
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
         evidence = infer(model, batch, self.k)
         recon, kl = evidence.recon.mean(0), self.kl(evidence).mean(0)
-        loss = (self.beta * kl - recon).mean()
+        loss = (self.weight(step) * kl - recon).mean()
         recon, kl = recon.detach(), kl.detach()
         return Estimate(loss, {"bound": recon - kl, "recon": recon, "kl": kl})

@@ -10,13 +10,13 @@ from torch import Tensor
 from vaebench.data import Spec
 from vaebench.inference import infer, log_mean_exp, rescore
 from vaebench.models import Model
-from vaebench.objectives.base import Batch, Estimate, Objective, honest, honest_terms
+from vaebench.objectives.base import Batch, Estimate, Weighted, honest, honest_terms
 from vaebench.trace import Evidence
 
 Estimator = Literal["pathwise", "stl", "dreg"]
 
 
-class IWAE(Objective):
+class IWAE(Weighted):
     """L_k = E[log 1/k Σ_i w_i], w_i = p(x, z_i) / q(z_i | x).
 
     Args:
@@ -24,7 +24,7 @@ class IWAE(Objective):
             `stl`: without q's score, no variance at the exact posterior, biased for k > 1 (Roeder,
             Wu, Duvenaud 2017). `dreg`: doubly reparameterised, q's path weighted by w̃², unbiased
             with a signal that does not fade as k grows (Tucker et al. 2019).
-        **shared: k and weight_sd.
+        **shared: beta, anneal, k and weight_sd. β tempers the weights, w = p(x|z) [p(z) / q(z|x)]^β.
 
     References:
         Importance Weighted Autoencoders (Burda, Grosse, Salakhutdinov 2016),
@@ -36,28 +36,39 @@ class IWAE(Objective):
         self.surrogate = SURROGATES[estimator]
 
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
-        bound, evidence = self.surrogate(model, batch, infer(model, batch, self.k))
-        return Estimate(-bound.mean(), honest_terms(bound, evidence))
+        evidence = infer(model, batch, self.k)
+        beta = None if self.plain else self.weight(step)
+        bound, evidence = self.surrogate(model, batch, evidence, beta)
+        honest_bound = bound if beta is None else log_mean_exp(evidence.log_w)
+        return Estimate(-bound.mean(), honest_terms(honest_bound, evidence))
 
 
+Beta = Tensor | float | None
 Bound = tuple[Tensor, Evidence]
 
 
-def pathwise(model: Model, batch: Batch, evidence: Evidence) -> Bound:
+def tempered(evidence: Evidence, beta: Beta) -> Tensor:
+    """log p(x|z) + β [log p(z) - log q(z|x)], `[k, B]`; None is β = 1, at no cost."""
+    if beta is None:
+        return evidence.log_w
+    return evidence.recon + beta * (evidence.log_w - evidence.recon)
+
+
+def pathwise(model: Model, batch: Batch, evidence: Evidence, beta: Beta = None) -> Bound:
     """L_k with its own gradient, `[B]`."""
-    return log_mean_exp(evidence.log_w), evidence
+    return log_mean_exp(tempered(evidence, beta)), evidence
 
 
-def stl(model: Model, batch: Batch, evidence: Evidence) -> Bound:
+def stl(model: Model, batch: Batch, evidence: Evidence, beta: Beta = None) -> Bound:
     """L_k, q scored at frozen parameters: its score function's term is dropped."""
     evidence, _ = rescore(evidence, model, batch)
-    return log_mean_exp(evidence.log_w), evidence
+    return log_mean_exp(tempered(evidence, beta)), evidence
 
 
-def dreg(model: Model, batch: Batch, evidence: Evidence) -> Bound:
+def dreg(model: Model, batch: Batch, evidence: Evidence, beta: Beta = None) -> Bound:
     """L_k with gradient Σ w̃ ∂_θ log p(x, z) + Σ w̃² ∂_z log w ∂_φ z."""
     evidence, copies = rescore(evidence, model, batch)
-    log_w = evidence.log_w
+    log_w = tempered(evidence, beta)
     w = log_w.detach().softmax(0)
     for z in copies.values():
         if z.requires_grad:

@@ -2,12 +2,10 @@
 
 from vaebench.training.fit import Result, build_loggers, build_system, build_trainer, fit
 from vaebench.training.loggers import METRICS, History, Wandb, read_history, tensorboard
-from vaebench.training.optimizers import Adam
 from vaebench.training.system import Diverged, System
 
 __all__ = [
     "METRICS",
-    "Adam",
     "Diverged",
     "History",
     "Result",

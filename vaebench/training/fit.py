@@ -14,7 +14,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
@@ -24,6 +24,7 @@ from vaebench.errors import Refusal
 from vaebench.training.checkpoints import BEST, FOLDER, LAST, Keeper
 from vaebench.training.log import Log
 from vaebench.training.progress import Bar
+from vaebench.training.schedules import LearningRate
 from vaebench.training.system import System
 
 
@@ -90,13 +91,8 @@ def build_trainer(
             max_epochs=cfg.trainer.max_epochs,
             max_steps=cfg.trainer.max_steps,
             logger=loggers,
-            # In this order: a checkpoint holds what the others did at its step.
-            callbacks=[
-                Log(cfg.trainer.log_every),
-                Bar(console),
-                Keeper(folder, cfg.checkpoint.every),
-                best_checkpoint(system, folder),
-            ],
+            callbacks=callbacks(cfg, system, folder, console),
+            gradient_clip_val=cfg.trainer.clip_norm or None,
             default_root_dir=folder,
             num_sanity_val_steps=0,
             enable_progress_bar=False,
@@ -106,6 +102,30 @@ def build_trainer(
         raise Refusal(
             f"trainer.accelerator={cfg.trainer.accelerator.value}: {error} Use trainer=auto."
         ) from error
+
+
+def callbacks(cfg: DictConfig, system: System, folder: Path, console: Console) -> list[pl.Callback]:
+    """In this order: a checkpoint holds what the others did at its step."""
+    monitor, mode = system.monitor
+    chosen: list[pl.Callback] = [
+        Log(cfg.trainer.log_every),
+        LearningRate(instantiate(cfg.schedule), monitor, mode),
+        Bar(console),
+        Keeper(folder, cfg.checkpoint.every),
+        best_checkpoint(system, folder),
+    ]
+    if cfg.trainer.patience:
+        # After validation rather than at the epoch's end, whose checkpoint must know of it.
+        chosen.append(
+            EarlyStopping(
+                monitor,
+                mode=mode,
+                patience=cfg.trainer.patience,
+                check_on_train_epoch_end=False,
+                check_finite=False,
+            )
+        )
+    return chosen
 
 
 def fit(
@@ -142,7 +162,7 @@ def validate_last(trainer: pl.Trainer, system: System, best: ModelCheckpoint) ->
 
 def best_checkpoint(system: System, folder: Path) -> ModelCheckpoint:
     """`best.ckpt` by the validation bound (the loss where there is none)."""
-    monitor, mode = ("val/bound", "max") if system.objective.has_bound else ("val/loss", "min")
+    monitor, mode = system.monitor
     return ModelCheckpoint(
         folder / FOLDER,
         filename=Path(BEST).stem,

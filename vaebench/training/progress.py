@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from vaebench.training.schedules import total_steps
 from vaebench.training.system import System
 
 LINES = 10
@@ -25,7 +26,7 @@ class Bar(pl.Callback):
         self.printed = -1
 
     def on_train_start(self, trainer: pl.Trainer, system: System) -> None:
-        self.total, self.begun, self.drawn = _total_steps(trainer), time.monotonic(), 0.0
+        self.total, self.begun, self.drawn = total_steps(trainer), time.monotonic(), 0.0
         if self.console.is_terminal:
             columns = (SpinnerColumn(), BarColumn(), TextColumn("{task.description}"))
             self.progress = Progress(
@@ -76,10 +77,3 @@ def status(trainer: pl.Trainer, system: System) -> str:
     epoch = math.ceil(trainer.global_step / int(trainer.num_training_batches))
     where = f"epoch {epoch} · step {trainer.global_step}"
     return " · ".join([where, *shown])
-
-
-def _total_steps(trainer: pl.Trainer) -> int:
-    per_epoch = int(trainer.num_training_batches)
-    by_epochs = per_epoch * (trainer.max_epochs or 0)
-    limits = [n for n in (by_epochs, trainer.max_steps) if n > 0]
-    return max(1, min(limits))

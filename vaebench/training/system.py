@@ -124,6 +124,22 @@ class System(pl.LightningModule):
         rest = [p for p in self.parameters() if id(p) not in own]
         return self.optimizer([{"params": rest}, *groups])
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        # Group by group: a discriminator's gradient must not eat the model's share.
+        if gradient_clip_val:
+            for group in optimizer.param_groups:
+                torch.nn.utils.clip_grad_norm_(group["params"], gradient_clip_val)
+
+    @property
+    def monitor(self) -> tuple[str, str]:
+        """What tells good weights from better ones, and which direction is better."""
+        return ("val/bound", "max") if self.objective.has_bound else ("val/loss", "min")
+
     def training_step(self, batch: Batch, index: int) -> Tensor:
         estimate = self.objective(self.model, batch, self._step())
         size = len(batch["x"])

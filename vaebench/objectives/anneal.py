@@ -1,0 +1,83 @@
+"""Annealing: the share of the KL weight β that a training step uses, in [0, 1]."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from vaebench.errors import Refusal
+
+
+class Anneal(ABC):
+    """A function of the step alone, so that a resumed run needs no state of it."""
+
+    @abstractmethod
+    def __call__(self, step: Tensor) -> Tensor:
+        """The share at a 0-dim step, 0-dim."""
+
+
+class Constant(Anneal):
+    """1."""
+
+    def __call__(self, step: Tensor) -> Tensor:
+        return torch.ones((), device=step.device)
+
+
+class Linear(Anneal):
+    """min(1, step / steps).
+
+    Args:
+        steps: at least 1.
+    """
+
+    def __init__(self, *, steps: int) -> None:
+        if steps < 1:
+            raise Refusal(f"anneal.steps={steps}: at least 1 (anneal=none: no annealing)")
+        self.steps = steps
+
+    def __call__(self, step: Tensor) -> Tensor:
+        return (step / self.steps).clamp(max=1.0)
+
+
+class Sigmoid(Anneal):
+    """sigmoid((step - midpoint) / width): ½ at the midpoint.
+
+    Args:
+        midpoint: in steps.
+        width: in steps, positive.
+
+    References:
+        Generating Sentences from a Continuous Space (Bowman et al. 2016)
+    """
+
+    def __init__(self, *, midpoint: int, width: float) -> None:
+        if width <= 0:
+            raise Refusal(f"anneal.width={width}: must be positive")
+        self.midpoint, self.width = midpoint, width
+
+    def __call__(self, step: Tensor) -> Tensor:
+        return ((step - self.midpoint) / self.width).sigmoid()
+
+
+class Cyclical(Anneal):
+    """Within each period a linear rise over its first part, then 1.
+
+    Args:
+        period: steps of a cycle, at least 1.
+        ramp: the part of a cycle that rises, in (0, 1].
+
+    References:
+        Cyclical Annealing Schedule: A Simple Approach to Mitigating KL Vanishing (Fu et al. 2019)
+    """
+
+    def __init__(self, *, period: int, ramp: float) -> None:
+        if period < 1:
+            raise Refusal(f"anneal.period={period}: at least 1")
+        if not 0 < ramp <= 1:
+            raise Refusal(f"anneal.ramp={ramp}: a part of the cycle in (0, 1]")
+        self.period, self.ramp = period, ramp
+
+    def __call__(self, step: Tensor) -> Tensor:
+        return ((step % self.period) / (self.ramp * self.period)).clamp(max=1.0)
