@@ -211,10 +211,10 @@ def golden_ppca(posterior: type[Gaussian] | type[FullGaussian] = Gaussian) -> PP
 
 def wide_ppca(prior: type[Prior] | partial[Prior] = Normal) -> PPCAModel:
     """Two latents, three observed; q is diagonal and off the posterior, as early in training."""
-    torch.manual_seed(7)
     w = torch.tensor([[1.0, 0.3], [-0.5, 0.8], [0.2, -0.6]])
     model = PPCAModel(w, 0.8, torch.tensor([0.9, -0.4, 0.6]), prior=prior)
-    model.set_posterior(0.3 * torch.randn(2, 3), torch.tensor([-0.3, -0.6]))
+    loc = torch.tensor([[-0.2, 0.3, -0.4], [0.2, -0.3, 0.1]])
+    model.set_posterior(loc, torch.tensor([-0.2, -0.3]))
     return model
 
 
@@ -240,9 +240,18 @@ class BottomUp(Split):
         self.top = Normal(h, x)
         self.p1 = Conditional(nn.Linear(2, 2), likelihood(h))
         self.px = Conditional(nn.Linear(2, 3), likelihood(x))
-        with torch.no_grad():  # what depends weakly on another layer's draw would hide mistakes
+        self._initialise(up)
+
+    def _initialise(self, up: nn.Sequential) -> None:
+        """The same weights at every seed. A layer that depends weakly on another's draw would hide
+        mistakes, and a q narrower than the posterior gives weights without a variance."""
+        generator = torch.Generator().manual_seed(2)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.copy_(0.5 * torch.randn(parameter.shape, generator=generator))
             up[0].weight.mul_(3)
-            up[2].weight.mul_(2)
+            for layer in (self.q1.net, up[2]):
+                layer.bias[2:].add_(0.4)
 
     def recognise(self, q, batch):
         q("h2", self.q2(q("h1", self.q1(batch["x"]))))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vaebench.data import Spec
 from vaebench.errors import Incompatible
@@ -16,7 +16,7 @@ from vaebench.heads import Likelihood
 from vaebench.models import Model
 from vaebench.objectives import Objective
 from vaebench.suggest import did_you_mean
-from vaebench.trace import Evidence, Trace
+from vaebench.trace import Evidence, Site, Trace
 
 # A [k]-shaped score passes for a [k, B] one at k = 1 or k = B: hence two different numbers.
 SAMPLES, EXAMPLES = 3, 2
@@ -66,12 +66,14 @@ def check(model: Model, objective: Objective, spec: Spec) -> Report:
         Incompatible: what does not go together, why, and what to use instead.
     """
     training = model.training
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         batch = spec.example(EXAMPLES)
         roles, evidence = _dry_run(model, batch)
         _check_sites(evidence, batch)
+        _check_likelihood(model)
         if objective.has_bound:
-            _check_scores(evidence)
+            _check_scores(evidence.q.sites.values())
+        _check_scores(evidence.p.sites.values() if objective.has_bound else evidence.observed)
         _check_samples(evidence, objective)
         _check_gradients(model, objective, batch)
     model.train(training)
@@ -125,15 +127,23 @@ def _check_samples(evidence: Evidence, objective: Objective) -> None:
             )
 
 
-def _check_scores(evidence: Evidence) -> None:
+def _check_scores(sites: Iterable[Site]) -> None:
     """Reads every score, so that one without a density or of a wrong shape speaks up."""
-    for trace in (evidence.q, evidence.p):
-        for site in trace.sites.values():
-            if not torch.isfinite(site.log_prob).all():
-                raise Incompatible(
-                    f"log-density of {type(site.dist).__name__} at site {site.name!r} is not finite "
-                    "on made-up data"
-                )
+    for site in sites:
+        if not torch.isfinite(site.log_prob).all():
+            raise Incompatible(
+                f"log-density of {type(site.dist).__name__} at site {site.name!r} is not finite "
+                "on made-up data"
+            )
+
+
+def _check_likelihood(model: Model) -> None:
+    for name, module in model.named_modules():
+        if "likelihood" in name and isinstance(module, nn.modules.batchnorm._BatchNorm):
+            raise Incompatible(
+                f"{name} is a BatchNorm: log p(x | z) of an example would depend on the others of "
+                "its batch. Use another normalisation."
+            )
 
 
 def _check_gradients(model: Model, objective: Objective, batch: dict[str, Tensor]) -> None:
@@ -142,6 +152,8 @@ def _check_gradients(model: Model, objective: Objective, batch: dict[str, Tensor
     loss = objective(model, batch, torch.zeros((), dtype=torch.long)).loss
     if loss.ndim:
         raise Incompatible(f"the loss has shape {list(loss.shape)}; a scalar was expected")
+    if not loss.isfinite():
+        raise Incompatible(f"the loss is {loss.item()} on made-up data")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # hooks on copies that need no gradient
         gradients = torch.autograd.grad(loss, [p for _, p in named], allow_unused=True)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from vaebench.errors import Refusal, RunFailed
 
@@ -107,13 +107,14 @@ def _dispatch(args: list[str]) -> int:
     return _hydra(args, _train)
 
 
-def _train(cfg: DictConfig, choices: dict[str, str], folder: Path) -> None:
+def _train(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[str, Any]:
     from vaebench.commands.train import train
+    from vaebench.gate import Made
 
     try:
-        train(cfg, choices, folder)
-    except Refusal:
-        _discard(folder)
+        return train(cfg, choices, folder)
+    except (Refusal, KeyboardInterrupt):
+        Made.take_back(folder)
         raise
 
 
@@ -145,7 +146,9 @@ def _list(args: list[str]) -> int:
     from vaebench.commands.listing import listing
 
     extra = _config_dir(args)
-    groups = [a for a in args if not a.startswith("-") and a != extra]
+    if extra is not None and not Path(extra).is_dir():
+        raise Refusal(f"--config-dir {extra}: no such folder")
+    groups = [a for a in args if not a.startswith(("--config-dir", "-cd")) and a != extra]
     if len(groups) > 1:
         raise Refusal(f"vaebench list takes one group, not {' '.join(groups)}")
     print(listing(_folders(args), groups[0] if groups else None))
@@ -166,7 +169,7 @@ def _config_dir(args: list[str]) -> str | None:
     return None
 
 
-Command = Callable[["DictConfig", dict[str, str], Path], None]
+Command = Callable[["DictConfig", dict[str, str], Path], dict[str, Any] | None]
 
 
 def _hydra(args: list[str], command: Command) -> int:
@@ -181,7 +184,7 @@ def _hydra(args: list[str], command: Command) -> int:
     parser = get_args_parser()
     parser.error = _refuse_usage  # type: ignore[method-assign]
     for override in parser.parse_args(args).overrides:
-        if override.startswith("suggested"):
+        if override.lstrip("+~").startswith("suggested"):
             raise Refusal(
                 f"{override}: only data sets suggest; set the option of model or likelihood"
             )
@@ -191,14 +194,17 @@ def _hydra(args: list[str], command: Command) -> int:
     sys.argv = [sys.argv[0], *args]
     register()
     jobs: list[Job] = []
-    task = hydra.main(
-        config_path=str(conf_dir()), config_name="config", version_base=HYDRA_VERSION
-    )(lambda cfg: jobs.append(_job(cfg, command)))
+
+    def task(cfg: DictConfig) -> float | None:
+        jobs.append(job := _job(cfg, command))
+        return job.value
+
+    main = hydra.main(str(conf_dir()), config_name="config", version_base=HYDRA_VERSION)(task)
     try:
-        task()
+        main()
     except (Exception, Stop) as error:
         cause = error.cause if isinstance(error, Stop) else error
-        if isinstance(cause, Refusal):
+        if isinstance(cause, Refusal | RunFailed):
             raise cause from None
         line = explain(cause, _folders(args))
         if line is None:
@@ -219,13 +225,17 @@ class Job:
     """
 
     name: str
-    error: Refusal | RunFailed | None
+    error: Refusal | RunFailed | None = None
+    value: float | None = None
+    """What a search maximises or minimises: the last validation bound, else its loss."""
 
 
 def _job(cfg: DictConfig, command: Command) -> Job:
     """A single run, or one cell of a grid."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
+
+    from vaebench.gate import Stop
 
     hydra_cfg = HydraConfig.get()
     folder = Path(hydra_cfg.runtime.output_dir)
@@ -235,10 +245,14 @@ def _job(cfg: DictConfig, command: Command) -> Job:
         name = f"job {hydra_cfg.job.num} ({hydra_cfg.job.override_dirname})"
         print(f"\n{name}", flush=True)
     try:
-        command(cfg, choices, folder)
+        summary = command(cfg, choices, folder) or {}
     except (Refusal, RunFailed) as error:
+        if getattr(error, "ends_grid", False):
+            raise Stop(error) from error  # past Hydra, which would start the next job
+        if name and "BasicLauncher" not in hydra_cfg.launcher._target_:
+            raise  # in a worker: only an exception reaches the process that waits for it
         return Job(name, error)
-    return Job(name, None)
+    return Job(name, value=summary.get("val/bound", summary.get("val/loss")))
 
 
 def _outcome(jobs: list[Job]) -> int:
@@ -251,17 +265,3 @@ def _outcome(jobs: list[Job]) -> int:
     if any(isinstance(job.error, RunFailed) for job in failed):
         return FAILED
     return REFUSED if failed else DONE
-
-
-def _discard(folder: Path) -> None:
-    """Takes back the folder that Hydra made for a run that never began."""
-    import shutil
-
-    if not {entry.name for entry in folder.iterdir()} <= {".hydra"}:
-        return
-    shutil.rmtree(folder)
-    here = Path.cwd()
-    for parent in folder.parents:
-        if parent == here or here not in parent.parents or any(parent.iterdir()):
-            return
-        parent.rmdir()

@@ -14,7 +14,7 @@ from vaebench.data import Dataset
 from vaebench.errors import Refusal
 from vaebench.models import Model
 from vaebench.objectives import Objective
-from vaebench.schema import check_ranges
+from vaebench.schema import check_keys, check_ranges
 from vaebench.validate import check_options
 
 
@@ -60,6 +60,7 @@ def compose(cfg: DictConfig) -> Composition:
         Refusal: one line on what is wrong with the choices.
     """
     try:
+        check_keys(cfg)
         check_ranges(cfg)
         check_options(cfg)
         check_anneal(cfg)
@@ -71,4 +72,16 @@ def compose(cfg: DictConfig) -> Composition:
     # Called with the spec here: as a keyword of `instantiate` it would become a DictConfig.
     model: Model = instantiate(cfg.model)(spec)
     objective: Objective = instantiate(cfg.objective)(model, spec)
-    return Composition(data, model, objective, check(model, objective, spec))
+    check_batch(data)
+    report = check(model, objective, spec)
+    report.notes.extend(data.notes)
+    return Composition(data, model, objective, report)
+
+
+def check_batch(data: Dataset) -> None:
+    """Refuses a data set whose batches are not what its spec says."""
+    batch = data.split("train").first(2).batch(torch.arange(2))
+    for name, field in data.spec.fields.items():
+        if name not in batch or tuple(batch[name].shape[1:]) != field.shape:
+            shown = tuple(batch[name].shape[1:]) if name in batch else "missing"
+            raise Refusal(f"dataset: {name} is {shown} in a batch, {field.shape} in the spec")

@@ -15,3 +15,6 @@ class DataError(Refusal):
 
 class RunFailed(RuntimeError):
     """A run that had begun and ended early. The command prints it in one line and exits with 1."""
+
+    ends_grid = False
+    """Whether the jobs after it in a grid are not to start: somebody asked to stop."""

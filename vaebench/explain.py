@@ -17,13 +17,16 @@ def explain(error: BaseException, folders: Sequence[Path]) -> str | None:
     """One line for a wrong choice or option; None for an error that is not the user's."""
     from hydra.errors import HydraException, MissingConfigException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     if isinstance(error, MissingConfigException):
         return _missing_choice(error, folders)
     if isinstance(error, OverrideParseException):
         return _unreadable(error.override, folders)
-    if isinstance(error, OSError):
+    if isinstance(error, OSError):  # a run's own errors never come here
         return f"cannot write the run folder: {error.filename}: {error.strerror}"
+    if isinstance(error, YAMLError | UnicodeDecodeError):
+        return f"a config is no valid YAML: {error}"
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
     return _bad_value(error) or _sweep(error) or _unknown(error, folders) or _chain(error)

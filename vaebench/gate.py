@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
@@ -9,6 +11,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict
+
+from vaebench.errors import Refusal
 
 
 class Stop(BaseException):
@@ -20,22 +24,59 @@ class Stop(BaseException):
 
 
 class Gate(Callback):
-    """Composes and checks the options of every job first."""
+    """Refuses a folder that holds a run; for a grid, composes and checks every job's options."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        HydraConfig.instance().set_config(config)  # the folder is named after the choices
+        folder = Path(config.hydra.run.dir)
+        if config.hydra.output_subdir is not None and holds_run(folder):
+            raise Stop(Refusal(f"{folder} holds a run already; use another hydra.run.dir"))
+        Made.note(folder)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         if not config.hydra.sweeper._target_.endswith("BasicSweeper"):
             return  # a search decides on its jobs as it goes
+        HydraConfig.instance().set_config(config)
+        Made.note(Path(config.hydra.sweep.dir))
         try:
             check_grid(config)
         except Exception as error:
             raise Stop(error) from error
 
 
+class Made:
+    """The outermost folder that this process is about to make, to be taken back if it stays empty."""
+
+    outermost: Path | None = None
+
+    @classmethod
+    def note(cls, folder: Path) -> None:
+        """Called before Hydra makes the folder."""
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        cls.outermost = missing[-1] if missing else None
+
+    @classmethod
+    def take_back(cls, folder: Path) -> None:
+        """Removes what Hydra wrote for a run that never began, and nothing that was there before."""
+        shutil.rmtree(folder / ".hydra", ignore_errors=True)
+        path = folder
+        while cls.outermost is not None and cls.outermost.absolute() in (path, *path.parents):
+            if any(path.iterdir()):
+                return
+            path.rmdir()
+            path = path.parent
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether a run has left anything here that another would overwrite."""
+    return any((folder / name).exists() for name in ("summary.json", "metrics.csv", "checkpoints"))
+
+
 def check_grid(config: DictConfig) -> None:
     """Refuses a grid in which any job's options are wrong."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
-    from vaebench.schema import check_ranges
+    from vaebench.schema import check_keys, check_ranges
     from vaebench.validate import check_options
 
     loader = GlobalHydra.instance().config_loader()
@@ -48,6 +89,7 @@ def check_grid(config: DictConfig) -> None:
             HydraConfig.instance().set_config(cfg)  # some options are named after the choices
             with open_dict(cfg):
                 del cfg["hydra"]
+            check_keys(cfg)
             check_ranges(cfg)
             check_options(cfg)
     HydraConfig.instance().cfg = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import MISSING as MISSED
+from dataclasses import dataclass, fields
 from dataclasses import field as default
 from enum import Enum
 from typing import Any
@@ -11,6 +12,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from vaebench.errors import Refusal
+from vaebench.suggest import did_you_mean
 
 
 class Checkpoint(Enum):
@@ -106,6 +108,24 @@ SMALLEST = {
 }
 
 
+def check_keys(cfg: DictConfig) -> None:
+    """Refuses options that nobody reads: `+foo=1` gets past Hydra.
+
+    Raises:
+        Refusal: naming the option.
+    """
+    sections = {
+        f.name: f.default_factory for f in fields(Config) if f.default_factory is not MISSED
+    }
+    for prefix, owner in {"": Config, **sections}.items():
+        known = {f"{prefix}.{f.name}".lstrip(".") for f in fields(owner)}
+        node = cfg[prefix] if prefix else cfg
+        for key in node:
+            name = f"{prefix}.{key}".lstrip(".")
+            if name not in known:
+                raise Refusal(f"no option {name!r}.{did_you_mean(name, known, '{}=…')}")
+
+
 def register() -> None:
     """Makes the schema known to Hydra."""
     ConfigStore.instance().store(name="schema", node=Config)
@@ -121,5 +141,9 @@ def check_ranges(cfg: DictConfig) -> None:
         value = OmegaConf.select(cfg, name)
         if value < smallest:
             raise Refusal(f"{name}={value}: must be at least {smallest}")
+    if cfg.seed >= 2**32:
+        raise Refusal(f"seed={cfg.seed}: must be below 2^32")
+    if OmegaConf.select(cfg, "objective.k", default=cfg.k) != cfg.k:
+        raise Refusal(f"objective.k={cfg.objective.k} follows k={cfg.k}: set k=… instead")
     if cfg.trainer.max_steps == 0:
         raise Refusal("trainer.max_steps=0: must be at least 1, or -1 for no limit")

@@ -41,10 +41,15 @@ def _targets(node: DictConfig, path: str) -> Iterator[tuple[str, DictConfig]]:
 def _check_node(path: str, node: DictConfig) -> None:
     target = _locate(path, node["_target_"])
     parameters, anything = signature(target)
+    for name in required(target) - set(node):
+        raise Refusal(f"{path}.{name} must be given: {path}.{name}=…")
+    supplied = positional(target) if node.get("_partial_") else set()
     for key in node:
         if key in HYDRA_KEYS:
             continue
         name = f"{path}.{key}"
+        if key in supplied:
+            raise Refusal(f"{name} is not to be set: the program supplies it")
         if key not in parameters and not anything:
             options = [f"{path}.{p}" for p in parameters]
             hint = did_you_mean(name, options)
@@ -79,6 +84,35 @@ def signature(target: Any) -> tuple[dict[str, Any], bool]:
     return found, True
 
 
+def required(target: Any) -> set[str]:
+    """Keyword-only parameters without a default, which only a config can give."""
+    return {p.name for p in _parameters(target) if p.kind is p.KEYWORD_ONLY and _bare(p)}
+
+
+def positional(target: Any) -> set[str]:
+    """Positional parameters without a default, which the program gives to a partial."""
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
+    return {p.name for p in _parameters(target) if p.kind in kinds and _bare(p)} - {"self"}
+
+
+def _parameters(target: Any) -> list[inspect.Parameter]:
+    """Of a function, or of a class's `__init__` and those it passes `**kwargs` to."""
+    if not inspect.isclass(target):
+        return list(inspect.signature(target).parameters.values())
+    found: dict[str, inspect.Parameter] = {}
+    for base in target.__mro__:
+        if "__init__" in vars(base) and base is not object:
+            own = inspect.signature(base.__init__).parameters
+            found = dict(own) | found
+            if not any(p.kind is p.VAR_KEYWORD for p in own.values()):
+                break
+    return list(found.values())
+
+
+def _bare(parameter: inspect.Parameter) -> bool:
+    return parameter.default is parameter.empty
+
+
 def _own(function: Any) -> tuple[dict[str, Any], bool]:
     hints = _hints(function)
     kinds = inspect.signature(function).parameters.values()
@@ -107,7 +141,8 @@ def check_value(name: str, value: Any, hint: Any) -> None:
             raise Refusal(f"{name}={value}: one of {choices} was expected.{hint_text}")
     elif origin in (typing.Union, types.UnionType):
         if not any(_fits(name, value, a) for a in arguments):
-            raise Refusal(f"{name}={value}: {hint} was expected")
+            wanted = " or ".join(EXPECTED[a] for a in arguments if a in EXPECTED) or str(hint)
+            raise Refusal(f"{name}={value}: {wanted} was expected")
     elif origin is list:
         if not isinstance(value, ListConfig | list):
             raise Refusal(f"{name}={value}: a list was expected, as in {name}=[...]")
@@ -122,7 +157,9 @@ def _fits(name: str, value: Any, hint: Any) -> bool:
         check_value(name, value, hint)
     except Refusal:
         return False
-    return value is None if hint is type(None) else True
+    if isinstance(hint, type) and hint not in EXPECTED:
+        return isinstance(value, hint)
+    return True
 
 
 def _is(value: Any, kind: type) -> bool:

@@ -43,7 +43,7 @@ def test_frames_are_the_columns_of_the_original_mat(tmp_path, folder):
 
 @pytest.mark.parametrize("shape", [(N, 20, 28), (N, 28, 28), (N, 3, 28, 20)], ids=str)
 def test_frames_of_another_shape_are_refused(tmp_path, shape):
-    np.savez(tmp_path / "freyfaces.npz", images=np.zeros(shape, np.uint8))
+    np.savez(tmp_path / "freyfaces.npz", images=np.full(shape, 7, np.uint8))
     with pytest.raises(DataError, match=r"\(1, 28, 20\) was expected"):
         _ = faces(tmp_path).parts
 

@@ -33,14 +33,14 @@ def test_exact_log_prob_is_the_multivariate_normal_density():
     data = ppca()
     x = data.split("test").batch(torch.arange(100))["x"]
     expected = MultivariateNormal(data.mu, covariance(data)).log_prob(x.double())
-    assert_close(data.exact_log_prob(x), expected)
+    assert_close(data.exact_log_prob({"x": x}), expected)
 
 
 def test_exact_log_prob_of_the_golden_case_is_minus_4_161859():
     data = ppca(dim=2, latent_dim=1)
     data.w, data.mu = torch.tensor([[1.0], [2.0]]).double(), torch.zeros(2).double()
     data.noise = math.sqrt(0.5)
-    log_prob = data.exact_log_prob(torch.tensor([[1.0, -1.0]]))
+    log_prob = data.exact_log_prob({"x": torch.tensor([[1.0, -1.0]])})
     assert_close(log_prob, torch.tensor([-4.161859]).double(), rtol=0, atol=5e-7)
 
 

@@ -121,11 +121,11 @@ def test_log_prob_is_finite_at_extreme_logits():
     assert_close(CategoricalLevels(logits).log_prob(levels), torch.tensor(0.0))
 
 
-def test_every_one_of_256_levels_is_found_in_float32():
-    """j/255 times 255 is not always j."""
-    logits = torch.randn(256, 256, dtype=torch.float32)
-    level = torch.arange(256)
-    value = level.float() / 255
+@pytest.mark.parametrize("levels", [2, 17, 42, 256])
+def test_every_grey_level_is_found_in_float32(levels):
+    """(j / 41) · 41 is not always j, and truncation would take it for the level below."""
+    logits = torch.randn(levels, levels, dtype=torch.float32)
+    value = torch.arange(levels).float() / (levels - 1)
     expected = logits.log_softmax(0).diagonal().sum()
     assert_close(CategoricalLevels(logits).log_prob(value), expected)
 

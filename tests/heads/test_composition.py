@@ -12,7 +12,7 @@ from vaebench.models import VAE
 from vaebench.nets import MLP, Conv
 
 K, B, SHAPE = 3, 2, (1, 8, 8)
-SHARED = {"activation": "relu", "init": "he", "output_bias": "data_mean"}
+SHARED = {"activation": "tanh", "init": "glorot", "output_bias": "data_mean"}
 NETS = {"mlp": MLP(hidden=[5], **SHARED), "conv": Conv(channels=[2, 3], hidden=5, **SHARED)}
 POSTERIORS = [posteriors.Gaussian, posteriors.FullGaussian]
 PRIORS = [

@@ -45,7 +45,7 @@ def assert_uniform(weight: torch.Tensor, bound: float) -> None:
 
 @pytest.mark.parametrize("family", families(), ids=["mlp", "conv"])
 def test_glorot_weights_are_uniform_within_their_bound_and_biases_zero(family):
-    for net in (family.encoder(SHAPE, (20,)), family.decoder((10,), SHAPE, None)):
+    for net in (family.encoder(SHAPE, (20,)), family.decoder((10,), SHAPE, None, torch.ones_like)):
         assert len(layers(net)) >= 3
         for layer in layers(net):
             fans = (n * layer.weight[0, 0].numel() for n in layer.weight.shape[:2])
@@ -92,34 +92,40 @@ def without_weights(net: nn.Module) -> nn.Module:
 @pytest.mark.parametrize("head", LIKELIHOODS, ids=NAMES)
 def test_a_fully_connected_decoder_without_weights_gives_the_mean_of_the_data(head):
     family = families(output_bias="data_mean")[0]
-    decoder = without_weights(family.decoder((4,), head.param_shape, head.params_for_mean(MEAN)))
-    mean = head(decoder(torch.randn(3, 4))).mean
+    decoder = family.decoder((4,), head.param_shape, MEAN, head.params_for_mean)
+    mean = head(without_weights(decoder)(torch.randn(3, 4))).mean
     assert_close(mean, MEAN.expand(3, *SHAPE), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("head", LIKELIHOODS, ids=NAMES)
-def test_a_convolutional_decoder_without_weights_gives_the_mean_parameters_of_each_channel(head):
-    """One bias for all the places of a channel: exact where the data's mean is the same there."""
+def test_a_convolutional_decoder_without_weights_gives_the_mean_of_each_channel(head):
+    """All the places of a channel share one bias."""
     family = families(output_bias="data_mean")[1]
-    at_mean = head.params_for_mean(MEAN)
-    params = without_weights(family.decoder((4,), head.param_shape, at_mean))(torch.randn(3, 4))
-    assert_close(params, at_mean.mean((-2, -1), keepdim=True).expand_as(params))
-    flat = head.params_for_mean(torch.full(SHAPE, 0.3))
-    decoder = without_weights(family.decoder((4,), head.param_shape, flat))
-    assert_close(head(decoder(torch.randn(3, 4))).mean, torch.full((3, *SHAPE), 0.3))
+    decoder = family.decoder((4,), head.param_shape, MEAN, head.params_for_mean)
+    mean = head(without_weights(decoder)(torch.randn(3, 4))).mean
+    assert_close(mean, torch.full((3, *SHAPE), MEAN.mean()), rtol=0, atol=1e-5)
+
+
+def test_each_channel_of_a_convolutional_decoder_starts_at_a_mean_of_its_own():
+    shape, means = (3, 8, 8), torch.tensor([0.2, 0.5, 0.7]).view(3, 1, 1)
+    head = Categorical(Field(shape, Support.LEVELS, 17))
+    family = families(output_bias="data_mean")[1]
+    decoder = family.decoder((4,), head.param_shape, means.expand(shape), head.params_for_mean)
+    mean = head(without_weights(decoder)(torch.randn(2, 4))).mean
+    assert_close(mean, means.expand(2, *shape), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("init", ["glorot", "he", "torch"])
 def test_a_zero_output_bias_is_zero_whatever_the_initialisation(init):
     for family in families(init=init):
-        decoder = family.decoder((4,), SHAPE, torch.ones(SHAPE))
+        decoder = family.decoder((4,), SHAPE, MEAN, torch.ones_like)
         assert (layers(decoder)[-1].bias == 0).all()
 
 
 @pytest.mark.parametrize("family", families(output_bias="data_mean"), ids=["mlp", "conv"])
 def test_a_decoder_cannot_start_at_a_mean_that_is_not_known(family):
     with pytest.raises(Incompatible, match=r"nets\.output_bias=zero"):
-        family.decoder((4,), SHAPE, None)
+        family.decoder((4,), SHAPE, None, torch.ones_like)
 
 
 @pytest.mark.parametrize("family", families(output_bias="data_mean"), ids=["mlp", "conv"])
@@ -136,7 +142,9 @@ def test_a_new_vae_starts_at_the_mean_of_its_data(family):
 def test_the_decoder_mirrors_the_encoder():
     family = MLP(hidden=[40, 30], **shared())
     up = [tuple(m.weight.shape) for m in layers(family.encoder((8,), (6,)))]
-    down = [tuple(m.weight.shape) for m in layers(family.decoder((6,), (8,), None))]
+    down = [
+        tuple(m.weight.shape) for m in layers(family.decoder((6,), (8,), None, torch.ones_like))
+    ]
     assert up == [(40, 8), (30, 40), (6, 30)]
     assert down == [(30, 6), (40, 30), (8, 40)]
 
@@ -152,7 +160,10 @@ def test_without_hidden_layers_a_net_is_linear():
 )
 def test_the_activation_asked_for_lies_between_layers_and_not_after_the_last(name):
     for family in families(activation=name):
-        for net in (family.encoder(SHAPE, (6,)), family.decoder((4,), SHAPE, None)):
+        for net in (
+            family.encoder(SHAPE, (6,)),
+            family.decoder((4,), SHAPE, None, torch.ones_like),
+        ):
             acts = [m for m in net.modules() if type(m) is type(family.activation())]
             assert len(acts) == len(layers(net)) - 1
             order = [m for m in net.modules() if m in acts or m in layers(net)]
@@ -180,7 +191,7 @@ def test_convolutions_refuse_what_is_no_image_and_name_the_way_out():
         family.encoder((8,), (6,))
     for out_shape in ((8,), (2, 8)):
         with pytest.raises(Incompatible, match="nets=mlp"):
-            family.decoder((4,), out_shape, None)
+            family.decoder((4,), out_shape, None, torch.ones_like)
 
 
 @pytest.mark.parametrize("latent_dim", [0, -2])

@@ -36,7 +36,8 @@ def run(folder, *, crash=None, resume=False):
     checkpoint, _ = newest_good(folder)
     if resume:
         history.rewind(step_of(checkpoint))
-    trainer = build_trainer(cfg, system, [history], folder, Console(quiet=True))
+    trainer = build_trainer(cfg, system, folder, Console(quiet=True))
+    trainer.loggers = [history]
     if crash is not None:
         trainer.callbacks.insert(0, Crash(crash))
     fit(cfg, system, trainer, checkpoint if resume else None)

@@ -28,7 +28,7 @@ def config(*overrides):
 def trained(tmp_path, cfg):
     """A fitted system and its trainer, in a folder of its own."""
     system = build_system(cfg, compose(cfg))
-    trainer = build_trainer(cfg, system, [], tmp_path, Console(quiet=True))
+    trainer = build_trainer(cfg, system, tmp_path, Console(quiet=True))
     return system, trainer, fit(cfg, system, trainer)
 
 
@@ -68,7 +68,8 @@ def test_the_best_weights_are_those_of_the_best_validation_bound(tmp_path):
     cfg = config(*few, "trainer.max_epochs=80", "optimizer.lr=5e-3", "trainer=cpu")
     system = build_system(cfg, compose(cfg))
     history = History(tmp_path, "test")
-    trainer = build_trainer(cfg, system, [history], tmp_path, Console(quiet=True))
+    trainer = build_trainer(cfg, system, tmp_path, Console(quiet=True))
+    trainer.loggers = [history]
     fit(cfg, system, trainer)
     with history.path.open() as file:
         rows = [row for row in csv.DictReader(file) if row["val/bound"]]

@@ -33,7 +33,7 @@ def choices(folders: Iterable[Path]) -> dict[str, list[Choice]]:
 
 def title(path: Path) -> str:
     """The first comment of a YAML that is not a Hydra directive."""
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         if not line.startswith("#"):
             break
         if not line.startswith("# @package"):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
 import platform
 import traceback
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ from rich.tree import Tree
 
 from vaebench import __version__
 from vaebench.compose import Composition, compose
-from vaebench.errors import RunFailed
+from vaebench.errors import Refusal, RunFailed
 from vaebench.measures.pictures import draw
 from vaebench.training import (
     METRICS,
@@ -64,13 +67,14 @@ def train(
         RunFailed: what went wrong in a run that had begun.
     """
     console = Console()
-    composition = compose(cfg)
-    system = build_system(cfg, composition)
-    loggers = build_loggers(cfg, folder)
+    with refusing():
+        composition = compose(cfg)
+        system = build_system(cfg, composition)
+        trainer = build_trainer(cfg, system, folder, console)
+        trainer.loggers = loggers = build_loggers(cfg, folder)
     for logger in loggers:
         if isinstance(logger, History):
             logger.rewind(0 if resume_from is None else step_of(resume_from))
-    trainer = build_trainer(cfg, system, loggers, folder, console)
     console.print(config_tree(cfg, choices, composition))
     try:
         for logger in loggers:
@@ -87,6 +91,19 @@ def train(
         close(loggers)
     report(console, composition, result, folder, pictures)
     return summary
+
+
+@contextlib.contextmanager
+def refusing() -> Iterator[None]:
+    """Before anything is trained, whatever goes wrong is a wrong choice: of options, or of a
+    class or file of the user's."""
+    try:
+        yield
+    except Refusal:
+        raise
+    except Exception as error:
+        hint = "VAEBENCH_TRACEBACK=1 shows where"
+        raise Refusal(f"{type(error).__name__}: {error} ({hint})") from error
 
 
 def config_tree(cfg: DictConfig, choices: dict[str, str], composition: Composition) -> Tree:
@@ -161,8 +178,17 @@ def flat(prefix: str, value: Any) -> dict[str, Any]:
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """The whole file or none of it."""
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    plain = {name: _plain(value) for name, value in content.items()}
+    text = json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
+    part.write_text(text + "\n", encoding="utf-8")
     os.replace(part, path)
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no infinity: it becomes a word."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def failure(error: BaseException, folder: Path) -> RunFailed:
@@ -191,7 +217,8 @@ def close(loggers: list[Any]) -> None:
     """Without it the next job of a sweep would write into this one's wandb run."""
     for logger in loggers:
         if isinstance(logger, Wandb):
-            logger.finish()
+            with contextlib.suppress(Exception):  # a full disk: the run's own error says more
+                logger.finish()
 
 
 def report(
@@ -199,14 +226,15 @@ def report(
 ) -> None:
     """The final table, and where everything is."""
     metrics = {n: v for n, v in result.metrics.items() if n.startswith("test/")}
-    table = Table(title=f"test split, {composition.report.quantity}, nats", title_style="bold")
+    what = composition.report.quantity if composition.objective.has_bound else "reconstruction"
+    table = Table(title=f"test split, {what}, nats", title_style="bold")
     table.add_column("metric")
     table.add_column("value", justify="right")
     error = metrics.pop("test/nll_se", None)
     for name in sorted(metrics, key=_order):
         shown = f"{metrics[name]:.3f}"
         if name == "test/nll":
-            shown += f" ± {error:.3f}"
+            shown += "" if error is None else f" ± {error:.3f}"
             name = f"test/nll = -L_{result.system.eval_k}"
         table.add_row(name, shown)
     console.print(table)

@@ -178,8 +178,13 @@ class Dataset(ABC):
     def protocol(self) -> dict[str, Any]:
         """What was done to the data, for `summary.json`."""
 
-    def exact_log_prob(self, x: Tensor) -> Tensor | None:
-        """log p(x) `[B]` where the data come from a known density, else None."""
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of results on these data should know."""
+        return []
+
+    def exact_log_prob(self, batch: Batch) -> Tensor | None:
+        """log p of the examples `[B]` where they come from a known density, else None."""
         return None
 
 

@@ -72,15 +72,12 @@ def _labels(y: np.ndarray[Any, Any], size: int, path: Path) -> Tensor:
 
 
 def raw_images(x: np.ndarray[Any, Any], y: Tensor | None, source: str) -> Raw:
-    """Arrays of images as `Raw`: uint8 means 256 grey levels, floats must lie in [0, 1]."""
-    if not x.size:
-        raise DataError(f"{source} holds no images: their shape is {x.shape}")
-    if x.ndim == 3:
-        x = x[:, None]
-    elif x.ndim == 4 and x.shape[-1] in (1, 3) and x.shape[1] not in (1, 3):
-        x = np.moveaxis(x, -1, 1)
-    elif x.ndim != 4:
-        raise DataError(f"{source}: images have shape {x.shape}; [N, H, W] or [N, C, H, W] needed")
+    """Arrays of images as `Raw`: uint8 means 256 grey levels, bool two, floats lie in [0, 1]."""
+    x = _channels_first(x, source)
+    if x.dtype == np.bool_:
+        return Raw(torch.from_numpy(np.ascontiguousarray(x)).float(), 2, y)
+    if x.dtype == np.uint8 and x.max() <= 1:
+        raise DataError(f"{source}: uint8 images of 0 and 1 alone; store bool, or 0 and 255")
     if x.dtype == np.uint8:
         return Raw(grey(x), 256, y)
     if not np.issubdtype(x.dtype, np.floating):
@@ -89,6 +86,21 @@ def raw_images(x: np.ndarray[Any, Any], y: Tensor | None, source: str) -> Raw:
         span = f"[{x.min():.3g}, {x.max():.3g}]"
         raise DataError(f"{source}: float images span {span}; scale them to [0, 1]")
     return Raw(torch.from_numpy(np.ascontiguousarray(x)).float(), 0, y)
+
+
+def _channels_first(x: np.ndarray[Any, Any], source: str) -> np.ndarray[Any, Any]:
+    """Images as `[N, C, H, W]` with C = 1 or 3."""
+    if not x.size:
+        raise DataError(f"{source} holds no images: their shape is {x.shape}")
+    if x.ndim == 3:
+        return x[:, None]
+    if x.ndim == 4 and x.shape[-1] in (1, 3) and x.shape[1] not in (1, 3):
+        return np.moveaxis(x, -1, 1)
+    if x.ndim != 4 or x.shape[1] not in (1, 3):
+        raise DataError(
+            f"{source}: images have shape {x.shape}; [N, H, W], or 1 or 3 channels, are needed"
+        )
+    return x
 
 
 def read_folder(path: Path, size: tuple[int, int] | None) -> Raw:
@@ -113,6 +125,10 @@ def _read_image(path: Path, size: tuple[int, int] | None) -> np.ndarray[Any, Any
     from PIL import Image
 
     with corrupt(path), Image.open(path) as image:
+        if image.mode.startswith(("I", "F")):
+            raise DataError(
+                f"{path} has more than 8 bits a channel; save an .npz of floats instead"
+            )
         image = image.convert("RGB")
         if size is not None:
             image = image.resize((size[1], size[0]), Image.Resampling.LANCZOS)

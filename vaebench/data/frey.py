@@ -35,6 +35,15 @@ class FreyFaces(Images):
             "(or in its folder freyfaces), or say where they are with data_dir="
         )
 
+    @property
+    def notes(self) -> list[str]:
+        if self.held_out.kind != "random":
+            return []
+        return [
+            "a random split of one video: test frames have near-copies in the training set "
+            "(dataset.split.kind=last holds out the end of the video)"
+        ]
+
     @staticmethod
     def _read_mat(path: Path) -> Raw:
         from scipy.io import loadmat

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaebench.data.base import AsIs, Dataset, Part, Resident
+from vaebench.data.base import AsIs, Batch, Dataset, Part, Resident
 from vaebench.data.protocol import Split
 from vaebench.data.spec import Field, Spec
 from vaebench.errors import DataError
@@ -59,11 +59,11 @@ class PPCA(Dataset):
         sizes = {part: len(index) for part, index in self.index.items()}
         return {"split": asdict(self.held_out) | {"sizes": sizes}, "data_seed": self.data_seed}
 
-    def exact_log_prob(self, x: Tensor) -> Tensor:
-        """log N(x; μ, W Wᵀ + σ² I), `[B]`, computed in float64."""
-        mu, w = self.mu.to(x.device), self.w.to(x.device)
-        cov = w @ w.T + self.noise**2 * torch.eye(len(mu), dtype=w.dtype, device=x.device)
+    def exact_log_prob(self, batch: Batch) -> Tensor:
+        """log N(x; μ, W Wᵀ + σ² I), `[B]`, computed in float64 on the CPU."""
+        x = batch["x"].cpu().double()
+        cov = self.w @ self.w.T + self.noise**2 * torch.eye(len(self.mu), dtype=x.dtype)
         chol = torch.linalg.cholesky(cov)
-        white = torch.linalg.solve_triangular(chol, (x.double() - mu).T, upper=False)
+        white = torch.linalg.solve_triangular(chol, (x - self.mu).T, upper=False)
         log_det = 2 * chol.diagonal().log().sum()
-        return -0.5 * (white.square().sum(0) + log_det + len(mu) * math.log(2 * math.pi))
+        return -0.5 * (white.square().sum(0) + log_det + len(self.mu) * math.log(2 * math.pi))

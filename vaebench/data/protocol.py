@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,6 +39,11 @@ class Split:
     def __post_init__(self) -> None:
         if self.val <= 0:
             raise DataError(f"dataset.split.val={self.val}: at least one validation example")
+        for name, number in (("val", self.val), ("test", self.test)):
+            if not math.isfinite(number) or (number >= 1 and number != int(number)):
+                raise DataError(
+                    f"dataset.split.{name}={number}: a whole number, or a fraction below 1"
+                )
         if self.kind == "official" and self.test:
             raise DataError(
                 f"dataset.split.test={self.test}: an official split brings its test set"

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vaebench.distributions import Noise
+from vaebench.heads import Likelihood
 from vaebench.inference import stream
 from vaebench.models import Model
 
@@ -30,3 +31,21 @@ def log_likelihood(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noi
         raise ValueError(f"k={k}: at least one sample")
     parts = (evidence.log_w.logsumexp(0) for evidence in stream(model, batch, k, noise))
     return reduce(torch.logaddexp, parts) - math.log(k)
+
+
+def likelihood_metrics(log_p: Tensor, model: Model) -> dict[str, float]:
+    """`test/nll` in nats, its standard error over examples, and bits per dimension.
+
+    Args:
+        log_p: log-likelihoods of the examples, `[N]`; of one example there is no error.
+        model: tells whether its likelihood has bits per dimension on these data.
+    """
+    nll = -log_p.cpu().double()  # some accelerators have no float64
+    metrics = {"test/nll": nll.mean().item()}
+    if len(nll) > 1:
+        metrics["test/nll_se"] = (nll.std() / math.sqrt(len(nll))).item()
+    heads = [m for m in model.modules() if isinstance(m, Likelihood)]
+    bits = heads[0].bits_per_nat() if len(heads) == 1 else None
+    if bits is not None:
+        metrics["test/bpd"] = metrics["test/nll"] * bits[0] + bits[1]
+    return metrics

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from torchvision.utils import make_grid, save_image
 
 from vaebench.data.seeds import PICTURES, derived
-from vaebench.distributions import Noise, StandardNormal
+from vaebench.distributions import StandardNormal
 from vaebench.inference import batch_size, infer
 from vaebench.models import Model
 from vaebench.trace import Trace
@@ -131,7 +131,8 @@ def draw(
     written = [curves(folder / "curves.png", history)]
     training = model.training
     model.eval()
-    with torch.random.fork_rng(), torch.no_grad():
+    devices = [batch_device] if (batch_device := _device(batch)).type == "cuda" else []
+    with torch.random.fork_rng(devices), torch.no_grad():
         torch.manual_seed(derived(0, PICTURES))
         evidence = infer(model, batch, 1)
         for site in evidence.observed:
@@ -139,6 +140,10 @@ def draw(
                 written += _draw_images(model, batch, folder, site.name, generative=generative)
     model.train(training)
     return [path for path in written if path is not None]
+
+
+def _device(batch: Batch) -> torch.device:
+    return next(iter(batch.values())).device
 
 
 def _draw_images(
@@ -159,11 +164,8 @@ def _draw_images(
     if not generative:
         return written
     written.append(save("samples", prior_samples(model, batch, name), columns))
-    sites = infer(model, batch, 1).latents
-    for latent in sites:
-        if len(sites) == 1 and infer(model, batch, 1).q[latent].dist.event_shape == (2,):
-            written.append(save("manifold", manifold(model, batch, name, latent), MANIFOLD))
+    evidence = infer(model, batch, 1)
+    if [evidence.q[latent].dist.event_shape for latent in evidence.latents] == [(2,)]:
+        picture = manifold(model, batch, name, evidence.latents[0])
+        written.append(save("manifold", picture, MANIFOLD))
     return written
-
-
-__all__ = ["Noise", "curves", "draw", "manifold", "prior_samples", "reconstructions", "save_grid"]

@@ -45,10 +45,10 @@ class VAE(Split):
         x, z = spec[observed], Field((latent_dim,))
         self.observed = observed
         q, p = posterior(z), likelihood(x)
-        at_mean = None if x.mean is None else p.params_for_mean(x.mean)
         self.posterior = Conditional(nets.encoder(x.shape, q.param_shape), q)
         self.prior = prior(z, x)
-        self.likelihood = Conditional(nets.decoder(z.shape, p.param_shape, at_mean), p)
+        decoder = nets.decoder(z.shape, p.param_shape, x.mean, p.params_for_mean)
+        self.likelihood = Conditional(decoder, p)
 
     def recognise(self, q: Trace, batch: Batch) -> None:
         q("z", self.posterior(batch[self.observed]))

@@ -57,19 +57,30 @@ class Family(ABC):
         net.apply(self._initialise)
         return net
 
-    def decoder(self, in_shape: Shape, out_shape: Shape, at_mean: Tensor | None) -> nn.Module:
-        """An initialised decoder; `at_mean` are the output parameters at the data's mean."""
+    def shared_mean(self, mean: Tensor) -> Tensor:
+        """The data's mean `[*shape]`, averaged over the places that share one output bias."""
+        return mean
+
+    def decoder(
+        self,
+        in_shape: Shape,
+        out_shape: Shape,
+        mean: Tensor | None,
+        params_for_mean: Callable[[Tensor], Tensor],
+    ) -> nn.Module:
+        """An initialised decoder of data with a mean, and a likelihood's parameters for it."""
         net, bias = self.build_decoder(in_shape, out_shape)
         net.apply(self._initialise)
         with torch.no_grad():
             if self.output_bias == "zero":
                 bias.zero_()
-            elif at_mean is None:
+            elif mean is None:
                 raise Incompatible(
                     "nets.output_bias=data_mean needs data with a mean; use nets.output_bias=zero"
                 )
             else:
-                bias.copy_(_per_bias(at_mean, bias))
+                params = params_for_mean(self.shared_mean(mean))
+                bias.copy_(params.reshape(bias.numel(), -1).mean(1).view_as(bias))
         return net
 
     def _initialise(self, module: nn.Module) -> None:
@@ -81,11 +92,6 @@ class Family(ABC):
             nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-
-
-def _per_bias(params: Tensor, bias: Tensor) -> Tensor:
-    """Parameters averaged over the places that share one bias."""
-    return params.reshape(bias.numel(), -1).mean(1).view_as(bias)
 
 
 def widths(name: str, values: list[int]) -> list[int]:

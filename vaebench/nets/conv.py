@@ -56,6 +56,9 @@ class Conv(Family):
         net[-1] = nn.Unflatten(1, out_shape[:-2])
         return FoldLeading(net, len(in_shape)), last.bias
 
+    def shared_mean(self, mean: Tensor) -> Tensor:
+        return mean.mean((-2, -1), keepdim=True).expand_as(mean)
+
     def _sizes(self, shape: Shape) -> list[tuple[int, int]]:
         """Height and width before and after each convolution."""
         if len(shape) != 3:

@@ -47,8 +47,11 @@ class Site:
     def spread(self, term: Tensor) -> Tensor:
         """A term of this site's density, expanded to `[k, B]`."""
         shape, lead = tuple(term.shape), self._lead
-        if len(shape) > 2 or any(
-            s not in (1, n) for s, n in zip(shape[::-1], lead[::-1], strict=False)
+        # A [] or [k, 1] would broadcast too, but is the mark of a sum over the batch.
+        if (
+            len(shape) not in (1, 2)
+            or shape[-1] != lead[1]
+            or shape[:-1] not in ((), (1,), lead[:1])
         ):
             raise Incompatible(
                 f"{type(self.dist).__name__} at site {self.name!r} scores to shape {list(shape)}, "

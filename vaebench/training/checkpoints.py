@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import shutil
@@ -24,6 +25,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 class Stopped(RunFailed):
     """A run that was asked to end, and saved itself first."""
+
+    ends_grid = True
 
 
 class Keeper(pl.Callback):
@@ -79,16 +82,50 @@ class Keeper(pl.Callback):
             raise Stopped(f"{line}; continue with: vaebench resume {self.folder}")
 
 
+class Best(pl.Callback):
+    """Saves `best.ckpt` whenever a validation is the best so far.
+
+    Args:
+        folder: the run folder.
+        monitor: the metric.
+        mode: `max` or `min`.
+    """
+
+    def __init__(self, folder: Path, monitor: str, mode: str) -> None:
+        self.folder, self.monitor, self.sign = folder, monitor, 1 if mode == "max" else -1
+        self.best = -math.inf
+
+    def on_validation_end(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
+        value = self.sign * float(trainer.callback_metrics[self.monitor])
+        if value > self.best:
+            self.best = value
+            write(trainer, self.folder / FOLDER / BEST)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best = state["best"]
+
+
+def write(trainer: pl.Trainer, path: Path) -> None:
+    """A checkpoint, whole or not at all."""
+    path.parent.mkdir(exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        trainer.save_checkpoint(part)
+        if trainer.is_global_zero:
+            os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
 def save(trainer: pl.Trainer, folder: Path) -> None:
-    """`last.ckpt`, whole or not at all; the one before stays as `previous.ckpt`."""
-    folder.mkdir(exist_ok=True)
-    part = folder / f"{LAST}.part"
-    trainer.save_checkpoint(part)
-    if not trainer.is_global_zero:
-        return
-    if (folder / LAST).exists():
+    """`last.ckpt`; the one before stays as `previous.ckpt`."""
+    if trainer.is_global_zero and (folder / LAST).exists():
         _keep_as_previous(folder)
-    os.replace(part, folder / LAST)
+    write(trainer, folder / LAST)
 
 
 def _keep_as_previous(folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import resource
 import sys
 import time
 import warnings
@@ -14,14 +13,14 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from vaebench.compose import Composition, instantiate
 from vaebench.errors import Refusal
-from vaebench.training.checkpoints import BEST, FOLDER, LAST, Keeper
+from vaebench.training.checkpoints import BEST, FOLDER, LAST, Best, Keeper
 from vaebench.training.log import Log
 from vaebench.training.progress import Bar
 from vaebench.training.schedules import LearningRate
@@ -38,7 +37,7 @@ class Result:
         loggers: still open.
         seconds: of training, validation included.
         device: where it ran.
-        peak_memory_mb: of the process (CPU) or the accelerator's allocator.
+        peak_memory_mb: of the process so far (CPU), or of this run in the GPU's allocator.
     """
 
     system: System
@@ -51,7 +50,7 @@ class Result:
 
 def build_loggers(cfg: DictConfig, folder: Path) -> list[Logger]:
     """The loggers of the `logger` group, for one run folder."""
-    return [instantiate(node, folder=folder, name=cfg.name) for node in cfg.logger.values()]
+    return [instantiate(node)(folder, cfg.name) for node in cfg.logger.values()]
 
 
 def build_system(cfg: DictConfig, composition: Composition) -> System:
@@ -75,10 +74,8 @@ def build_system(cfg: DictConfig, composition: Composition) -> System:
     )
 
 
-def build_trainer(
-    cfg: DictConfig, system: System, loggers: list[Logger], folder: Path, console: Console
-) -> pl.Trainer:
-    """Lightning's trainer with our checkpoints and bar.
+def build_trainer(cfg: DictConfig, system: System, folder: Path, console: Console) -> pl.Trainer:
+    """Lightning's trainer with our checkpoints and bar, and no logger yet.
 
     Raises:
         Refusal: where the machine lacks the accelerator.
@@ -90,11 +87,12 @@ def build_trainer(
             devices=1,
             max_epochs=cfg.trainer.max_epochs,
             max_steps=cfg.trainer.max_steps,
-            logger=loggers,
+            logger=False,
             callbacks=callbacks(cfg, system, folder, console),
             gradient_clip_val=cfg.trainer.clip_norm or None,
             default_root_dir=folder,
             num_sanity_val_steps=0,
+            enable_checkpointing=False,  # ours are atomic
             enable_progress_bar=False,
             enable_model_summary=False,
         )
@@ -111,8 +109,8 @@ def callbacks(cfg: DictConfig, system: System, folder: Path, console: Console) -
         Log(cfg.trainer.log_every),
         LearningRate(instantiate(cfg.schedule), monitor, mode),
         Bar(console),
+        Best(folder, monitor, mode),
         Keeper(folder, cfg.checkpoint.every),
-        best_checkpoint(system, folder),
     ]
     if cfg.trainer.patience:
         # After validation rather than at the epoch's end, whose checkpoint must know of it.
@@ -134,14 +132,17 @@ def fit(
     """Trains, then tests the weights that `eval.checkpoint` names."""
     keep_memory()
     pl.seed_everything(cfg.seed, verbose=False)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
     begun = time.monotonic()
     trainer.fit(system, ckpt_path=resume_from, weights_only=resume_from is not None)
     seconds = time.monotonic() - begun
-    best = trainer.checkpoint_callback
     if system.validated < trainer.global_step:
-        validate_last(trainer, system, best)
+        # A stop within an epoch leaves its last steps unvalidated: they may still be the best.
+        trainer.validate(system, verbose=False)
     name = BEST if cfg.eval.checkpoint.value == "best" else LAST
-    trainer.test(system, ckpt_path=Path(best.dirpath) / name, verbose=False, weights_only=True)
+    chosen = Path(trainer.default_root_dir) / FOLDER / name
+    trainer.test(system, ckpt_path=chosen, verbose=False, weights_only=True)
     device = trainer.strategy.root_device
     return Result(
         system,
@@ -150,27 +151,6 @@ def fit(
         seconds,
         device_name(device),
         peak_memory(device),
-    )
-
-
-def validate_last(trainer: pl.Trainer, system: System, best: ModelCheckpoint) -> None:
-    """A stop within an epoch leaves its last steps unvalidated: they may still be the best."""
-    trainer.validate(system, verbose=False)
-    if best.check_monitor_top_k(trainer, trainer.callback_metrics[best.monitor]):
-        trainer.save_checkpoint(Path(best.dirpath) / BEST)
-
-
-def best_checkpoint(system: System, folder: Path) -> ModelCheckpoint:
-    """`best.ckpt` by the validation bound (the loss where there is none)."""
-    monitor, mode = system.monitor
-    return ModelCheckpoint(
-        folder / FOLDER,
-        filename=Path(BEST).stem,
-        monitor=monitor,
-        mode=mode,
-        enable_version_counter=False,
-        # Right after validation, so that the epoch's last checkpoint knows of it.
-        save_on_train_epoch_end=False,
     )
 
 
@@ -201,8 +181,12 @@ def device_name(device: torch.device) -> str:
 
 
 def peak_memory(device: torch.device) -> float:
-    """Peak memory in MiB."""
+    """Peak memory in MiB; 0 where the system does not tell."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

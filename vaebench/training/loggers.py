@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -133,17 +134,24 @@ class Wandb(WandbLogger):
         self.id_file = folder / "wandb" / "run_id"
         known = self.id_file.read_text() if self.id_file.exists() else None
         settings = wandb.Settings(
-            silent=True, console="off", disable_git=True, save_code=False, x_disable_stats=True
+            silent=True,
+            console="off",
+            disable_git=True,
+            save_code=False,
+            x_disable_stats=True,
+            init_timeout=20,
         )
-        super().__init__(
-            project=project,
-            name=name,
-            save_dir=str(folder),
-            mode=chosen,
-            settings=settings,
-            id=known or wandb.util.generate_id(),
-            resume="allow",
-        )
+        common = {"project": project, "name": name, "save_dir": str(folder), "settings": settings}
+        run_id = known or uuid.uuid4().hex[:8]
+        super().__init__(**common, mode=chosen, id=run_id, resume="allow")
+        self._wandb_init.pop("anonymous", None)  # an option of the past that wandb warns of
+        try:
+            _ = self.experiment  # contact now, before anything is trained
+        except Exception as error:
+            if mode != "auto" or chosen != "online":
+                reason = " ".join(str(error).split())
+                raise Refusal(f"logger=wandb cannot start ({reason}); try logger=csv") from error
+            self._wandb_init["mode"] = "offline"  # an account, but no network
 
     @rank_zero_only
     def log_hyperparams(self, params: Any) -> None:

@@ -14,7 +14,8 @@ from vaebench.compose import Composition
 from vaebench.data import Batch, Loader, Part
 from vaebench.data.seeds import BINARIZATION, EVALUATION, derived
 from vaebench.distributions import Noise
-from vaebench.measures.likelihood import log_likelihood
+from vaebench.inference import batch_size
+from vaebench.measures.likelihood import likelihood_metrics, log_likelihood
 
 EVAL_BATCH = 250
 STATE = "vaebench"
@@ -142,7 +143,7 @@ class System(pl.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         estimate = self.objective(self.model, batch, self._step())
-        size = len(batch["x"])
+        size = batch_size(batch)
         self.means.add({"loss": estimate.loss} | estimate.terms, size)
         return estimate.loss
 
@@ -150,12 +151,12 @@ class System(pl.LightningModule):
         """One entry of the history, and a look for what is no number."""
         self.latest |= (metrics := self.means.read("train"))
         self.logged = self.global_step
-        bad = [name for name, value in metrics.items() if not math.isfinite(value)]
-        if bad:
-            raise Diverged(f"{bad[0]} is {metrics[bad[0]]} before step {self.global_step}")
         self._log(metrics)
 
     def _log(self, metrics: dict[str, float]) -> None:
+        bad = [name for name, value in metrics.items() if not math.isfinite(value)]
+        if bad:
+            raise Diverged(f"{bad[0]} is {metrics[bad[0]]} at step {self.global_step}")
         # Not through `self.log`, which costs more than a step of a small model takes to log
         # and counts validation as one step earlier.
         for logger in self.loggers:
@@ -167,8 +168,7 @@ class System(pl.LightningModule):
     # ------------------------------------------------------------------ resume
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[STATE] = {
-            "noise": torch.get_rng_state(),
-            "device_noise": self._device_noise(),
+            "noise": noise_state(self.device),
             "loader": self.loader.state(),
             "means": self.means.state(),
             "logged": self.logged,
@@ -186,13 +186,8 @@ class System(pl.LightningModule):
         # At the first batch, since whatever Lightning does before it may draw numbers.
         if self.restored is None:
             return
-        torch.set_rng_state(self.restored["noise"])
-        if self.restored["device_noise"] is not None and self.device.type == "cuda":
-            torch.cuda.set_rng_state(self.restored["device_noise"], self.device)
+        set_noise_state(self.device, self.restored["noise"])
         self.restored = None
-
-    def _device_noise(self) -> Tensor | None:
-        return torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
 
     # ------------------------------------------------------------ evaluation
     def on_validation_epoch_start(self) -> None:
@@ -200,7 +195,7 @@ class System(pl.LightningModule):
 
     def validation_step(self, batch: Batch, index: int) -> None:
         estimate = self.objective(self.model, batch, self._step())
-        self.held_out.add({"loss": estimate.loss} | estimate.terms, len(batch["x"]))
+        self.held_out.add({"loss": estimate.loss} | estimate.terms, batch_size(batch))
 
     def on_validation_epoch_end(self) -> None:
         self.latest |= (metrics := self.held_out.read("val"))
@@ -216,11 +211,11 @@ class System(pl.LightningModule):
 
     def test_step(self, batch: Batch, index: int) -> None:
         estimate = self.objective(self.model, batch, self._step())
-        self.held_out.add({"loss": estimate.loss} | estimate.terms, len(batch["x"]))
+        self.held_out.add({"loss": estimate.loss} | estimate.terms, batch_size(batch))
         if not self.objective.has_bound:
             return
         self._keep("log_p", log_likelihood(self.model, batch, self.eval_k, self.noise))
-        exact = self.data.exact_log_prob(batch["x"])
+        exact = self.data.exact_log_prob(batch)
         if exact is not None:
             self._keep("exact", exact)
 
@@ -241,26 +236,23 @@ class System(pl.LightningModule):
     def _begin_evaluation(self) -> None:
         """Evaluation has randomness of its own, the same at each pass, and leaves training's alone."""
         self.held_out = Means()
-        devices = [self.device] if self.device.type == "cuda" else []
-        self._fork = torch.random.fork_rng(devices)
-        self._fork.__enter__()
+        self.training_noise = noise_state(self.device)
         torch.manual_seed(derived(0, EVALUATION))
 
     def _end_evaluation(self) -> None:
-        self._fork.__exit__(None, None, None)
+        set_noise_state(self.device, self.training_noise)
 
 
-def likelihood_metrics(log_p: Tensor, model: torch.nn.Module) -> dict[str, float]:
-    """`test/nll` in nats with its standard error over examples, and bits per dimension."""
-    from vaebench.heads import Likelihood
+def noise_state(device: torch.device) -> dict[str, Tensor]:
+    """Where the global generators stand: the CPU's, and the device's."""
+    state = {"cpu": torch.get_rng_state()}
+    if device.type != "cpu":
+        state[device.type] = getattr(torch, device.type).get_rng_state()
+    return state
 
-    nll = -log_p.double()
-    metrics = {
-        "test/nll": nll.mean().item(),
-        "test/nll_se": (nll.std() / math.sqrt(len(nll))).item(),
-    }
-    heads = [m for m in model.modules() if isinstance(m, Likelihood)]
-    bits = heads[0].bits_per_nat() if len(heads) == 1 else None
-    if bits is not None:
-        metrics["test/bpd"] = metrics["test/nll"] * bits[0] + bits[1]
-    return metrics
+
+def set_noise_state(device: torch.device, state: dict[str, Tensor]) -> None:
+    """What `noise_state` gave; a checkpoint of another kind of device brings the CPU's alone."""
+    torch.set_rng_state(state["cpu"])
+    if device.type in state and device.type != "cpu":
+        getattr(torch, device.type).set_rng_state(state[device.type])
