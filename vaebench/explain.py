@@ -27,6 +27,8 @@ def explain(error: BaseException, folders: Sequence[Path]) -> str | None:
         return f"cannot write the run folder: {error.filename}: {error.strerror}"
     if isinstance(error, YAMLError | UnicodeDecodeError):
         return f"a config is no valid YAML: {error}"
+    if isinstance(error, ValueError) and "group override" in str(error):
+        return str(error)
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
     return _bad_value(error) or _sweep(error) or _unknown(error, folders) or _chain(error)

@@ -52,6 +52,27 @@ WRONG = {
     "-m k=1,0": "k=0: must be at least 1",
     "-m model=iwae objective.estimator=stl,stll": "one of pathwise, stl, dreg",
     "dataset.split.kind=official": "an official split brings its test set",
+    "+foo=1": "no option 'foo'",
+    "+trainer.foo=1": "no option 'trainer.foo'",
+    "+objectiv.beta=4": "Did you mean objective=…?",
+    "++suggested.latent_dim=3": "only data sets suggest",
+    "objective.k=7": "set k=… instead",
+    "objective.beta=nan": "the loss is nan",
+    "prior=mixture ~prior.components": "prior.components must be given",
+    "+posterior.latent=5": "the program supplies it",
+    "likelihood=gaussian likelihood.scale=inf": "vaebench:",
+    "dataset.split.val=inf": "a whole number, or a fraction below 1",
+    "dataset.split.val=1.5": "a whole number, or a fraction below 1",
+    "posterior=null": "vaebench:",
+    "seed=5000000000": "must be below 2^32",
+    "anneal=linear objective=reconstruction": "Use anneal=none",
+    "anneal=linear anneal.steps=0": "at least 1",
+    "schedule=cosin": "Did you mean schedule=cosine?",
+    "schedule=cosine schedule.warmup=2": "a fraction of the run",
+    "trainer.patience=-1": "must be at least 0",
+    "check posterior=delta": "Use objective=reconstruction",
+    "check -m k=1,2": "without -m",
+    "resume nowhere": "is no run folder",
     "evaluatte": "neither a command nor an option",
     "lists": "Did you mean list?",
     "list posteriors": "Did you mean vaebench list posterior?",
@@ -63,12 +84,19 @@ WRONG = {
 
 @pytest.mark.parametrize("line", WRONG)
 def test_a_wrong_command_line_is_refused_in_one_line(here, tmp_path, line):
-    done = here(*line.split(), *([] if line.startswith("list ") else ["logger=csv"]))
+    done = here(*line.split(), *([] if line.split()[0] in ("list", "resume") else ["logger=csv"]))
     assert done.code == 2, done
     assert len(done.err.splitlines()) == 1, done.err
     assert WRONG[line] in done.err
     assert done.out == ""
     assert list(tmp_path.rglob("*.yaml")) == []
+
+
+def test_a_refusal_leaves_the_users_own_folders_alone(here, tmp_path):
+    (tmp_path / "out" / "inner").mkdir(parents=True)
+    for folder in (".", "out/inner", "new/deep"):
+        assert here("posterior=delta", f"hydra.run.dir={folder}", "logger=csv").code == 2
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["inner", "out"]
 
 
 def test_an_unwritable_run_folder_is_refused(here, tmp_path):

@@ -24,7 +24,11 @@ def test_the_default_run_reports_a_likelihood_and_leaves_a_complete_folder(comma
     assert str(folder.relative_to(tmp_path)) in done.out
     for name in ("data", "reconstructions", "samples", "curves"):
         assert (folder / "pictures" / f"{name}.png").stat().st_size > 500
-    assert {p.name for p in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert {p.name for p in (folder / "checkpoints").iterdir()} == {
+        "best.ckpt",
+        "last.ckpt",
+        "previous.ckpt",
+    }
     assert len(list(folder.glob("wandb/offline-run-*/*.wandb"))) == 1
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["test/nll"] == pytest.approx(-summary["test/bound"], abs=2)
@@ -34,6 +38,7 @@ def test_the_default_run_reports_a_likelihood_and_leaves_a_complete_folder(comma
     assert summary["choices.model"] == "vae"
     assert summary["config.optimizer.lr"] == 1e-3
     assert not any(isinstance(value, dict) for value in summary.values())
+    assert "Infinity" not in (folder / "summary.json").read_text()
 
 
 def test_metrics_csv_is_a_history_with_one_row_a_step(here, tmp_path):
@@ -102,6 +107,35 @@ def test_bernoulli_on_grey_data_says_so(here, tmp_path):
     assert "not a normalised density" in " ".join(done.out.split())
     (folder,) = run_folders(tmp_path)
     assert "not a normalised" in json.loads((folder / "summary.json").read_text())["notes"]
+
+
+def test_a_folder_that_holds_a_run_is_never_overwritten(here, tmp_path):
+    assert here("logger=csv", "hydra.run.dir=one", *QUICK).code == 0
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    done = here("logger=csv", "hydra.run.dir=one", "seed=5", *QUICK)
+    assert done.code == 2
+    assert "one holds a run already" in done.err
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_a_result_that_is_no_number_fails_the_run(here):
+    args = ("trainer.max_steps=1", "optimizer.lr=1e30", "eval.checkpoint=last", "eval.k=2")
+    done = here("logger=csv", *args)
+    assert done.code == 1
+    assert "Diverged" in done.err
+
+
+def test_a_stopped_run_resumes_in_its_own_folder(command, here, tmp_path):
+    args = ("logger=csv", "hydra.run.dir=run", *QUICK)
+    assert here(*args).code == 0
+    whole = (tmp_path / "run" / "metrics.csv").read_text()
+    (tmp_path / "run" / "summary.json").unlink()  # as if it had died before its end
+    done = command("resume", "run")
+    assert done.code == 0, done.err
+    assert (tmp_path / "run" / "metrics.csv").read_text() == whole
+    again = command("resume", "run")
+    assert again.code == 2
+    assert "is finished" in again.err
 
 
 def test_logger_none_writes_no_history(here, tmp_path):

@@ -79,7 +79,8 @@ class Gaussian(Likelihood):
         super().__init__()
         self._check(observed, variance, scale, min_scale)
         self.field, self.variance, self.link, self.min_scale = observed, variance, link, min_scale
-        raw = math.log(math.expm1(scale - min_scale))
+        start = scale - min_scale
+        raw = start + math.log(-math.expm1(-start))  # softplus⁻¹, without overflow
         amortised = variance == "amortised"
         self.param_shape = (2, *observed.shape) if amortised else observed.shape
         if variance == "fixed":
@@ -95,7 +96,7 @@ class Gaussian(Likelihood):
     def _check(observed: Field, variance: str, scale: float, min_scale: float) -> None:
         if observed.support is Support.LABEL:
             raise Incompatible("likelihood=gaussian needs floats; the data are labels.")
-        if scale <= 0:
+        if not 0 < scale < math.inf:
             raise Incompatible(f"likelihood.scale={scale}: must be positive")
         if variance == "fixed" and min_scale:
             raise Incompatible("likelihood.min_scale does nothing with likelihood.variance=fixed")
