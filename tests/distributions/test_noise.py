@@ -34,6 +34,15 @@ def test_an_own_generator_leaves_the_global_one_untouched(pair):
 
 
 @over(ALL)
+def test_an_own_generator_leaves_those_of_other_devices_untouched(pair, monkeypatch):
+    """`torch.manual_seed` seeds every device, whichever state is put back afterwards."""
+    seeded_devices: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded_devices.append)
+    pair.ours.sample((3,), seeded())
+    assert seeded_devices == []
+
+
+@over(ALL)
 def test_draws_without_a_generator_follow_the_global_seed(pair):
     torch.manual_seed(3)
     first = pair.ours.sample((50,))

@@ -119,11 +119,19 @@ class Torch(Distribution):
         device = noise.generator.device
         seed = torch.randint(2**62, (), generator=noise.generator, device=device).item()
         with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
-            torch.manual_seed(int(seed))
+            _reseed(device, int(seed))
             return draw(torch.Size(shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
         return self.dist.log_prob(value)
+
+
+def _reseed(device: torch.device, seed: int) -> None:
+    """Seeds one device's global generator; `torch.manual_seed` would seed them all."""
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        getattr(torch, device.type).manual_seed(seed)
 
 
 def sum_event(x: Tensor, event_dims: int) -> Tensor:
