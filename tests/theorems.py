@@ -109,6 +109,7 @@ def normal_quadrature(dims: int, nodes: int = 120) -> tuple[Tensor, Tensor]:
 def elbo(model: nn.Module, spec: Spec, **options: object) -> ELBO:
     """ELBO with plain defaults."""
     defaults = {"k": 1, "kl": "auto", "beta": 1.0, "anneal": Constant()}
+    defaults |= {"free_bits": 0.0, "free_bits_per": "dimension"}
     defaults["weight_sd"] = NO_WEIGHT_PRIOR
     return ELBO(model, spec, **(defaults | options))
 

@@ -31,6 +31,21 @@ class Accelerator(Enum):
     mps = "mps"
 
 
+class Strategy(Enum):
+    """How many processes train."""
+
+    single = "single"
+    ddp = "ddp"
+
+
+class OnNan(Enum):
+    """What to do about a step whose loss or gradient is not finite."""
+
+    stop = "stop"
+    skip = "skip"
+    rollback = "rollback"
+
+
 @dataclass
 class Evaluation:
     """`eval.*`: the likelihood at the end of training."""
@@ -45,12 +60,18 @@ class Training:
     """`trainer.*`."""
 
     accelerator: Accelerator = Accelerator.auto
+    strategy: Strategy = Strategy.single
+    devices: int = 1
     max_epochs: int = 100
     max_steps: int = -1
     batch_size: int = 100
     log_every: int = 50
     clip_norm: float = 0.0
     patience: int = 0
+    average: float = 0.0
+    on_nan: OnNan = OnNan.stop
+    compile: bool = False
+    detect_anomaly: bool = False
 
 
 @dataclass
@@ -90,6 +111,7 @@ class Config:
     k: int = 1
     seed: int = 0
     data_dir: str = ""
+    init_from: str = ""
     name: str = ""
 
 
@@ -105,6 +127,8 @@ SMALLEST = {
     "trainer.log_every": 1,
     "trainer.clip_norm": 0,
     "trainer.patience": 0,
+    "trainer.average": 0,
+    "trainer.devices": 1,
 }
 
 
@@ -145,5 +169,13 @@ def check_ranges(cfg: DictConfig) -> None:
         raise Refusal(f"seed={cfg.seed}: must be below 2^32")
     if OmegaConf.select(cfg, "objective.k", default=cfg.k) != cfg.k:
         raise Refusal(f"objective.k={cfg.objective.k} follows k={cfg.k}: set k=… instead")
+    if cfg.trainer.average >= 1:
+        raise Refusal(
+            f"trainer.average={cfg.trainer.average}: must be below 1. Use trainer.average=0.999."
+        )
+    if cfg.trainer.devices > 1 and cfg.trainer.strategy is Strategy.single:
+        raise Refusal(
+            f"trainer.devices={cfg.trainer.devices} needs several processes. Use trainer=ddp."
+        )
     if cfg.trainer.max_steps == 0:
         raise Refusal("trainer.max_steps=0: must be at least 1, or -1 for no limit")

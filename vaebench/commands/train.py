@@ -33,8 +33,10 @@ from vaebench.training import (
     build_trainer,
     fit,
     read_history,
+    rehearse,
 )
 from vaebench.training.checkpoints import FOLDER, LAST, Stopped, step_of
+from vaebench.training.processes import rank_zero, workers
 
 GROUPS = (
     "model",
@@ -46,6 +48,7 @@ GROUPS = (
     "dataset",
     "optimizer",
     "schedule",
+    "anneal",
 )
 SHOWN_IN_PICTURES = 64
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "wandb", "torchvision")
@@ -66,11 +69,20 @@ def train(
         Refusal: before anything is trained or written.
         RunFailed: what went wrong in a run that had begun.
     """
+    with rank_zero(cfg.trainer.devices):
+        return _train(cfg, choices, folder, resume_from)
+
+
+def _train(
+    cfg: DictConfig, choices: dict[str, str], folder: Path, resume_from: Path | None
+) -> dict[str, Any]:
     console = Console()
     with refusing():
         composition = compose(cfg)
         system = build_system(cfg, composition)
         trainer = build_trainer(cfg, system, folder, console)
+        if cfg.trainer.compile:
+            rehearse(system, trainer)
         trainer.loggers = loggers = build_loggers(cfg, folder)
     for logger in loggers:
         if isinstance(logger, History):
@@ -79,7 +91,8 @@ def train(
     try:
         for logger in loggers:
             logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True, enum_to_str=True))
-        result = fit(cfg, system, trainer, resume_from)
+        with workers(cfg.trainer.devices, folder, resume_from):
+            result = fit(cfg, system, trainer, resume_from)
         pictures = draw_run(result, composition, folder)
         summary = summarise(cfg, choices, composition, result)
         write_json(folder / "summary.json", summary)
@@ -148,7 +161,7 @@ def summarise(
     """summary.json: flat, so that a table of runs is a list of these."""
     about = {
         "quantity": composition.report.quantity,
-        "notes": " | ".join(composition.report.notes),
+        "notes": " | ".join([*composition.report.notes, *result.system.notes]),
         "seed": cfg.seed,
         "device": result.device,
         "seconds": round(result.seconds, 3),
@@ -232,7 +245,7 @@ def report(
     table.add_column("value", justify="right")
     error = metrics.pop("test/nll_se", None)
     for name in sorted(metrics, key=_order):
-        shown = f"{metrics[name]:.3f}"
+        shown = f"{metrics[name]:.0f}" if name == "test/active_units" else f"{metrics[name]:.3f}"
         if name == "test/nll":
             shown += "" if error is None else f" ± {error:.3f}"
             name = f"test/nll = -L_{result.system.eval_k}"

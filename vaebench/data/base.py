@@ -105,8 +105,11 @@ class Resident:
 class Loader:
     """Batches of a resident split.
 
-    A shuffled epoch's order is a function of `(seed, epoch)` alone; the incomplete last batch is
-    kept. A split that is not shuffled comes in its own order.
+    A shuffled epoch's order is a function of `(seed, epoch)` alone. A split that is not shuffled
+    comes in its own order.
+
+    Where several processes train, each takes every world-th example of the same batches; whatever
+    the protocol draws is drawn for the whole batch, so that the data are those of one process.
 
     Args:
         split: what to slice.
@@ -115,6 +118,13 @@ class Loader:
         seed: of the order.
         epoch: tells the epoch when a pass begins.
         generator: of whatever the protocol draws at an access.
+        partial: whether the incomplete last batch is kept.
+        rank: which of the processes this is.
+        world: how many there are.
+
+    Attributes:
+        share: this process's part of the latest batch times `world`: what the mean over its
+            examples must be weighed by for the mean over processes to be the mean over the batch.
     """
 
     def __init__(
@@ -126,13 +136,22 @@ class Loader:
         seed: int = 0,
         epoch: Callable[[], int] = lambda: 0,
         generator: torch.Generator | None = None,
+        partial: bool = True,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
+        if not partial and len(split) < batch_size:
+            raise DataError(
+                f"trainer.batch_size={batch_size}: no complete batch in {len(split)} examples. "
+                f"Use trainer.batch_size={len(split)}."
+            )
         self.split, self.batch_size, self.shuffle = split, batch_size, shuffle
         self.seed, self.generator, self.epoch = seed, generator, epoch
-        self.position = 0
+        self.partial, self.rank, self.world = partial, rank, world
+        self.position, self.share = 0, 1.0
 
     def __len__(self) -> int:
-        return math.ceil(len(self.split) / self.batch_size)
+        return (math.ceil if self.partial else math.floor)(len(self.split) / self.batch_size)
 
     def order(self) -> Tensor:
         """The order of this epoch's examples, `[N]`."""
@@ -143,11 +162,19 @@ class Loader:
         return torch.randperm(len(self.split), generator=generator)
 
     def __iter__(self) -> Iterator[Batch]:
-        batches = self.order().to(self.split.kept.device).split(self.batch_size)
+        batches = self.order().to(self.split.kept.device).split(self.batch_size)[: len(self)]
         start, self.position = self.position, 0
         for i, index in enumerate(batches[start:], start + 1):
             self.position = i % len(batches)
-            yield self.split.batch(index, self.generator)
+            batch = self.split.batch(index, self.generator)
+            yield batch if self.world == 1 else self._own(batch, len(index))
+
+    def _own(self, batch: Batch, size: int) -> Batch:
+        """This process's part; where a last batch has none, one example that weighs nothing."""
+        mine = len(range(self.rank, size, self.world))
+        self.share = mine * self.world / size
+        first = self.rank if mine else 0
+        return {name: value[first :: self.world] for name, value in batch.items()}
 
     def state(self) -> dict[str, Any]:
         """How many batches of this pass are out, and where the generator stands."""

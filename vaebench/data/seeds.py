@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-ORDER, BINARIZATION, EVALUATION, PICTURES = range(4)
+ORDER, BINARIZATION, EVALUATION, PICTURES, RANK = range(5)
 
 
 def derived(seed: int, stream: int, *more: int) -> int:

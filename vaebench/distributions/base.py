@@ -83,6 +83,11 @@ class Distribution(ABC):
         with torch.no_grad():
             return self.rsample(shape, noise or Noise())
 
+    def factors(self) -> Distribution | None:
+        """The coordinates as events of their own, batch `[*batch, *event]`; None where they depend
+        on each other."""
+        return None
+
     @property
     def width(self) -> int:
         """Numbers that one batch entry's parameters hold, to size evaluation chunks."""

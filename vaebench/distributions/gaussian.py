@@ -37,6 +37,9 @@ class StandardNormal(Distribution):
         """log N(z; 0, I) = -½ Σ_d (z_d² + log 2π)."""
         return -0.5 * (sum_event(value.square(), self.zero.ndim) + self.zero.numel() * LOG_2PI)
 
+    def factors(self) -> DiagNormal:
+        return DiagNormal(self.zero, self.zero, event_dims=0)
+
 
 class DiagNormal(Distribution):
     """N(μ, diag σ²).
@@ -75,6 +78,9 @@ class DiagNormal(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """log N(x; μ, σ²) = -½ Σ_d [((x_d - μ_d)/σ_d)² + 2 log σ_d + log 2π]."""
         return self._log_prob_of_standardised((value - self.loc) * (-self.log_scale).exp())
+
+    def factors(self) -> DiagNormal:
+        return DiagNormal(self.loc, self.log_scale, event_dims=0)
 
     def _draw(self, eps: Tensor) -> Tensor:
         return torch.addcmul(self.loc, self.log_scale.exp(), eps)

@@ -1,8 +1,9 @@
 """Objectives: a bound and its gradient estimator, chosen apart."""
 
 from vaebench.objectives.base import Estimate, Objective
+from vaebench.objectives.constrained import Constrained
 from vaebench.objectives.elbo import ELBO
 from vaebench.objectives.iwae import IWAE
 from vaebench.objectives.reconstruction import Reconstruction
 
-__all__ = ["ELBO", "IWAE", "Estimate", "Objective", "Reconstruction"]
+__all__ = ["ELBO", "IWAE", "Constrained", "Estimate", "Objective", "Reconstruction"]

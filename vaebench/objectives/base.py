@@ -25,11 +25,14 @@ class Estimate:
 
     Attributes:
         loss: scalar, mean over the batch; its gradient is the estimator's.
-        terms: honest quantities per example `[B]`, without gradients: `bound`, `recon`, `kl`.
+        terms: honest quantities per example `[B]`, without gradients: `bound`, `recon`, `kl`;
+            a state of the objective, such as a multiplier, is a scalar.
+        evidence: what the quantities were read from, for those who measure more of it.
     """
 
     loss: Tensor
     terms: dict[str, Tensor]
+    evidence: Evidence
 
 
 class Objective(nn.Module, ABC):

@@ -40,7 +40,7 @@ class IWAE(Weighted):
         beta = None if self.plain else self.weight(step)
         bound, evidence = self.surrogate(model, batch, evidence, beta)
         honest_bound = bound if beta is None else log_mean_exp(evidence.log_w)
-        return Estimate(-bound.mean(), honest_terms(honest_bound, evidence))
+        return Estimate(-bound.mean(), honest_terms(honest_bound, evidence), evidence)
 
 
 Beta = Tensor | float | None

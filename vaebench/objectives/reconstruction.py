@@ -21,5 +21,6 @@ class Reconstruction(Objective):
     has_bound: ClassVar[bool] = False
 
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
-        recon = infer(model, batch, self.k).recon.mean(0)
-        return Estimate(-recon.mean(), {"recon": recon.detach()})
+        evidence = infer(model, batch, self.k)
+        recon = evidence.recon.mean(0)
+        return Estimate(-recon.mean(), {"recon": recon.detach()}, evidence)

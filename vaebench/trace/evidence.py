@@ -73,6 +73,18 @@ class Evidence:
 
     def kl(self) -> Tensor:
         """Σ KL(q(z_i | ·) ‖ p(z_i | ·)) in closed form, `[k, B]`; needs `kl_obstacle() is None`."""
-        sites = [self.q[name] for name in self.latents]
-        kl = total(s.spread(kl_divergence(s.dist, self.p[s.name].dist)) for s in sites)
+        kl = total(self.kl_at(name) for name in self.latents)
         return self.recon.new_zeros(self.q.lead) if kl is None else kl
+
+    def kl_at(self, name: str) -> Tensor:
+        """KL(q ‖ p) of one latent in closed form, `[k, B]`."""
+        site = self.q[name]
+        kl = kl_divergence(site.dist, self.p[name].dist)
+        # A q that does not read x: one number, the same for every example.
+        return site.spread(kl if kl.ndim else kl.expand(1, self.q.lead[1]))
+
+    def kl_by_dimension(self, name: str) -> Tensor | None:
+        """KL(q_d ‖ p_d) of each dimension of one latent, `[*batch, *event]`; None where the KL is
+        no such sum, or has no closed form."""
+        q, p = self.q[name].dist.factors(), self.p[name].dist.factors()
+        return kl_divergence(q, p) if q is not None and p is not None and has_kl(q, p) else None

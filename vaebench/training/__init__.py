@@ -1,6 +1,6 @@
 """Training: one LightningModule for every composition."""
 
-from vaebench.training.fit import Result, build_loggers, build_system, build_trainer, fit
+from vaebench.training.fit import Result, build_loggers, build_system, build_trainer, fit, rehearse
 from vaebench.training.loggers import METRICS, History, Wandb, read_history, tensorboard
 from vaebench.training.system import Diverged, System
 
@@ -16,5 +16,6 @@ __all__ = [
     "build_trainer",
     "fit",
     "read_history",
+    "rehearse",
     "tensorboard",
 ]

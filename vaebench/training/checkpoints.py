@@ -15,12 +15,16 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from omegaconf import OmegaConf
+from torch import nn
 
 from vaebench.errors import Refusal, RunFailed
+from vaebench.training.average import evaluated
 
 FOLDER = "checkpoints"
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+UNREADABLE = (RuntimeError, OSError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 
 class Stopped(RunFailed):
@@ -53,7 +57,7 @@ class Keeper(pl.Callback):
     ) -> None:
         if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             return  # validation comes first; the epoch's end saves
-        if self.asked or (self.every and trainer.global_step % self.every == 0):
+        if self._stopping(trainer) or (self.every and trainer.global_step % self.every == 0):
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
@@ -70,6 +74,10 @@ class Keeper(pl.Callback):
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.asked = signal.Signals(number)
 
+    def _stopping(self, trainer: pl.Trainer) -> bool:
+        """Whether any of the processes that train together was asked to."""
+        return trainer.strategy.reduce_boolean_decision(self.asked is not None, all=False)
+
     def _restore(self) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)
@@ -77,8 +85,8 @@ class Keeper(pl.Callback):
 
     def _save(self, trainer: pl.Trainer) -> None:
         save(trainer, self.folder / FOLDER)
-        if self.asked:
-            line = f"stopped by {self.asked.name} at step {trainer.global_step}"
+        if self._stopping(trainer):
+            line = f"stopped by {(self.asked or SIGNALS[0]).name} at step {trainer.global_step}"
             raise Stopped(f"{line}; continue with: vaebench resume {self.folder}")
 
 
@@ -148,7 +156,7 @@ def newest_good(folder: Path) -> tuple[Path | None, list[str]]:
             continue
         try:
             torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as e:
+        except UNREADABLE as e:
             complaints.append(f"{path} is corrupt ({str(e).splitlines()[0][:80]}), skipped")
             continue
         return path, complaints
@@ -160,6 +168,33 @@ def step_of(checkpoint: Path) -> int:
     return int(
         torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"]
     )
+
+
+def initialise(model: nn.Module, run: str) -> None:
+    """Starts a model from the weights that a run evaluated.
+
+    Raises:
+        Refusal: where they do not fit.
+    """
+    folder = run_folder(run)
+    config = OmegaConf.load(folder / ".hydra" / "config.yaml")
+    path = folder / FOLDER / f"{config.eval.checkpoint}.ckpt"
+    if not path.exists():
+        raise Refusal(f"init_from={run}: the run has no {FOLDER}/{path.name}")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    except UNREADABLE as error:
+        raise Refusal(f"init_from={run}: {path} is corrupt") from error
+    weights = evaluated(state)
+    own = model.state_dict()
+    for name in sorted(own.keys() ^ weights.keys()):
+        where = "this model" if name in own else "the run"
+        raise Refusal(f"init_from={run}: only {where} has {name}; compose the same model and nets")
+    for name, value in own.items():
+        if value.shape != weights[name].shape:
+            shapes = f"{list(weights[name].shape)} in the run, {list(value.shape)} here"
+            raise Refusal(f"init_from={run}: {name} is {shapes}")
+    model.load_state_dict(weights)
 
 
 def run_folder(path: str) -> Path:

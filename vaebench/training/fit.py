@@ -15,16 +15,20 @@ import torch
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from vaebench.compose import Composition, instantiate
+from vaebench.data.seeds import RANK, derived
 from vaebench.errors import Refusal
-from vaebench.training.checkpoints import BEST, FOLDER, LAST, Best, Keeper
+from vaebench.training.checkpoints import BEST, FOLDER, LAST, Best, Keeper, initialise
+from vaebench.training.compiled import try_out
 from vaebench.training.log import Log
 from vaebench.training.progress import Bar
 from vaebench.training.schedules import LearningRate
 from vaebench.training.system import System
+from vaebench.training.watch import Collapse, Guard
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ def build_system(cfg: DictConfig, composition: Composition) -> System:
         optimizer([{"params": list(composition.model.parameters())}])
     except ValueError as error:
         raise Refusal(f"optimizer: {error}") from error
+    if cfg.init_from:
+        initialise(composition.model, cfg.init_from)
     return System(
         composition,
         optimizer,
@@ -71,11 +77,15 @@ def build_system(cfg: DictConfig, composition: Composition) -> System:
         seed=cfg.seed,
         eval_k=cfg.eval.k,
         eval_examples=cfg.eval.examples,
+        average=cfg.trainer.average,
+        compiles=cfg.trainer.compile,
     )
 
 
 def build_trainer(cfg: DictConfig, system: System, folder: Path, console: Console) -> pl.Trainer:
     """Lightning's trainer with our checkpoints and bar, and no logger yet.
+
+    Where several processes train, it is built inside `processes.rank_zero`.
 
     Raises:
         Refusal: where the machine lacks the accelerator.
@@ -84,12 +94,16 @@ def build_trainer(cfg: DictConfig, system: System, folder: Path, console: Consol
     try:
         return pl.Trainer(
             accelerator=cfg.trainer.accelerator.value,
-            devices=1,
+            strategy="ddp" if cfg.trainer.devices > 1 else "auto",
+            devices=cfg.trainer.devices,
+            plugins=[LightningEnvironment()],  # whatever cluster this may be a job of
+            use_distributed_sampler=False,  # the loader knows its rank
             max_epochs=cfg.trainer.max_epochs,
             max_steps=cfg.trainer.max_steps,
             logger=False,
             callbacks=callbacks(cfg, system, folder, console),
             gradient_clip_val=cfg.trainer.clip_norm or None,
+            detect_anomaly=cfg.trainer.detect_anomaly,
             default_root_dir=folder,
             num_sanity_val_steps=0,
             enable_checkpointing=False,  # ours are atomic
@@ -106,8 +120,10 @@ def callbacks(cfg: DictConfig, system: System, folder: Path, console: Console) -
     """In this order: a checkpoint holds what the others did at its step."""
     monitor, mode = system.monitor
     chosen: list[pl.Callback] = [
+        Guard(cfg.trainer.on_nan, folder),
         Log(cfg.trainer.log_every),
         LearningRate(instantiate(cfg.schedule), monitor, mode),
+        Collapse(console),
         Bar(console),
         Best(folder, monitor, mode),
         Keeper(folder, cfg.checkpoint.every),
@@ -126,12 +142,25 @@ def callbacks(cfg: DictConfig, system: System, folder: Path, console: Console) -
     return chosen
 
 
+def rehearse(system: System, trainer: pl.Trainer) -> None:
+    """Compiles the loss for a run's own batches and device, before the run begins.
+
+    Raises:
+        Incompatible: where torch cannot.
+    """
+    split = system.to(trainer.strategy.root_device).data.split("train").first(system.batch_size)
+    index = torch.arange(len(split), device=system.device)
+    try_out(system.step, split.to(system.device).batch(index))
+    system.zero_grad()
+
+
 def fit(
     cfg: DictConfig, system: System, trainer: pl.Trainer, resume_from: Path | None = None
 ) -> Result:
     """Trains, then tests the weights that `eval.checkpoint` names."""
     keep_memory()
-    pl.seed_everything(cfg.seed, verbose=False)
+    rank = trainer.global_rank
+    pl.seed_everything(derived(cfg.seed, RANK, rank) if rank else cfg.seed, verbose=False)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     begun = time.monotonic()

@@ -24,5 +24,5 @@ class Log(pl.Callback):
             system.log_training()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, system: System) -> None:
-        if system.means.count:
+        if system.logged < trainer.global_step:
             system.log_training()

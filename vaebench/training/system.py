@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
@@ -15,14 +16,34 @@ from vaebench.data import Batch, Loader, Part
 from vaebench.data.seeds import BINARIZATION, EVALUATION, derived
 from vaebench.distributions import Noise
 from vaebench.inference import batch_size
+from vaebench.measures.latents import Latents
 from vaebench.measures.likelihood import likelihood_metrics, log_likelihood
+from vaebench.training.average import Average
+from vaebench.training.compiled import compiled, plain
 
 EVAL_BATCH = 250
 STATE = "vaebench"
 
 
 class Diverged(RuntimeError):
-    """A loss that is no number."""
+    """A loss, gradient or metric that is no number."""
+
+
+@dataclass
+class Pending:
+    """A step whose update nobody has looked at yet.
+
+    Attributes:
+        batch: its examples.
+        noise: where the generators stood before it.
+        loss: scalar.
+        terms: the objective's.
+    """
+
+    batch: Batch
+    noise: dict[str, Tensor]
+    loss: Tensor
+    terms: dict[str, Tensor]
 
 
 class Means:
@@ -48,6 +69,13 @@ class Means:
         """What `state` gave."""
         self.names, self.total, self.count = state["names"], state["total"], state["count"]
 
+    def over(self, sum_over_processes: Callable[[Tensor], Tensor]) -> Means:
+        """The means over the examples of all processes."""
+        assert self.total is not None
+        both = sum_over_processes(torch.cat([self.total, self.total.new_tensor([self.count])]))
+        self.total, self.count = both[:-1], round(both[-1].item())
+        return self
+
     def read(self, part: Part) -> dict[str, float]:
         """`part/name` → mean, and a fresh start."""
         values = [] if self.total is None else (self.total / self.count).tolist()
@@ -65,6 +93,8 @@ class System(pl.LightningModule):
         seed: of the order of examples, of binarization and of all noise.
         eval_k: samples of the test likelihood.
         eval_examples: how many test examples; 0: all.
+        average: decay of the moving average of the weights, which is then evaluated; 0: none.
+        compiles: whether the loss is compiled, for complete batches alone.
     """
 
     def __init__(
@@ -76,14 +106,20 @@ class System(pl.LightningModule):
         seed: int,
         eval_k: int,
         eval_examples: int,
+        average: float,
+        compiles: bool,
     ) -> None:
         super().__init__()
         self.data, self.model = composition.data, composition.model
         self.objective, self.optimizer = composition.objective, optimizer
         self.batch_size, self.seed = batch_size, seed
         self.eval_k, self.eval_examples = eval_k, eval_examples
-        self.means, self.logged, self.validated = Means(), 0, -1
+        self.average = Average(self.model, average) if average else None
+        self.compiles = compiles
+        self.step = (compiled if compiles else plain)(self.objective, self.model)
+        self.means, self.logged, self.validated, self.undone = Means(), 0, -1, 0
         self.latest: dict[str, float] = {}
+        self.notes: list[str] = []
         self.test: dict[str, list[Tensor]] = {}
         self.restored: dict[str, Any] | None = None
 
@@ -96,6 +132,9 @@ class System(pl.LightningModule):
             seed=self.seed,
             epoch=lambda: self.current_epoch,
             generator=self._generator(derived(self.seed, BINARIZATION)),
+            partial=not self.compiles,
+            rank=self.trainer.global_rank,
+            world=self.trainer.world_size,
         )
         if self.restored is not None:
             # Not by Lightning's own protocol, which skips it after an epoch's last checkpoint.
@@ -142,15 +181,32 @@ class System(pl.LightningModule):
         return ("val/bound", "max") if self.objective.has_bound else ("val/loss", "min")
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        estimate = self.objective(self.model, batch, self._step())
-        size = batch_size(batch)
-        self.means.add({"loss": estimate.loss} | estimate.terms, size)
-        return estimate.loss
+        noise = noise_state(self.device)
+        loss, terms = self.step(batch, self._step())
+        self.pending = Pending(batch, noise, loss.detach(), terms)
+        return loss if self.loader.share == 1 else loss * self.loader.share
+
+    def accept(self) -> None:
+        """The step at hand is finite, and counts."""
+        pending = self.pending
+        size = batch_size(pending.batch) if self.loader.share else 0
+        self.means.add({"loss": pending.loss} | pending.terms, size)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, index: int) -> None:
+        if self.average is not None:
+            self.average.update(self.model, self.global_step)
 
     def log_training(self) -> None:
-        """One entry of the history, and a look for what is no number."""
-        self.latest |= (metrics := self.means.read("train"))
+        """One entry of the history; of undone steps alone there is nothing to tell."""
         self.logged = self.global_step
+        if self.means.total is None:
+            return
+        if self.trainer.world_size > 1:
+            self.means.over(lambda x: self.trainer.strategy.reduce(x, reduce_op="sum"))
+        metrics = self.means.read("train")
+        if self.undone:
+            metrics["train/undone"] = self.undone
+        self.latest |= metrics
         self._log(metrics)
 
     def _log(self, metrics: dict[str, float]) -> None:
@@ -168,25 +224,36 @@ class System(pl.LightningModule):
     # ------------------------------------------------------------------ resume
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[STATE] = {
-            "noise": noise_state(self.device),
+            "noise": self._everyone(noise_state(self.device)),
             "loader": self.loader.state(),
-            "means": self.means.state(),
+            "means": self._everyone(self.means.state()),
             "logged": self.logged,
+            "undone": self.undone,
+            "notes": list(self.notes),
             "validated": self.validated,
             "latest": dict(self.latest),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         state = checkpoint[STATE]
-        self.means.load(state["means"])
         self.logged, self.validated = state["logged"], state["validated"]
+        self.undone, self.notes = state["undone"], state["notes"]
         self.latest, self.restored = state["latest"], state
+
+    def _everyone(self, state: dict[str, Any]) -> list[dict[str, Any]]:
+        """What each process has, by rank."""
+        states: list[Any] = [state] * self.trainer.world_size
+        if len(states) > 1:
+            torch.distributed.all_gather_object(states, state)
+        return states
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
         # At the first batch, since whatever Lightning does before it may draw numbers.
         if self.restored is None:
             return
-        set_noise_state(self.device, self.restored["noise"])
+        rank = self.trainer.global_rank
+        set_noise_state(self.device, self.restored["noise"][rank])
+        self.means.load(self.restored["means"][rank])
         self.restored = None
 
     # ------------------------------------------------------------ evaluation
@@ -194,15 +261,21 @@ class System(pl.LightningModule):
         self._begin_evaluation()
 
     def validation_step(self, batch: Batch, index: int) -> None:
+        self._evaluate(batch)
+
+    def _evaluate(self, batch: Batch) -> None:
         estimate = self.objective(self.model, batch, self._step())
         self.held_out.add({"loss": estimate.loss} | estimate.terms, batch_size(batch))
+        self.latents.add(estimate.evidence)
 
     def on_validation_epoch_end(self) -> None:
-        self.latest |= (metrics := self.held_out.read("val"))
+        metrics = self.held_out.read("val") | self.latents.read("val")
+        self.latest |= metrics
         self.log_dict(metrics, logger=False)  # for the choice of the best checkpoint
         self._log(metrics)
         self.validated = self.global_step
         self._end_evaluation()
+        self._exchange_average()
 
     def on_test_epoch_start(self) -> None:
         self._begin_evaluation()
@@ -210,8 +283,7 @@ class System(pl.LightningModule):
         self.test = {}
 
     def test_step(self, batch: Batch, index: int) -> None:
-        estimate = self.objective(self.model, batch, self._step())
-        self.held_out.add({"loss": estimate.loss} | estimate.terms, batch_size(batch))
+        self._evaluate(batch)
         if not self.objective.has_bound:
             return
         self._keep("log_p", log_likelihood(self.model, batch, self.eval_k, self.noise))
@@ -220,7 +292,7 @@ class System(pl.LightningModule):
             self._keep("exact", exact)
 
     def on_test_epoch_end(self) -> None:
-        metrics = self.held_out.read("test")
+        metrics = self.held_out.read("test") | self.latents.read("test")
         per_example = {name: torch.cat(parts) for name, parts in self.test.items()}
         if "log_p" in per_example:
             metrics |= likelihood_metrics(per_example["log_p"], self.model)
@@ -235,12 +307,18 @@ class System(pl.LightningModule):
 
     def _begin_evaluation(self) -> None:
         """Evaluation has randomness of its own, the same at each pass, and leaves training's alone."""
-        self.held_out = Means()
+        self._exchange_average()
+        self.held_out, self.latents = Means(), Latents()
         self.training_noise = noise_state(self.device)
         torch.manual_seed(derived(0, EVALUATION))
 
     def _end_evaluation(self) -> None:
         set_noise_state(self.device, self.training_noise)
+
+    def _exchange_average(self) -> None:
+        """A test is the end of a run: its weights stay, for pictures and for whoever asks."""
+        if self.average is not None:
+            self.average.swap(self.model)
 
 
 def noise_state(device: torch.device) -> dict[str, Tensor]:

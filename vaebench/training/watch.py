@@ -1,0 +1,106 @@
+"""Watching a run: steps that are not finite, and posteriors that collapse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from vaebench.schema import OnNan
+from vaebench.training.checkpoints import FOLDER, LAST, save
+from vaebench.training.diagnosis import diagnose
+from vaebench.training.system import Diverged, System
+
+PATIENCE = 3
+"""Validations in a row without an active unit before a run warns of it."""
+
+LIMIT = 100
+"""Steps in a row that may be undone before a run gives up."""
+
+
+class Guard(pl.Callback):
+    """Looks at the loss and gradients of each step before the optimizer uses them.
+
+    Args:
+        on_nan: `stop` ends the run; `skip` leaves the update out; `rollback` returns to the weights
+            and the optimizer's state of the last checkpoint, and goes on with the next batch.
+        folder: the run folder.
+    """
+
+    def __init__(self, on_nan: OnNan, folder: Path) -> None:
+        self.on_nan, self.checkpoints = on_nan, folder / FOLDER
+        self.in_a_row = 0
+
+    def on_train_start(self, trainer: pl.Trainer, system: System) -> None:
+        if self.on_nan is OnNan.rollback and not (self.checkpoints / LAST).exists():
+            save(trainer, self.checkpoints)
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, system: System, optimizer: torch.optim.Optimizer
+    ) -> None:
+        gradients = [p.grad for p in system.parameters() if p.grad is not None]
+        if trainer.strategy.reduce_boolean_decision(finite(system.pending.loss, gradients)):
+            self.in_a_row = 0
+            system.accept()
+            return
+        self.in_a_row += 1
+        if self.on_nan is OnNan.stop or self.in_a_row == LIMIT:
+            raise Diverged(diagnose(system) + self._so_far())
+        if self.on_nan is OnNan.rollback:
+            self._roll_back(system, optimizer)
+        system.undone += 1
+        for p in system.parameters():
+            p.grad = None  # an optimizer passes over what has no gradient
+
+    def _roll_back(self, system: System, optimizer: torch.optim.Optimizer) -> None:
+        path = self.checkpoints / LAST
+        good = torch.load(path, map_location=system.device, weights_only=True)
+        system.load_state_dict(good["state_dict"])
+        optimizer.load_state_dict(good["optimizer_states"][0])
+
+    def _so_far(self) -> str:
+        return f" ({LIMIT} steps in a row)" if self.in_a_row == LIMIT else ""
+
+
+def finite(loss: Tensor, gradients: list[Tensor]) -> bool:
+    """Whether all of them are; one transfer from the device."""
+    norms = torch._foreach_norm(gradients)
+    return bool(torch.stack([loss.detach(), *norms]).isfinite().all())
+
+
+class Collapse(pl.Callback):
+    """Warns once when no latent unit is active for several validations in a row."""
+
+    def __init__(self, console: Console) -> None:
+        self.console, self.in_a_row, self.warned = console, 0, False
+
+    def on_validation_end(self, trainer: pl.Trainer, system: System) -> None:
+        inactive = system.latest.get("val/active_units") == 0
+        self.in_a_row = self.in_a_row + 1 if inactive else 0
+        if self.in_a_row >= PATIENCE:
+            self._warn(trainer, system)
+
+    def on_train_end(self, trainer: pl.Trainer, system: System) -> None:
+        if self.in_a_row:
+            self._warn(trainer, system)
+
+    def _warn(self, trainer: pl.Trainer, system: System) -> None:
+        if self.warned:
+            return
+        self.warned = True
+        line = (
+            f"posterior collapse: no latent unit is active (step {trainer.global_step}); try "
+            "anneal=linear, objective.free_bits=0.1 or a smaller objective.beta"
+        )
+        system.notes.append(line)
+        self.console.print(f"  [yellow]warning[/] {line}", highlight=False)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"in_a_row": self.in_a_row, "warned": self.warned}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.in_a_row, self.warned = state["in_a_row"], state["warned"]
