@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from vaebench.data import Field, Spec
 from vaebench.distributions import Noise, kl_divergence
-from vaebench.heads import Conditional, Prior
+from vaebench.heads import Conditional, Head, Prior
 from vaebench.heads.likelihoods import Gaussian as GaussianLikelihood
-from vaebench.heads.posteriors import FullGaussian, Gaussian
+from vaebench.heads.posteriors import Gaussian
 from vaebench.heads.priors import Normal
 from vaebench.models import VAE, Split
 from vaebench.nets import MLP
-from vaebench.objectives import ELBO, IWAE
+from vaebench.objectives import ELBO, IWAE, Constrained
 from vaebench.objectives.anneal import Constant
 
 STEP = torch.tensor(0)
@@ -114,6 +114,13 @@ def elbo(model: nn.Module, spec: Spec, **options: object) -> ELBO:
     return ELBO(model, spec, **(defaults | options))
 
 
+def constrained(model: nn.Module, spec: Spec, **options: object) -> Constrained:
+    """The constrained bound with plain defaults."""
+    defaults = {"k": 1, "limit": 1.0, "kl": "auto", "multiplier": 1.0, "multiplier_lr": 0.01}
+    defaults["weight_sd"] = NO_WEIGHT_PRIOR
+    return Constrained(model, spec, **(defaults | options))
+
+
 def iwae(model: nn.Module, spec: Spec, **options: object) -> IWAE:
     """IWAE with plain defaults."""
     defaults = {"k": 5, "estimator": "pathwise", "beta": 1.0, "anneal": Constant()}
@@ -136,7 +143,7 @@ class PPCAModel:
         noise: float,
         x: Tensor,
         *,
-        posterior: type[Gaussian] | type[FullGaussian] = Gaussian,
+        posterior: type[Head] = Gaussian,
         prior: type[Prior] | partial[Prior] = Normal,
     ) -> None:
         self.w, self.noise, self.x = w, noise, x
@@ -201,7 +208,7 @@ def set_linear(layer: nn.Linear, weight: Tensor, bias: Tensor) -> None:
         layer.bias.copy_(bias)
 
 
-def golden_ppca(posterior: type[Gaussian] | type[FullGaussian] = Gaussian) -> PPCAModel:
+def golden_ppca(posterior: type[Head] = Gaussian) -> PPCAModel:
     """W = [1, 2]ᵀ, σ² = .5, x = [1, -1], q = N(0, 1): the table's case."""
     model = PPCAModel(
         torch.tensor([[1.0], [2.0]]), math.sqrt(0.5), torch.tensor([1.0, -1.0]), posterior=posterior
@@ -210,12 +217,15 @@ def golden_ppca(posterior: type[Gaussian] | type[FullGaussian] = Gaussian) -> PP
     return model
 
 
-def wide_ppca(prior: type[Prior] | partial[Prior] = Normal) -> PPCAModel:
-    """Two latents, three observed; q is diagonal and off the posterior, as early in training."""
+def wide_ppca(
+    prior: type[Prior] | partial[Prior] = Normal, posterior: type[Head] = Gaussian
+) -> PPCAModel:
+    """Two latents, three observed; q is off the posterior, as early in training."""
     w = torch.tensor([[1.0, 0.3], [-0.5, 0.8], [0.2, -0.6]])
-    model = PPCAModel(w, 0.8, torch.tensor([0.9, -0.4, 0.6]), prior=prior)
+    model = PPCAModel(w, 0.8, torch.tensor([0.9, -0.4, 0.6]), prior=prior, posterior=posterior)
     loc = torch.tensor([[-0.2, 0.3, -0.4], [0.2, -0.3, 0.1]])
-    model.set_posterior(loc, torch.tensor([-0.2, -0.3]))
+    rest = torch.tensor([-0.2, -0.3, 0.4])[: model.encoder.out_features - 2]
+    model.set_posterior(loc, rest)
     return model
 
 

@@ -12,7 +12,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from vaebench.errors import Refusal
-from vaebench.suggest import did_you_mean
+from vaebench.suggest import override, use
 
 
 class Checkpoint(Enum):
@@ -36,6 +36,13 @@ class Strategy(Enum):
 
     single = "single"
     ddp = "ddp"
+
+
+class Precision(Enum):
+    """Of the nets in training."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
 
 
 class OnNan(Enum):
@@ -71,6 +78,7 @@ class Training:
     average: float = 0.0
     on_nan: OnNan = OnNan.stop
     compile: bool = False
+    precision: Precision = Precision.float32
     detect_anomaly: bool = False
 
 
@@ -147,7 +155,7 @@ def check_keys(cfg: DictConfig) -> None:
         for key in node:
             name = f"{prefix}.{key}".lstrip(".")
             if name not in known:
-                raise Refusal(f"no option {name!r}.{did_you_mean(name, known, '{}=…')}")
+                raise Refusal(f"no option {name!r}")
 
 
 def register() -> None:
@@ -163,12 +171,14 @@ def check_ranges(cfg: DictConfig) -> None:
     """
     for name, smallest in SMALLEST.items():
         value = OmegaConf.select(cfg, name)
-        if value < smallest:
+        if not value >= smallest:  # nan is not
             raise Refusal(f"{name}={value}: must be at least {smallest}")
     if cfg.seed >= 2**32:
         raise Refusal(f"seed={cfg.seed}: must be below 2^32")
-    if OmegaConf.select(cfg, "objective.k", default=cfg.k) != cfg.k:
-        raise Refusal(f"objective.k={cfg.objective.k} follows k={cfg.k}: set k=… instead")
+    k = OmegaConf.select(cfg, "objective.k", default=cfg.k)
+    if k != cfg.k:
+        instead = use(override("k", k)) if isinstance(k, int) and k >= 1 else ""
+        raise Refusal(f"objective.k={k} follows k={cfg.k}: set that instead.{instead}")
     if cfg.trainer.average >= 1:
         raise Refusal(
             f"trainer.average={cfg.trainer.average}: must be below 1. Use trainer.average=0.999."

@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from vaebench.data import Loader, Resident
-from vaebench.data.base import AsIs
+from vaebench.data.base import AsIs, DynamicBinarization
 
 N = 103
 
@@ -85,3 +85,46 @@ def test_the_first_examples_of_a_split_are_a_split():
     batch = first.batch(torch.tensor([3, 0]))
     assert_close(batch["x"], torch.tensor([[3.0], [0.0]]))
     assert_close(batch["y"], torch.tensor([-3.0, 0.0]))
+
+
+# -------------------------------------------------------------------------------- several processes
+def shards(world, batch_size, **options):
+    """What each process gets: per batch, its examples and their weight."""
+    loaders = [Loader(split(), batch_size, rank=r, world=world, **options) for r in range(world)]
+    return [
+        [(batch["x"].squeeze(1).tolist(), loader.share) for batch in loader] for loader in loaders
+    ]
+
+
+@pytest.mark.parametrize("world", [2, 3])
+@pytest.mark.parametrize("batch_size", [10, 51, N - 1, N, 2 * N])
+def test_processes_see_each_example_once_between_them(world, batch_size):
+    parts = shards(world, batch_size, shuffle=True)
+    seen = [x for part in parts for xs, share in part for x in xs if share]
+    assert sorted(seen) == list(range(N))
+    assert len({len(part) for part in parts}) == 1
+
+
+@pytest.mark.parametrize("batch_size", [10, 51, N - 1])
+def test_the_mean_over_processes_of_weighted_means_is_the_mean_over_the_batch(batch_size):
+    whole = [batch["x"].mean() for batch in Loader(split(), batch_size, shuffle=True)]
+    parts = shards(2, batch_size, shuffle=True)
+    for mean, *mine in zip(whole, *parts, strict=True):
+        weighted = [share * sum(xs) / len(xs) for xs, share in mine]
+        assert_close(torch.tensor(sum(weighted) / 2), mean)
+
+
+def test_processes_draw_the_data_that_one_process_would():
+    grey = torch.rand(N, 64, generator=torch.Generator().manual_seed(0))
+
+    def batches(**options):
+        access = DynamicBinarization()
+        bits = torch.Generator().manual_seed(1)
+        data = Resident(access.prepare(grey), access, {})
+        return [b["x"] for b in Loader(data, 10, shuffle=True, generator=bits, **options)]
+
+    for whole, even, odd in zip(
+        batches(), batches(rank=0, world=2), batches(rank=1, world=2), strict=True
+    ):
+        assert torch.equal(whole[0::2], even)
+        assert torch.equal(whole[1::2], odd)

@@ -207,6 +207,7 @@ def _plain(value: Any) -> Any:
 def failure(error: BaseException, folder: Path) -> RunFailed:
     """One line on what went wrong and what is left; the traceback goes to the run folder."""
     what = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else "interrupted"
+    what = str(error) if isinstance(error, RunFailed) else what
     left = (
         f"the last checkpoint is {last}"
         if (last := last_checkpoint(folder))

@@ -12,7 +12,7 @@ from vaebench.commands.saved import load_config
 from vaebench.compose import compose
 from vaebench.training import build_system, build_trainer, fit
 from vaebench.training.checkpoints import Stopped
-from vaebench.training.processes import leave_with_parent
+from vaebench.training.processes import leave_with_parent, report_ready
 
 
 def work(folder: Path, checkpoint: Path | None) -> None:
@@ -20,19 +20,25 @@ def work(folder: Path, checkpoint: Path | None) -> None:
     cfg, _ = load_config(folder)
     system = build_system(cfg, compose(cfg))
     trainer = build_trainer(cfg, system, folder, Console(quiet=True))
+    report_ready()
     fit(cfg, system, trainer, checkpoint)
 
 
-if __name__ == "__main__":
+def main(arguments: list[str]) -> int:
+    """The exit code; the last line on standard error says what went wrong."""
     leave_with_parent()
     sys.path.append(os.getcwd())
     try:
-        work(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)
+        work(Path(arguments[0]), Path(arguments[1]) if len(arguments) > 1 else None)
     except Stopped:
-        pass
+        return 0
     except Exception as error:
         sys.stderr.write(f"{type(error).__name__}: {' '.join(str(error).split())}\n")
-        raise SystemExit(1) from error
-    # Not past the interpreter's own end, where a thread that waits for the parent would linger.
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)  # the thread that waits for the parent would hold up the interpreter's own end

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from vaebench.distributions import Distribution
@@ -51,12 +52,22 @@ class Prior(nn.Module, ABC):
 
 
 class Conditional(nn.Module):
-    """A density given something: a net that emits the parameters of a head."""
+    """A density given something: a net that emits the parameters of a head.
+
+    Attributes:
+        precision: of the net's products while it trains. The head, and with it every density and
+            sum, keeps the context's own: a likelihood summed in bfloat16 is off by a nat.
+    """
 
     def __init__(self, net: nn.Module, head: Head) -> None:
         super().__init__()
         self.net, self.head = net, head
+        self.precision = torch.float32
 
     def forward(self, context: Tensor) -> Distribution:
         """Context `[*, *shape]` → distribution with batch `[*]`."""
-        return self.head(self.net(context))
+        if self.precision is torch.float32 or not self.training:
+            return self.head(self.net(context))
+        with torch.autocast(context.device.type, self.precision):
+            params = self.net(context)
+        return self.head(params.to(context.dtype))

@@ -118,7 +118,7 @@ class Best(pl.Callback):
 
 def write(trainer: pl.Trainer, path: Path) -> None:
     """A checkpoint, whole or not at all."""
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     try:
         trainer.save_checkpoint(part)

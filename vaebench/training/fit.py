@@ -22,13 +22,14 @@ from rich.console import Console
 from vaebench.compose import Composition, instantiate
 from vaebench.data.seeds import RANK, derived
 from vaebench.errors import Refusal
+from vaebench.heads import Conditional
 from vaebench.training.checkpoints import BEST, FOLDER, LAST, Best, Keeper, initialise
 from vaebench.training.compiled import try_out
 from vaebench.training.log import Log
 from vaebench.training.progress import Bar
 from vaebench.training.schedules import LearningRate
 from vaebench.training.system import System
-from vaebench.training.watch import Collapse, Guard
+from vaebench.training.watch import Averaging, Collapse, Guard
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,9 @@ def build_system(cfg: DictConfig, composition: Composition) -> System:
         raise Refusal(f"optimizer: {error}") from error
     if cfg.init_from:
         initialise(composition.model, cfg.init_from)
+    for module in composition.model.modules():
+        if isinstance(module, Conditional):
+            module.precision = getattr(torch, cfg.trainer.precision.value)
     return System(
         composition,
         optimizer,
@@ -121,6 +125,7 @@ def callbacks(cfg: DictConfig, system: System, folder: Path, console: Console) -
     monitor, mode = system.monitor
     chosen: list[pl.Callback] = [
         Guard(cfg.trainer.on_nan, folder),
+        Averaging(),
         Log(cfg.trainer.log_every),
         LearningRate(instantiate(cfg.schedule), monitor, mode),
         Collapse(console),

@@ -19,6 +19,7 @@ from vaebench.errors import RunFailed
 
 WORKER = "vaebench.commands.worker"
 GRACE_SECONDS = 20.0
+READY = b"ready"
 
 
 @contextlib.contextmanager
@@ -55,6 +56,8 @@ def workers(devices: int, folder: Path, checkpoint: Path | None) -> Iterator[Non
     """
     started = [_start(rank, devices, folder, checkpoint) for rank in range(1, devices)]
     try:
+        for child, _ in started:
+            _await_ready(child)
         yield
         for child, _ in started:
             child.wait(GRACE_SECONDS)
@@ -80,11 +83,18 @@ def _start(
         [sys.executable, "-m", WORKER, *arguments],
         env={"OMP_NUM_THREADS": threads} | os.environ | {"LOCAL_RANK": str(rank)},
         stdin=subprocess.PIPE,  # its end tells the worker that this process is gone
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=log,
         start_new_session=True,  # Ctrl-C is for this process, which saves before all stop
     )
     return child, log
+
+
+def _await_ready(child: subprocess.Popen[bytes]) -> None:
+    """A worker that cannot begin would leave this process waiting for its call."""
+    assert child.stdout is not None
+    if child.stdout.readline().strip() != READY:
+        raise RunFailed("a worker did not begin")
 
 
 def _last_words(child: subprocess.Popen[bytes], log: IO[bytes]) -> str:
@@ -99,11 +109,19 @@ def _last_words(child: subprocess.Popen[bytes], log: IO[bytes]) -> str:
     return lines[-1] if lines else f"exit code {child.returncode}"
 
 
+def report_ready() -> None:
+    """Tells the process that started this one that it is about to train; the last word on stdout."""
+    sys.stdout.buffer.write(READY + b"\n")
+    sys.stdout.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def leave_with_parent() -> None:
     """Ends this process as soon as the one that started it is gone."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        while os.read(sys.stdin.fileno(), 1):
+            pass
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -192,10 +192,6 @@ class System(pl.LightningModule):
         size = batch_size(pending.batch) if self.loader.share else 0
         self.means.add({"loss": pending.loss} | pending.terms, size)
 
-    def on_train_batch_end(self, outputs: Any, batch: Batch, index: int) -> None:
-        if self.average is not None:
-            self.average.update(self.model, self.global_step)
-
     def log_training(self) -> None:
         """One entry of the history; of undone steps alone there is nothing to tell."""
         self.logged = self.global_step

@@ -1,4 +1,4 @@
-"""Watching a run: steps that are not finite, and posteriors that collapse."""
+"""Watching a run: steps that are not finite, averages of weights, and posteriors that collapse."""
 
 from __future__ import annotations
 
@@ -70,6 +70,14 @@ def finite(loss: Tensor, gradients: list[Tensor]) -> bool:
     """Whether all of them are; one transfer from the device."""
     norms = torch._foreach_norm(gradients)
     return bool(torch.stack([loss.detach(), *norms]).isfinite().all())
+
+
+class Averaging(pl.Callback):
+    """Moves the average of the weights, before a checkpoint of the same step is written."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, system: System, *args: Any) -> None:
+        if system.average is not None:
+            system.average.update(system.model, trainer.global_step)
 
 
 class Collapse(pl.Callback):

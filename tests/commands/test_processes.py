@@ -1,0 +1,193 @@
+"""Runs in several processes, and runs that are killed: the real command, from outside."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from tests.commands.conftest import run_folders
+from vaebench.training.checkpoints import step_of
+
+COMMAND = [sys.executable, "-m", "vaebench"]
+
+FIXED_NOISE = '''
+import torch
+from vaebench.distributions import DiagNormal
+from vaebench.heads.posteriors import Gaussian
+
+
+class SameNoise(DiagNormal):
+    """The same k draws of ε for every example, so that a sum over examples can be split."""
+
+    def rsample_and_log_prob(self, shape, noise):
+        generator = torch.Generator().manual_seed(7)
+        k = shape[0] if shape else 1
+        eps = torch.randn(k, 1, self.loc.shape[-1], generator=generator).expand(k, *self.loc.shape)
+        return self._draw(eps), lambda: self._log_prob_of_standardised(eps)
+
+
+class Fixed(Gaussian):
+    def forward(self, params):
+        dist = super().forward(params)
+        return SameNoise(dist.loc, dist.log_scale)
+'''
+
+
+def final(folder: Path) -> dict[str, torch.Tensor]:
+    """The weights at the end of the one run below a folder."""
+    (run,) = run_folders(folder)
+    state = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    return dict(state)
+
+
+def history(folder: Path) -> list[dict[str, str]]:
+    (run,) = run_folders(folder)
+    with (run / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+# --------------------------------------------------------------------------------------------- ddp
+@pytest.fixture
+def fixed_noise(tmp_path):
+    (tmp_path / "posterior").mkdir()
+    (tmp_path / "fixed_noise.py").write_text(FIXED_NOISE)
+    (tmp_path / "posterior" / "fixed.yaml").write_text(
+        "# the same noise for every example\n_target_: fixed_noise.Fixed\n_partial_: true\n"
+    )
+    return ["--config-dir", str(tmp_path), "posterior=fixed"]
+
+
+@pytest.mark.parametrize("model", ["vae", "iwae"])
+def test_two_processes_descend_along_the_gradient_of_one(command, tmp_path, fixed_noise, model):
+    """Twelve steps of plain gradient descent, the last of them with 97 examples: 49 and 48."""
+    line = [*fixed_noise, f"model={model}", "logger=csv", "trainer.max_epochs=1", "eval.k=2"]
+    line += ["optimizer=sgd", "optimizer.momentum=0", "optimizer.lr=1e-3"]
+    for trainer in ("cpu", "ddp"):
+        where = tmp_path / trainer
+        done = command(*line, f"trainer={trainer}", f"hydra.run.dir={where}/run")
+        assert done.code == 0, done.err
+        assert done.err == ""
+    one, two = final(tmp_path / "cpu"), final(tmp_path / "ddp")
+    assert_close(two, one, rtol=1e-5, atol=1e-6)
+    alone, together = history(tmp_path / "cpu"), history(tmp_path / "ddp")
+    for row, other in zip(alone, together, strict=True):
+        assert row.keys() == other.keys()
+        for name, value in row.items():
+            assert (value == "") == (other[name] == "")
+            if value:
+                assert float(other[name]) == pytest.approx(float(value), rel=1e-4, abs=1e-5), name
+
+
+def test_two_processes_work_in_a_grid(command, tmp_path):
+    done = command(
+        "-m", "seed=1,2,3", "trainer=ddp", "trainer.max_epochs=1", "eval.k=2", "logger=csv"
+    )
+    assert done.code == 0, done.err
+    folders = run_folders(tmp_path)
+    assert len(folders) == 3
+    bounds = {(f / "summary.json").read_text().split('"test/bound": ')[1][:8] for f in folders}
+    assert len(bounds) == 3
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_worker_that_fails_is_named(command, tmp_path, fixed_noise):
+    source = FIXED_NOISE.replace(
+        "dist = super()",
+        "import os\n        if os.environ.get('LOCAL_RANK') == '1':\n"
+        "            raise ValueError('no luck')\n        dist = super()",
+    )
+    (tmp_path / "fixed_noise.py").write_text(source)
+    done = command(*fixed_noise, "trainer=ddp", "trainer.max_epochs=1", "logger=csv")
+    assert done.code == 1
+    (line,) = done.err.splitlines()
+    assert "the process of rank 1 failed: " in line
+    assert "no luck" in line
+
+
+# ------------------------------------------------------------------------------ killed and resumed
+PLAIN = ["model=vae", "trainer.max_epochs=40"]
+EVERYTHING = [
+    "model=iwae",
+    "trainer.max_epochs=60",
+    "schedule=cosine",
+    "anneal=linear",
+    "anneal.steps=300",
+    "trainer.patience=3",
+    "optimizer.lr=0.02",
+    "trainer.average=0.9",
+]
+SHARED = ["logger=csv", "trainer=cpu", "eval.k=2", "checkpoint.every=5", "nets.hidden=[300,300]"]
+
+
+def run_dir(folder: Path) -> list[str]:
+    return [f"hydra.run.dir={folder}/run"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Each line's final weights and history, run to its end once."""
+    known: dict[str, tuple[dict[str, torch.Tensor], str]] = {}
+
+    def run(line: list[str]):
+        if str(line) not in known:
+            folder = tmp_path_factory.mktemp("undisturbed")
+            subprocess.run([*COMMAND, *line, *SHARED, *run_dir(folder)], check=True, cwd=folder)
+            known[str(line)] = final(folder), (folder / "run" / "metrics.csv").read_text()
+        return known[str(line)]
+
+    return run
+
+
+def killed(line: list[str], folder: Path, number: signal.Signals) -> int:
+    """Starts a run, and sends it a signal in the middle of an epoch; the step it is found at."""
+    checkpoint = folder / "run" / "checkpoints" / "last.ckpt"
+    process = subprocess.Popen(
+        [*COMMAND, *line, *SHARED, *run_dir(folder)], cwd=folder, stderr=subprocess.PIPE
+    )
+    try:
+        # 12 steps an epoch: a checkpoint at a multiple of 5 that is none of 12.
+        while not (checkpoint.exists() and step_of(checkpoint) > 60):
+            time.sleep(0.01)
+            assert process.poll() is None, "the run ended before it was killed"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    if number is signal.SIGTERM:
+        assert process.returncode == 1
+        assert b"stopped by SIGTERM" in err
+        assert b"vaebench resume" in err
+    return step_of(checkpoint)
+
+
+@pytest.mark.parametrize("line", [PLAIN, EVERYTHING], ids=["plain", "everything"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_run_resumes_to_the_end_it_would_have_had(tmp_path, undisturbed, line, number):
+    weights, metrics = undisturbed(line)
+    stopped = killed(line, tmp_path, number)
+    subprocess.run([*COMMAND, "resume", "run"], check=True, cwd=tmp_path)
+    resumed = final(tmp_path)
+    assert resumed.keys() == weights.keys()
+    for name, value in weights.items():
+        assert torch.equal(resumed[name], value), name
+    assert (tmp_path / "run" / "metrics.csv").read_text() == metrics
+    steps = [int(row["step"]) for row in history(tmp_path)]
+    assert steps == sorted(set(steps))
+    assert steps[-1] > stopped
+
+
+def test_the_everything_run_really_stops_early(undisturbed):
+    metrics = undisturbed(EVERYTHING)[1]
+    last = int(metrics.splitlines()[-1].split(",")[0])
+    assert last < 60 * 12
+    assert last % 12 == 0
+    assert os.linesep in metrics

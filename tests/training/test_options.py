@@ -1,0 +1,171 @@
+"""What the options of training promise: averages, precision, compilation, other runs' weights."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from tests.training.test_system import config, trained
+from vaebench.compose import compose
+from vaebench.errors import Refusal
+from vaebench.heads import Conditional
+from vaebench.training import build_system
+from vaebench.training.average import Average, evaluated
+
+SHORT = ("trainer.max_epochs=1", "trainer=cpu", "eval.checkpoint=last")
+
+
+def weights(system):
+    return {name: value.clone() for name, value in system.model.state_dict().items()}
+
+
+# ---------------------------------------------------------------------------------------- averages
+def test_the_average_is_the_recursion_that_its_formula_says():
+    model = nn.Linear(2, 1, bias=False)
+    average = Average(model, decay=0.5)
+    by_hand, path = model.weight.detach().clone(), torch.randn(6, 1, 2)
+    for t, value in enumerate(path, 1):
+        with torch.no_grad():
+            model.weight.copy_(value)
+        average.update(model, t)
+        d = min(0.5, (1 + t) / (10 + t))
+        by_hand = d * by_hand + (1 - d) * value
+    average.swap(model)
+    assert_close(model.weight.detach(), by_hand)
+    average.swap(model)
+    assert torch.equal(model.weight, path[-1])
+
+
+def test_training_with_an_average_takes_the_same_path_and_tests_the_average(tmp_path):
+    plain, _, _ = trained(tmp_path / "plain", config(*SHORT))
+    system, _, _ = trained(tmp_path / "average", config(*SHORT, "trainer.average=0.9"))
+    state = torch.load(tmp_path / "average/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    for name, value in weights(plain).items():
+        assert torch.equal(state[f"model.{name}"], value)
+    for name, value in evaluated(state).items():
+        assert torch.equal(weights(system)[name], value)
+        assert not torch.equal(weights(plain)[name], value)
+
+
+def test_validation_chooses_among_averages(tmp_path):
+    cfg = config("trainer.max_epochs=4", "trainer=cpu", "trainer.average=0.9")
+    result = trained(tmp_path / "average", cfg)[2]
+    plain = trained(tmp_path / "plain", config("trainer.max_epochs=4", "trainer=cpu"))[2]
+    assert result.metrics["train/bound"] == plain.metrics["train/bound"]
+    assert result.metrics["val/bound"] != plain.metrics["val/bound"]
+
+
+# --------------------------------------------------------------------------------------- precision
+def test_bfloat16_is_for_nets_alone_and_for_training_alone():
+    cfg = config("trainer.precision=bfloat16", "dataset.binarize=threshold")
+    system = build_system(cfg, composition := compose(cfg))
+    batch = composition.data.split("train").batch(torch.arange(100))
+    exact = build_system(full := config("dataset.binarize=threshold"), compose(full))
+    torch.manual_seed(1)
+    low = system.objective(system.model, batch, torch.tensor(0))
+    torch.manual_seed(1)
+    high = exact.objective(exact.model, batch, torch.tensor(0))
+    assert low.loss.dtype is torch.float32
+    assert low.terms["recon"].dtype is torch.float32
+    assert low.loss != high.loss
+    assert_close(low.loss, high.loss, rtol=3e-3, atol=0)  # eight bits of mantissa, averaged out
+    low.loss.backward()
+    assert all(p.grad.dtype is torch.float32 for p in system.model.parameters())
+    system.model.eval(), exact.model.eval()
+    x = batch["x"]
+    assert torch.equal(system.model.posterior(x).loc, exact.model.posterior(x).loc)
+
+
+def test_bfloat16_reaches_every_net():
+    cfg = config("trainer.precision=bfloat16")
+    system = build_system(cfg, compose(cfg))
+    nets = [m for m in system.modules() if isinstance(m, Conditional)]
+    assert len(nets) == 2
+    assert all(m.precision is torch.bfloat16 for m in nets)
+
+
+# ------------------------------------------------------------------------------------- compilation
+@pytest.mark.parametrize("model", ["vae", "iwae objective.estimator=dreg prior=vamp"])
+def test_compiled_training_takes_the_path_of_eager_training(tmp_path, model):
+    """The same noise, the same estimator; what is left is the order of sums."""
+    line = (*SHORT, f"model={model}".split()[0], *model.split()[1:], "nets.hidden=[20]")
+    # 19 batches of 63 use all 1197 examples, so that no partial batch is dropped.
+    line = (*line, "trainer.batch_size=63", "optimizer=sgd", "optimizer.lr=1e-4")
+    eager, _, _ = trained(tmp_path / "eager", config(*line))
+    fast, trainer, _ = trained(tmp_path / "compiled", config(*line, "trainer.compile=true"))
+    assert trainer.global_step == 19
+    assert_close(weights(fast), weights(eager), rtol=1e-4, atol=1e-5)
+
+
+def test_compilation_drops_the_partial_batch_and_refuses_to_drop_all(tmp_path):
+    cfg = config("trainer.compile=true", "trainer.batch_size=100", "trainer.max_epochs=1")
+    system = build_system(cfg, compose(cfg))
+    loader = _loader(system)
+    assert len(loader) == 11
+    assert [len(batch["x"]) for batch in loader] == [100] * 11
+    with pytest.raises(Refusal, match=r"Use trainer.batch_size=1197\."):
+        _loader(
+            build_system(
+                big := config("trainer.compile=true", "trainer.batch_size=2000"), compose(big)
+            )
+        )
+
+
+def _loader(system):
+    class Alone:
+        global_rank, world_size, current_epoch = 0, 1, 0
+
+    system._trainer = Alone()
+    return system.train_dataloader()
+
+
+# ----------------------------------------------------------------------------- other runs' weights
+def saved_run(folder, *overrides):
+    """A run folder with what a later run needs."""
+    from omegaconf import OmegaConf
+
+    cfg = config(*SHORT, *overrides)
+    system, _, _ = trained(folder, cfg)
+    (folder / ".hydra").mkdir()
+    OmegaConf.save(cfg, folder / ".hydra" / "config.yaml")
+    return system
+
+
+@pytest.mark.parametrize("average", ["0", "0.9"])
+def test_a_run_starts_from_the_weights_that_another_evaluated(tmp_path, average):
+    first = saved_run(tmp_path, f"trainer.average={average}")
+    cfg = config("model=iwae", "k=7", f"init_from={tmp_path}")
+    second = build_system(cfg, compose(cfg))
+    for name, value in weights(first).items():
+        assert torch.equal(weights(second)[name], value)
+
+
+@pytest.mark.parametrize(
+    ("override", "why"),
+    [
+        ("nets.hidden=[7]", "compose the same model and nets"),
+        ("model.latent_dim=3", r"\[20, 200\] in the run, \[6, 200\] here"),
+        ("prior=mixture", "only this model has prior.logits"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_by_name(tmp_path, override, why):
+    saved_run(tmp_path)
+    cfg = config(override, f"init_from={tmp_path}")
+    with pytest.raises(Refusal, match=why):
+        build_system(cfg, compose(cfg))
+
+
+def test_no_run_and_a_corrupt_one_are_refused(tmp_path):
+    saved_run(tmp_path)
+    checkpoint = tmp_path / "checkpoints" / "last.ckpt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:500])
+    for run, why in ((tmp_path, "is corrupt"), (tmp_path / "none", "is no run folder")):
+        cfg = config(f"init_from={run}")
+        with pytest.raises(Refusal, match=why):
+            build_system(cfg, compose(cfg))
+    checkpoint.unlink()
+    cfg = config(f"init_from={tmp_path}")
+    with pytest.raises(Refusal, match=r"has no checkpoints/last\.ckpt"):
+        build_system(cfg, compose(cfg))

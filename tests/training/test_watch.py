@@ -1,0 +1,196 @@
+"""Steps that are not finite: found before they do harm, named, and undone where asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from tests.training.test_system import config
+from vaebench.compose import compose
+from vaebench.training import Diverged, build_system, build_trainer, fit
+from vaebench.training.watch import LIMIT, Collapse
+
+STEPS = 24  # two epochs of digits
+
+
+class Spoilt:
+    """The step of a system, with a fault at some of its calls."""
+
+    def __init__(self, system, faulty, fault):
+        self.system, self.faulty, self.fault, self.step = system, set(faulty), fault, system.step
+        self.calls = 0
+
+    def __call__(self, batch, number):
+        self.calls += 1
+        if self.calls in self.faulty:
+            return self.fault(self, batch, number)
+        return self.step(batch, number)
+
+
+def nan_loss(spoilt, batch, number):
+    loss, terms = spoilt.step(batch, number)
+    return loss * torch.nan, terms
+
+
+def nan_gradient(spoilt, batch, number):
+    loss, terms = spoilt.step(batch, number)
+    bias = spoilt.system.model.posterior.net[1].bias
+    return loss + (bias.sum() * 0).sqrt(), terms  # d sqrt(0) = inf, times 0
+
+
+def fitted(folder, *overrides, faulty=(), fault=nan_loss):
+    cfg = config("trainer.max_epochs=2", "trainer=cpu", "eval.checkpoint=last", *overrides)
+    system = build_system(cfg, compose(cfg))
+    system.step = Spoilt(system, faulty, fault)
+    trainer = build_trainer(cfg, system, folder, Console(quiet=True))
+    fit(cfg, system, trainer)
+    return system
+
+
+def last_weights(folder: Path):
+    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+@pytest.mark.parametrize("fault", [nan_loss, nan_gradient])
+def test_a_bad_step_ends_the_run_before_it_touches_the_weights(tmp_path, fault):
+    with pytest.raises(Diverged, match="step 14"):
+        fitted(tmp_path, faulty=[14], fault=fault)
+    assert all(value.isfinite().all() for value in last_weights(tmp_path).values())
+
+
+@pytest.mark.parametrize("fault", [nan_loss, nan_gradient])
+def test_a_skipped_step_leaves_the_weights_where_they_were(tmp_path, fault):
+    system = fitted(tmp_path, "trainer.on_nan=skip", faulty=[24], fault=fault)
+    # All 23 good steps and not the bad last one: the run that is stopped after 23.
+    plain = fitted(tmp_path / "plain", "trainer.max_steps=23")
+    for name, value in plain.model.state_dict().items():
+        assert torch.equal(system.model.state_dict()[name], value), name
+    assert system.undone == 1
+    assert system.latest["train/undone"] == 1
+
+
+def test_a_skipped_step_does_not_enter_the_means(tmp_path):
+    system = fitted(tmp_path, "trainer.on_nan=skip", faulty=[3, 4], fault=nan_loss)
+    assert torch.tensor(system.latest["train/loss"]).isfinite()
+    assert system.undone == 2
+
+
+def test_rollback_returns_to_the_last_checkpoint(tmp_path):
+    # The fault comes at the second epoch's end; the checkpoint is the first epoch's.
+    system = fitted(tmp_path, "trainer.on_nan=rollback", faulty=[STEPS])
+    plain = fitted(tmp_path / "plain", "trainer.max_epochs=1")
+    for name, value in plain.model.state_dict().items():
+        assert torch.equal(system.model.state_dict()[name], value), name
+
+
+def test_rollback_before_the_first_epoch_ends_returns_to_the_start(tmp_path):
+    cfg = config()
+    torch.manual_seed(cfg.seed)
+    start = compose(cfg).model.state_dict()
+    system = fitted(
+        tmp_path,
+        "trainer.on_nan=rollback",
+        "trainer.max_epochs=1",
+        "trainer.max_steps=5",
+        faulty=[5],
+    )
+    for name, value in start.items():
+        assert torch.equal(system.model.state_dict()[name], value), name
+
+
+def test_a_run_that_only_skips_gives_up(tmp_path):
+    with pytest.raises(Diverged, match=rf"{LIMIT} steps in a row"):
+        fitted(tmp_path, "trainer.on_nan=skip", "trainer.max_epochs=20", faulty=range(1, 500))
+
+
+# --------------------------------------------------------------------------------------- diagnosis
+def poisoned(folder, poison, *overrides):
+    """A run whose model is tampered with before its first step."""
+    cfg = config("trainer.max_epochs=1", "trainer=cpu", *overrides)
+    system = build_system(cfg, compose(cfg))
+    poison(system.model)
+    fit(cfg, system, build_trainer(cfg, system, folder, Console(quiet=True)))
+
+
+def test_weights_that_are_not_finite_are_named(tmp_path):
+    def poison(model):
+        with torch.no_grad():
+            model.likelihood.net[3].weight[0, 0] = torch.nan
+
+    with pytest.raises(Diverged, match=r"step 1: the weights model\.likelihood\.net\.3\.weight"):
+        poisoned(tmp_path, poison)
+
+
+def test_the_layer_and_the_site_where_it_began_are_named(tmp_path):
+    class Overflow(torch.nn.Module):
+        def forward(self, x):
+            return x * 1e38 * 1e38
+
+    def poison(model):
+        model.likelihood.net[2] = Overflow()
+
+    with pytest.raises(Diverged) as caught:
+        poisoned(tmp_path, poison)
+    text = str(caught.value)
+    assert "output of model.likelihood.net.2 (Overflow) is not finite" in text
+    assert "log-density of BernoulliLogits of p at site 'x'" in text
+
+
+def test_a_density_that_blows_up_between_finite_nets_is_named_by_its_site(tmp_path):
+    def poison(model):
+        with torch.no_grad():
+            model.posterior.net[-2].bias[10:] = 200.0  # log σ: σ overflows float32
+
+    with pytest.raises(Diverged, match=r"DiagNormal of q at site 'z' drew a value"):
+        poisoned(tmp_path, poison)
+
+
+def test_a_gradient_that_blows_up_alone_is_named_by_site_and_layer(tmp_path):
+    class Kink(torch.nn.Module):
+        def forward(self, x):
+            return x + (x * 0).abs().sqrt()
+
+    def poison(model):
+        model.likelihood.net[4] = torch.nn.Sequential(model.likelihood.net[4], Kink())
+
+    with pytest.raises(Diverged) as caught:
+        poisoned(tmp_path, poison)
+    assert "gradient of log-density of BernoulliLogits of p at site 'x'" in str(caught.value)
+    assert "model.likelihood.net" in str(caught.value)
+
+
+# ---------------------------------------------------------------------------------------- collapse
+class Told:
+    """As much of a system and a trainer as the callback looks at."""
+
+    global_step = 7
+
+    def __init__(self):
+        self.latest, self.notes = {}, []
+
+
+def warnings(*units):
+    told, callback = Told(), Collapse(Console(quiet=True))
+    for active in units:
+        told.latest = {} if active is None else {"val/active_units": active}
+        callback.on_validation_end(told, told)
+    return told.notes
+
+
+def test_collapse_is_warned_of_once_after_three_validations_in_a_row():
+    assert warnings(0, 0) == []
+    assert warnings(0, 0, 1, 0, 0) == []
+    assert warnings(None, None, None, None) == []
+    (note,) = warnings(0, 0, 0, 0, 0, 0)
+    assert "posterior collapse" in note
+
+
+def test_a_run_that_collapses_says_so(tmp_path):
+    cfg = config("trainer.max_epochs=6", "trainer=cpu", "objective.beta=100")
+    system = build_system(cfg, compose(cfg))
+    fit(cfg, system, build_trainer(cfg, system, tmp_path, Console(quiet=True)))
+    assert system.latest["val/active_units"] == 0
+    assert len(system.notes) == 1
