@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from rich.console import Console
 from torch import nn
 from torch.testing import assert_close
 
@@ -11,7 +12,7 @@ from tests.training.test_system import config, trained
 from vaebench.compose import compose
 from vaebench.errors import Refusal
 from vaebench.heads import Conditional
-from vaebench.training import build_system
+from vaebench.training import build_system, build_trainer, fit
 from vaebench.training.average import Average, evaluated
 
 SHORT = ("trainer.max_epochs=1", "trainer=cpu", "eval.checkpoint=last")
@@ -169,3 +170,22 @@ def test_no_run_and_a_corrupt_one_are_refused(tmp_path):
     cfg = config(f"init_from={tmp_path}")
     with pytest.raises(Refusal, match=r"has no checkpoints/last\.ckpt"):
         build_system(cfg, compose(cfg))
+
+
+# --------------------------------------------------------------------------------- other machines
+def test_a_checkpoint_of_another_kind_of_device_goes_on_here(tmp_path):
+    """It brings that device's noise, which there is no use for, and more processes than there are."""
+    trained(tmp_path, config(*SHORT))
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    (noise,) = checkpoint["vaebench"]["noise"]
+    checkpoint["vaebench"]["noise"] = [noise | {"cuda": torch.zeros(16, dtype=torch.uint8)}] * 2
+    checkpoint["vaebench"]["means"] *= 2
+    torch.save(checkpoint, path)
+    cfg = config(*SHORT, "trainer.max_epochs=2")
+    system = build_system(cfg, compose(cfg))
+    trainer = build_trainer(cfg, system, tmp_path, Console(quiet=True))
+    fit(cfg, system, trainer, path)
+    plain, _, _ = trained(tmp_path / "plain", cfg)
+    for name, value in weights(plain).items():
+        assert torch.equal(weights(system)[name], value)

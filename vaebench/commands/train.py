@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.tree import Tree
 
 from vaebench import __version__
-from vaebench.compose import Composition, compose
+from vaebench.compose import Composition
 from vaebench.errors import Refusal, RunFailed
 from vaebench.measures.pictures import draw
 from vaebench.training import (
@@ -29,11 +29,9 @@ from vaebench.training import (
     Result,
     Wandb,
     build_loggers,
-    build_system,
-    build_trainer,
     fit,
+    prepare,
     read_history,
-    rehearse,
 )
 from vaebench.training.checkpoints import FOLDER, LAST, Stopped, step_of
 from vaebench.training.processes import rank_zero, workers
@@ -78,11 +76,7 @@ def _train(
 ) -> dict[str, Any]:
     console = Console()
     with refusing():
-        composition = compose(cfg)
-        system = build_system(cfg, composition)
-        trainer = build_trainer(cfg, system, folder, console)
-        if cfg.trainer.compile:
-            rehearse(system, trainer)
+        composition, system, trainer = prepare(cfg, folder, console)
         trainer.loggers = loggers = build_loggers(cfg, folder)
     for logger in loggers:
         if isinstance(logger, History):

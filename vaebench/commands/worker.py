@@ -9,8 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from vaebench.commands.saved import load_config
-from vaebench.compose import compose
-from vaebench.training import build_system, build_trainer, fit
+from vaebench.training import fit, prepare
 from vaebench.training.checkpoints import Stopped
 from vaebench.training.processes import leave_with_parent, report_ready
 
@@ -18,8 +17,7 @@ from vaebench.training.processes import leave_with_parent, report_ready
 def work(folder: Path, checkpoint: Path | None) -> None:
     """Trains and evaluates as the first process does, and writes nothing."""
     cfg, _ = load_config(folder)
-    system = build_system(cfg, compose(cfg))
-    trainer = build_trainer(cfg, system, folder, Console(quiet=True))
+    _, system, trainer = prepare(cfg, folder, Console(quiet=True))
     report_ready()
     fit(cfg, system, trainer, checkpoint)
 

@@ -1,6 +1,6 @@
 """Training: one LightningModule for every composition."""
 
-from vaebench.training.fit import Result, build_loggers, build_system, build_trainer, fit, rehearse
+from vaebench.training.fit import Result, build_loggers, build_system, build_trainer, fit, prepare
 from vaebench.training.loggers import METRICS, History, Wandb, read_history, tensorboard
 from vaebench.training.system import Diverged, System
 
@@ -15,7 +15,7 @@ __all__ = [
     "build_system",
     "build_trainer",
     "fit",
+    "prepare",
     "read_history",
-    "rehearse",
     "tensorboard",
 ]

@@ -19,7 +19,7 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
-from vaebench.compose import Composition, instantiate
+from vaebench.compose import Composition, compose, instantiate
 from vaebench.data.seeds import RANK, derived
 from vaebench.errors import Refusal
 from vaebench.heads import Conditional
@@ -145,6 +145,22 @@ def callbacks(cfg: DictConfig, system: System, folder: Path, console: Console) -
             )
         )
     return chosen
+
+
+def prepare(
+    cfg: DictConfig, folder: Path, console: Console
+) -> tuple[Composition, System, pl.Trainer]:
+    """All that a run consists of but for its loggers, checked and ready to train.
+
+    Raises:
+        Refusal: what does not go together, or not on this machine.
+    """
+    composition = compose(cfg)
+    system = build_system(cfg, composition)
+    trainer = build_trainer(cfg, system, folder, console)
+    if cfg.trainer.compile:
+        rehearse(system, trainer)
+    return composition, system, trainer
 
 
 def rehearse(system: System, trainer: pl.Trainer) -> None:
