@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from vaebench.errors import Refusal, RunFailed
+from vaebench.suggest import command_line, use
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -40,7 +41,10 @@ options (all of them: vaebench --cfg job)
   seed=0                            all randomness of a run
   data_dir=DIR                      where data lie (VAEBENCH_DATA_DIR)
   model.latent_dim=… nets.hidden=[200,200] objective.beta=1 dataset.binarize=dynamic
+  objective.free_bits=0 anneal=none schedule=constant init_from=RUN
   optimizer.lr=1e-3 trainer.max_epochs=100 trainer.max_steps=-1 trainer.batch_size=100
+  trainer.clip_norm=0 trainer.patience=0 trainer.average=0 trainer.on_nan=stop|skip|rollback
+  trainer.precision=float32|bfloat16 trainer.compile=false trainer=ddp trainer.devices=2
   eval.k=100 eval.examples=0 eval.checkpoint=best hydra.run.dir=…
 
 examples
@@ -66,10 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = args[1:]
     try:
         return _dispatch(args)
-    except Refusal as refusal:
-        return _fail(str(refusal), REFUSED)
-    except RunFailed as failure:
-        return _fail(str(failure), FAILED)
+    except (Refusal, RunFailed) as error:
+        return _fail(_line(error, args), REFUSED if isinstance(error, Refusal) else FAILED)
     except KeyboardInterrupt:
         return _fail("interrupted", FAILED)
     except BrokenPipeError:
@@ -77,8 +79,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
 
 
+def _line(error: Refusal | RunFailed, args: Sequence[str]) -> str:
+    """An error in one line; a refusal with what to use instead."""
+    line = " ".join(str(error).split())
+    if isinstance(error, RunFailed):
+        return line
+    from vaebench.explain import advise
+
+    return advise(line, _folders(args), args)
+
+
 def _fail(line: str, code: int) -> int:
-    print("vaebench: " + " ".join(line.split()), file=sys.stderr)
+    print(f"vaebench: {line}", file=sys.stderr)
     if os.environ.get(OWN_DEBUG):
         import traceback
 
@@ -101,10 +113,11 @@ def _dispatch(args: list[str]) -> int:
         return _resume(args[1:])
     if args[:1] == ["check"]:
         if {"-m", "--multirun"} & set(args):
-            raise Refusal("vaebench check looks at one choice at a time, without -m")
+            instead = use(command_line(*args[1:]))
+            raise Refusal(f"vaebench check looks at one choice at a time, without -m.{instead}")
         # No run folder: Hydra is told to write nothing, here.
-        return _hydra([*args[1:], "hydra.run.dir=.", "hydra.output_subdir=null"], _check)
-    return _hydra(args, _train)
+        return _hydra(args, _check, [*args[1:], "hydra.run.dir=.", "hydra.output_subdir=null"])
+    return _hydra(args, _train, args)
 
 
 def _train(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[str, Any]:
@@ -150,17 +163,18 @@ def _list(args: list[str]) -> int:
         raise Refusal(f"--config-dir {extra}: no such folder")
     groups = [a for a in args if not a.startswith(("--config-dir", "-cd")) and a != extra]
     if len(groups) > 1:
-        raise Refusal(f"vaebench list takes one group, not {' '.join(groups)}")
+        instead = use(command_line("list"))
+        raise Refusal(f"vaebench list takes one group, not {' '.join(groups)}.{instead}")
     print(listing(_folders(args), groups[0] if groups else None))
     return DONE
 
 
-def _folders(args: list[str]) -> list[Path]:
+def _folders(args: Sequence[str]) -> list[Path]:
     extra = _config_dir(args)
     return [*([Path(extra)] if extra else []), conf_dir()]
 
 
-def _config_dir(args: list[str]) -> str | None:
+def _config_dir(args: Sequence[str]) -> str | None:
     for i, arg in enumerate(args):
         if arg in ("--config-dir", "-cd") and i + 1 < len(args):
             return args[i + 1]
@@ -172,7 +186,7 @@ def _config_dir(args: list[str]) -> str | None:
 Command = Callable[["DictConfig", dict[str, str], Path], dict[str, Any] | None]
 
 
-def _hydra(args: list[str], command: Command) -> int:
+def _hydra(args: list[str], command: Command, words: list[str]) -> int:
     """Has Hydra compose the config of each job and call the command with it, and puts whatever it objects to into one line."""
     import hydra
     from hydra._internal.utils import get_args_parser
@@ -183,15 +197,14 @@ def _hydra(args: list[str], command: Command) -> int:
 
     parser = get_args_parser()
     parser.error = _refuse_usage  # type: ignore[method-assign]
-    for override in parser.parse_args(args).overrides:
-        if override.lstrip("+~").startswith("suggested"):
-            raise Refusal(
-                f"{override}: only data sets suggest; set the option of model or likelihood"
-            )
+    for override in parser.parse_args(words).overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        if key.startswith("suggested"):
+            raise Refusal(f"no option {key!r} of yours: only data sets suggest")
     # Hydra prints its own multi-line messages unless it believes that it is being debugged.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.path.append(os.getcwd())  # a user's own classes, as `python -m` would find them
-    sys.argv = [sys.argv[0], *args]
+    sys.argv = [sys.argv[0], *words]
     register()
     jobs: list[Job] = []
 
@@ -206,11 +219,11 @@ def _hydra(args: list[str], command: Command) -> int:
         cause = error.cause if isinstance(error, Stop) else error
         if isinstance(cause, Refusal | RunFailed):
             raise cause from None
-        line = explain(cause, _folders(args))
+        line = explain(cause, _folders(args), args)
         if line is None:
             raise
         raise Refusal(line) from error
-    return _outcome(jobs)
+    return _outcome(jobs, args)
 
 
 def _refuse_usage(message: str) -> NoReturn:
@@ -255,13 +268,13 @@ def _job(cfg: DictConfig, command: Command) -> Job:
     return Job(name, value=summary.get("val/bound", summary.get("val/loss")))
 
 
-def _outcome(jobs: list[Job]) -> int:
+def _outcome(jobs: list[Job], args: list[str]) -> int:
     """The exit code; for a grid also which of its jobs failed."""
     failed = [job for job in jobs if job.error is not None]
     if len(jobs) == 1 and failed and failed[0].error is not None:
         raise failed[0].error
     for job in failed:
-        print(f"vaebench: {job.name}: {' '.join(str(job.error).split())}", file=sys.stderr)
+        print(f"vaebench: {job.name}: {_line(job.error, args)}", file=sys.stderr)
     if any(isinstance(job.error, RunFailed) for job in failed):
         return FAILED
     return REFUSED if failed else DONE

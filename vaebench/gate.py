@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict
 
 from vaebench.errors import Refusal
+from vaebench.suggest import override, use
 
 
 class Stop(BaseException):
@@ -30,7 +33,8 @@ class Gate(Callback):
         HydraConfig.instance().set_config(config)  # the folder is named after the choices
         folder = Path(config.hydra.run.dir)
         if config.hydra.output_subdir is not None and holds_run(folder):
-            raise Stop(Refusal(f"{folder} holds a run already; use another hydra.run.dir"))
+            instead = use(override("hydra.run.dir", free(folder)))
+            raise Stop(Refusal(f"{folder} holds a run already.{instead}"))
         Made.note(folder)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -70,6 +74,12 @@ class Made:
 def holds_run(folder: Path) -> bool:
     """Whether a run has left anything here that another would overwrite."""
     return any((folder / name).exists() for name in ("summary.json", "metrics.csv", "checkpoints"))
+
+
+def free(folder: Path) -> str:
+    """A folder beside this one that is not there yet."""
+    beside = (f"{folder.resolve()}-{i}" for i in count(2))
+    return os.path.relpath(next(path for path in beside if not os.path.exists(path)))
 
 
 def check_grid(config: DictConfig) -> None:

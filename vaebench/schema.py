@@ -171,6 +171,8 @@ def check_ranges(cfg: DictConfig) -> None:
     """
     for name, smallest in SMALLEST.items():
         value = OmegaConf.select(cfg, name)
+        if value is None:
+            raise Refusal(f"{name} must be given")
         if not value >= smallest:  # nan is not
             raise Refusal(f"{name}={value}: must be at least {smallest}")
     if cfg.seed >= 2**32:

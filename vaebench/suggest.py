@@ -1,9 +1,21 @@
-"""Did you mean: the nearest of some names."""
+"""What to use instead: the nearest of some names, and how suggestions are written and found.
+
+A refusal ends in ` Did you mean A?` after a typo, otherwise in ` Use A.` or ` Use A or B.`. Each of
+them works as it stands: whole overrides to paste over or after what was typed, or a whole command.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher, get_close_matches
+from enum import Enum
+from typing import Any
+
+SUGGESTION = re.compile(r".*\b(?:Did you mean|Use) (.+)[?.]$")
+PLAIN = re.compile(r"[\w@%+=:,./\[\]~-]*")
+"""What no shell takes apart. It leaves a list as it is, unless a file is called like it."""
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
@@ -11,14 +23,15 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
     A dotted name is compared within its own group first, then by its last part in all groups.
     """
-    names = list(names)
+    name, names = name.lower(), list(names)
     group, _, tail = name.rpartition(".")
-    siblings = {n.rpartition(".")[2]: n for n in names if n.rpartition(".")[0] == group}
-    everywhere = {n.rpartition(".")[2]: n for n in names}
-    for tails, cutoff in ((siblings, 0.6), (everywhere, 0.8)):
-        found = get_close_matches(tail, tails, n=1, cutoff=cutoff)
-        if found:
-            return tails[found[0]]
+    siblings = [n for n in names if n.rpartition(".")[0] == group]
+    for among, cutoff in ((siblings, 0.6), (names, 0.75)):
+        tails = {n.rpartition(".")[2] for n in among}
+        for found in get_close_matches(tail, tails, n=1, cutoff=cutoff):
+            if len(tail) > 3 or tail[:1] == found[:1]:  # tpu is no typo of gpu
+                ends = [n for n in among if n.rpartition(".")[2] == found]
+                return max(ends, key=lambda n: SequenceMatcher(None, name, n).ratio())
     return None
 
 
@@ -26,3 +39,38 @@ def did_you_mean(name: str, names: Iterable[str], form: str = "{}") -> str:
     """` Did you mean …?`, or nothing."""
     found = nearest(name, names)
     return f" Did you mean {form.format(found)}?" if found else ""
+
+
+def use(*suggestions: str) -> str:
+    """` Use … or ….`, or nothing."""
+    return f" Use {' or '.join(suggestions)}." if suggestions else ""
+
+
+def suggestions(line: str) -> list[str]:
+    """What a refusal suggests."""
+    found = SUGGESTION.match(line)
+    return re.split(r",? or ", found[1]) if found else []
+
+
+def override(name: str, value: Any) -> str:
+    """`name=value`, as it is typed."""
+    return _typed(f"{name}={_literal(value)}")
+
+
+def command_line(*args: str) -> str:
+    """`vaebench …`, as it is typed."""
+    return " ".join(["vaebench", *map(_typed, args)])
+
+
+def _typed(word: str) -> str:
+    return word if PLAIN.fullmatch(word) else shlex.quote(word)
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return f"[{','.join(map(_literal, value))}]"
+    return "null" if value is None else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import types
 import typing
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any, Literal
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from vaebench.errors import Refusal
-from vaebench.suggest import did_you_mean
+from vaebench.suggest import did_you_mean, nearest, override, use
 
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
@@ -21,8 +22,10 @@ def check_options(cfg: DictConfig) -> None:
 
     Walks every node of the config that names a `_target_`.
     """
-    for name in sorted(OmegaConf.missing_keys(cfg)):
-        raise Refusal(f"{name} must be given: {name}=…")
+    missing = {str(name) for name in cfg if OmegaConf.is_missing(cfg, name)}
+    # `missing_keys` trips over what refers to a missing group.
+    for name in sorted(missing or OmegaConf.missing_keys(cfg)):
+        raise Refusal(f"{name} must be given")
     for path, node in _targets(cfg, ""):
         _check_node(path, node)
 
@@ -42,7 +45,7 @@ def _check_node(path: str, node: DictConfig) -> None:
     target = _locate(path, node["_target_"])
     parameters, anything = signature(target)
     for name in required(target) - set(node):
-        raise Refusal(f"{path}.{name} must be given: {path}.{name}=…")
+        raise Refusal(f"{path}.{name} must be given")
     supplied = positional(target) if node.get("_partial_") else set()
     for key in node:
         if key in HYDRA_KEYS:
@@ -51,11 +54,20 @@ def _check_node(path: str, node: DictConfig) -> None:
         if key in supplied:
             raise Refusal(f"{name} is not to be set: the program supplies it")
         if key not in parameters and not anything:
-            options = [f"{path}.{p}" for p in parameters]
-            hint = did_you_mean(name, options)
+            hint = _meant(name, node, set(parameters) - supplied)
             raise Refusal(f"{name}: {target.__name__} reads no such option.{hint}")
         if key in parameters:
             check_value(name, node[key], parameters[key])
+
+
+def _meant(name: str, node: DictConfig, options: set[str]) -> str:
+    """The option that was probably meant, with the value that was given."""
+    path, _, key = name.rpartition(".")
+    found = nearest(key, options)
+    if not found:
+        return ""
+    new = "" if found in node else "+"
+    return f" Did you mean {new}{override(f'{path}.{found}', node[key])}?"
 
 
 def _locate(path: str, target: str) -> Any:
@@ -145,7 +157,8 @@ def check_value(name: str, value: Any, hint: Any) -> None:
             raise Refusal(f"{name}={value}: {wanted} was expected")
     elif origin is list:
         if not isinstance(value, ListConfig | list):
-            raise Refusal(f"{name}={value}: a list was expected, as in {name}=[...]")
+            alone = use(override(name, [value])) if _fits(name, value, arguments[0]) else ""
+            raise Refusal(f"{name}={value}: a list was expected.{alone}")
         for i, item in enumerate(value):
             check_value(f"{name}[{i}]", item, arguments[0])
     elif hint in EXPECTED and not _is(value, hint):
@@ -164,7 +177,8 @@ def _fits(name: str, value: Any, hint: Any) -> bool:
 
 def _is(value: Any, kind: type) -> bool:
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and not math.isnan(value)
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, kind)

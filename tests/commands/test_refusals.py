@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+
 import pytest
+
+from vaebench.suggest import suggestions
 
 WRONG = {
     # command line: what the one line must say
-    "modle=iwae": "no option 'modle'. Did you mean model=…?",
+    "modle=iwae": "no option 'modle'. Did you mean model=iwae?",
     "model=iwaee": "Did you mean model=iwae?",
     "model=": "there are autoencoder, iwae, vae",
     "k=abc": "k=abc: an integer was expected",
     "k=0": "k=0: must be at least 1",
     "k=1.5": "k=1.5: an integer was expected",
     "seed=-1": "seed=-1: must be at least 0",
-    "trainer.max_epoch=3": "Did you mean trainer.max_epochs=…?",
+    "trainer.max_epoch=3": "Did you mean trainer.max_epochs=3?",
     "trainer.max_steps=0": "must be at least 1",
     "trainer=cup": "Did you mean trainer=cpu?",
     "trainer.accelerator=tpu": "one of auto, cpu, gpu, mps",
-    "lr=0.1": "Did you mean optimizer.lr=…?",
-    "latent_dim=3": "Did you mean model.latent_dim=…?",
+    "lr=0.1": "Did you mean optimizer.lr=0.1?",
+    "latent_dim=3": "Did you mean model.latent_dim=3?",
     "suggested.latent_dim=3": "only data sets suggest",
     "optimizer.lr=-1": "Invalid learning rate",
     "optimizer.lr=fast": "a number was expected",
@@ -26,7 +31,7 @@ WRONG = {
     "objective.beta=-1": "must not be negative",
     "objective.estimator=stl": "objective.estimator is read by objective=iwae",
     "model=iwae objective.estimator=stll": "Did you mean objective.estimator=stl?",
-    "+objective.betta=1": "Did you mean objective.beta?",
+    "+objective.betta=1": "Did you mean objective.beta=1?",
     "objective.kl=analytic prior=vamp": "Use objective.kl=mc",
     "posterior=delta": "Use objective=reconstruction or posterior=gaussian",
     "model=autoencoder k=3": "Use k=1 or posterior=gaussian",
@@ -43,7 +48,7 @@ WRONG = {
     "dataset.split.val=5000": "too few",
     "dataset.split.kind=official dataset.split.test=0": "has no official split",
     "likelihood=gaussian likelihood.scale=0": "must be positive",
-    "nets.hidden=3": "a list was expected",
+    "nets.hidden=3": "a list was expected. Use nets.hidden=[3]",
     "nets.hidden=[a]": "an integer was expected",
     "nets.activation=swish": "one of tanh, relu",
     "eval.checkpoint=bst": "Did you mean eval.checkpoint=best?",
@@ -54,16 +59,16 @@ WRONG = {
     "dataset.split.kind=official": "an official split brings its test set",
     "+foo=1": "no option 'foo'",
     "+trainer.foo=1": "no option 'trainer.foo'",
-    "+objectiv.beta=4": "Did you mean objective=…?",
+    "+objectiv.beta=4": "Did you mean objective.beta=4?",
     "++suggested.latent_dim=3": "only data sets suggest",
-    "objective.k=7": "set k=… instead",
-    "objective.beta=nan": "the loss is nan",
+    "objective.k=7": "Use k=7",
+    "objective.beta=nan": "a number was expected",
     "prior=mixture ~prior.components": "prior.components must be given",
     "+posterior.latent=5": "the program supplies it",
-    "likelihood=gaussian likelihood.scale=inf": "vaebench:",
+    "likelihood=gaussian likelihood.scale=inf": "must be positive",
     "dataset.split.val=inf": "a whole number, or a fraction below 1",
     "dataset.split.val=1.5": "a whole number, or a fraction below 1",
-    "posterior=null": "vaebench:",
+    "posterior=null": "no such choice; there are delta",
     "seed=5000000000": "must be below 2^32",
     "anneal=linear objective=reconstruction": "Use anneal=none",
     "anneal=linear anneal.steps=0": "at least 1",
@@ -74,22 +79,140 @@ WRONG = {
     "check -m k=1,2": "without -m",
     "resume nowhere": "is no run folder",
     "evaluatte": "neither a command nor an option",
-    "lists": "Did you mean list?",
+    "lists": "Did you mean vaebench list?",
     "list posteriors": "Did you mean vaebench list posterior?",
     "--foo": "unrecognized arguments: --foo",
     "~model": "model must be given",
     "posterior._target_=nowhere.Head": "cannot be imported",
+    "~likelihood": "likelihood must be given",
+    "~k": "k must be given",
+    "eval.K=5": "Did you mean eval.k=5?",
+    "iwae": "Did you mean model=iwae?",
+    "dataset": "Did you mean vaebench list dataset?",
+    "chek posterior=full_gaussian": "Did you mean vaebench check posterior=full_gaussian",
+    "list anneal prior": "takes one group",
+    "resume": "takes one run folder",
+    "dataset=digts": "Did you mean dataset=digits?",
+    "posterior=flow": "there are delta, full_gaussian, gaussian",
+    "evl.k=5": "Did you mean eval.k=5?",
+    "epochs=3": "Did you mean trainer.max_epochs=3?",
+    "components=5": "prior.components=5?",
+    "prior.components=20": "is read by prior=mixture and prior=vamp",
+    "+dataset.split.knd=last": "Did you mean dataset.split.kind=last?",
+    "+nets.init_=he": "Did you mean nets.init=he?",
+    "eval.k=0": "must be at least 1",
+    "k=": "an integer was expected",
+    "optimizer.lr=0.1,0.01": "several values make a grid",
+    "optimizer.betas=[2,3]": "Invalid beta",
+    "model.latent_dim=0": "at least 1",
+    "objective.beta=inf": "on made-up data",
+    "objective.free_bits=-1": "must not be negative",
+    "objective=constrained objective.limit=-1": "must not be negative",
+    "schedule=stages schedule.stages=1": "at least 2",
+    "schedule=plateau schedule.factor=2": "between 0 and 1",
+    "anneal=cyclical anneal.ramp=0": "a part of the cycle",
+    "likelihood=gaussian likelihood.variance=learned": "one of fixed, global",
+    "likelihood=gaussian likelihood.min_scale=0.1": "does nothing with likelihood.variance=fixed",
+    "nets=conv nets.channels=[]": "at least one convolution",
+    "nets.hidden=[200,0]": "every width must be at least 1",
+    "nets.hidden=[200": "cannot read the override",
+    "trainer.devices=2": "Use trainer=ddp",
+    "trainer.devices=-1": "must be at least 1",
+    "trainer.devices=0": "must be at least 1",
+    "trainer.average=1.5": "must be below 1",
+    "trainer.on_nan=skp": "Did you mean trainer.on_nan=skip?",
+    "trainer.strategy=dpp": "Did you mean trainer.strategy=ddp?",
+    "trainer.precision=half": "one of float32",
+    "trainer.compile=maybe": "true or false was expected",
+    "trainer.clip_norm=nan": "must be at least 0",
+    "init_from=nowhere": "is no run folder",
+    "dataset=frey_faces data_dir=nowhere": "Frey faces are not in nowhere",
+    "dataset=ppca dataset.noise=0": "must be positive",
+    "dataset=ppca dataset.dim=1": "dataset.latent_dim=2: between 1 and dataset.dim=1",
+    "dataset=ppca dataset.size=10": "Use dataset.split.val=0.1 dataset.split.test=0.1",
+    "dataset=ppca dataset.split.kind=official dataset.split.test=0": "has no official split",
+    "dataset.split.val=-1": "at least one validation example",
 }
+
+# Nothing to paste: what is missing is the user's own, or nobody can know what was meant.
+NO_SUGGESTION = {
+    "dataset=images",
+    "dataset=images dataset.path=/nowhere",
+    "init_from=nowhere",
+    "resume nowhere",
+    "resume",
+    "evaluatte",
+    "nets.hidden=[200",
+    "+foo=1",
+    "+trainer.foo=1",
+    "+posterior.latent=5",
+    "--foo",
+}
+ONE_STEP = ("trainer.max_steps=1", "eval.k=1", "eval.examples=1")
+
+
+def run(here, line):
+    """A command line of the table; no wandb where it would train."""
+    own = line.split()[0] in ("list", "lists", "resume")
+    return here(*line.split(), *([] if own else ["logger=csv"]))
 
 
 @pytest.mark.parametrize("line", WRONG)
 def test_a_wrong_command_line_is_refused_in_one_line(here, tmp_path, line):
-    done = here(*line.split(), *([] if line.split()[0] in ("list", "resume") else ["logger=csv"]))
+    done = run(here, line)
     assert done.code == 2, done
     assert len(done.err.splitlines()) == 1, done.err
     assert WRONG[line] in done.err
     assert done.out == ""
     assert list(tmp_path.rglob("*.yaml")) == []
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_every_suggestion_works_when_it_is_pasted(here, line):
+    said = run(here, line).err.strip()
+    assert bool(suggestions(said)) == (line not in NO_SUGGESTION), said
+    for suggestion in suggestions(said):
+        words = paste(line.split(), shlex.split(suggestion), said)
+        done = try_out(here, words)
+        assert done.code == 0, (words, done.err)
+        assert done.err == ""
+
+
+def test_most_wrong_command_lines_get_a_suggestion():
+    assert set(WRONG) >= NO_SUGGESTION
+    assert len(WRONG) >= 75
+    assert len(WRONG) - len(NO_SUGGESTION) >= 45
+
+
+def paste(words, new, said):
+    """What a user makes of a suggestion.
+
+    A command replaces the line. An override goes over that of the same option or group, else
+    after a typo over the word that the refusal calls wrong, else to the end.
+    """
+    if new[0] == "vaebench":
+        return new[1:]
+    line = said.removeprefix("vaebench: ")
+    wrong = (re.match(r".*?'([^']+)'", line) or re.match(r"([\w.]+)", line))[1]
+    over = {option(word) for word in new}
+    if not over & {option(word) for word in words} and "Did you mean" in line:
+        over = {option(word) for word in words if f"{option(word)}.".startswith(f"{wrong}.")}
+        assert over, f"{line} quotes no word of {words}"
+    return [*(word for word in words if option(word) not in over), *new]
+
+
+def option(word):
+    """The option or group that a word sets."""
+    return word.lstrip("+~").partition("=")[0]
+
+
+def try_out(here, words):
+    """Dry-runs a corrected line; a grid trains one step of each of its jobs."""
+    if words[0] == "list":
+        return here(*words)
+    if "-m" in words:
+        return here(*words, *({"logger=csv"} - set(words)), *ONE_STEP)
+    return here(*([] if words[0] == "check" else ["check"]), *words)
 
 
 def test_a_refusal_leaves_the_users_own_folders_alone(here, tmp_path):
@@ -132,3 +255,14 @@ def test_no_network_and_no_data_is_refused(here, tmp_path, monkeypatch):
     assert "data_dir=" in done.err
     assert len(done.err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+    assert suggestions(done.err.strip()) == ["dataset=digits"]
+    assert here("check", "dataset=digits", "data_dir=empty").code == 0
+
+
+def test_a_folder_that_holds_a_run_suggests_another(here, tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "metrics.csv").touch()
+    (tmp_path / "one-2").mkdir()
+    done = here("hydra.run.dir=one", "logger=csv")
+    assert done.code == 2
+    assert suggestions(done.err.strip()) == ["hydra.run.dir=one-3"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vaebench.errors import Refusal
-from vaebench.suggest import did_you_mean
+from vaebench.suggest import did_you_mean, use
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def listing(folders: Iterable[Path], group: str | None) -> str:
     """The text of `vaebench list`."""
     found = choices(folders)
     if group is not None and group not in found:
-        hint = did_you_mean(group, found, "vaebench list {}")
+        hint = did_you_mean(group, found, "vaebench list {}") or use("vaebench list")
         raise Refusal(f"no group {group!r}; there are {', '.join(found)}.{hint}")
     width = max(len(c.name) for cs in found.values() for c in cs)
     columns = shutil.get_terminal_size((120, 24)).columns

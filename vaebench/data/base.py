@@ -244,7 +244,10 @@ class Images(Dataset):
 
     def __init__(self, *, split: Split, binarize: Binarize, dequantize: bool = False) -> None:
         if dequantize and binarize != "none":
-            raise DataError(f"dataset.dequantize=true needs dataset.binarize=none, not {binarize}")
+            raise DataError(
+                f"dataset.dequantize=true needs dataset.binarize=none, not {binarize}. "
+                "Use dataset.binarize=none or dataset.dequantize=false."
+            )
         self.held_out, self.binarize, self.dequantize = split, binarize, dequantize
 
     @abstractmethod
@@ -260,7 +263,11 @@ class Images(Dataset):
                 raise DataError(f"{type(self).__name__}: grey values outside [0, 1]")
         if (test is not None) != (self.held_out.kind == "official"):
             has = "brings an official test set" if test is not None else "has no official split"
-            raise DataError(f"dataset.split.kind={self.held_out.kind}: {type(self).__name__} {has}")
+            kind, size = ("official", 0) if test is not None else ("random", 0.1)
+            raise DataError(
+                f"dataset.split.kind={self.held_out.kind}: {type(self).__name__} {has}. "
+                f"Use dataset.split.kind={kind} dataset.split.test={size}."
+            )
         parts = {name: rest.take(i) for name, i in self.held_out.indices(len(rest.x)).items()}
         return parts if test is None else parts | {"test": test}
 

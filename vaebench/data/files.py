@@ -112,7 +112,9 @@ def read_folder(path: Path, size: tuple[int, int] | None) -> Raw:
     for file, array in zip(files, arrays, strict=True):
         if array.shape[:2] != arrays[0].shape[:2]:
             line = f"{file} is {array.shape[:2]} pixels, {files[0]} is {arrays[0].shape[:2]}"
-            raise DataError(f"{line}; use dataset.size=[H,W] to resize")
+            height, width = arrays[0].shape[:2]
+            instead = f"Use dataset.size=[{height},{width}]."
+            raise DataError(f"{line}; dataset.size=[H,W] resizes them. {instead}")
     if all((a == a[..., :1]).all() for a in arrays):
         arrays = [a[..., :1] for a in arrays]
     classes = sorted({f.parent.name for f in files if f.parent != path})

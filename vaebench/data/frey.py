@@ -32,7 +32,7 @@ class FreyFaces(Images):
                 return self._shaped(self._read_mat(path), path), None
         raise DataError(
             f"Frey faces are not in {self.root}: put freyfaces.npz or frey_rawface.mat there "
-            "(or in its folder freyfaces), or say where they are with data_dir="
+            "(or in its folder freyfaces), or say where they are with data_dir=. Use dataset=digits."
         )
 
     @property

@@ -62,8 +62,10 @@ class MNIST(Images):
                     shutil.move(Path(folder, self.source, "raw", name), raw / name)
         except (OSError, RuntimeError) as error:
             line = f"{self.source} is not in {raw} and could not be downloaded"
+            reason = " ".join(str(error).split())[:100]
             hint = "put its four IDX files there, or say where they are with data_dir="
-            raise DataError(f"{line} ({' '.join(str(error).split())[:100]}); {hint}") from error
+            # What needs no download at all:
+            raise DataError(f"{line} ({reason}); {hint}. Use dataset=digits.") from error
         finally:
             socket.setdefaulttimeout(before)
 

@@ -37,6 +37,11 @@ class PPCA(Dataset):
             raise DataError(f"dataset.latent_dim={latent_dim}: between 1 and dataset.dim={dim}")
         if noise <= 0:
             raise DataError(f"dataset.noise={noise}: must be positive")
+        if split.kind == "official":
+            raise DataError(
+                "dataset.split.kind=official: PPCA has no official split. "
+                "Use dataset.split.kind=last dataset.split.test=0.1."
+            )
         generator = torch.Generator().manual_seed(data_seed)
         self.w = torch.randn(dim, latent_dim, generator=generator, dtype=torch.float64)
         self.mu = torch.randn(dim, generator=generator, dtype=torch.float64)

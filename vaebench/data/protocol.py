@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vaebench.errors import DataError
+from vaebench.suggest import use
 
 Binarize = Literal["none", "dynamic", "static", "threshold"]
 SplitKind = Literal["official", "random", "last"]
@@ -58,9 +59,12 @@ class Split:
         held_out = [_count(n, size) for n in (self.val, self.test)]
         left = size - sum(held_out)
         if left < 1:
-            raise DataError(
-                f"dataset.split: {size} examples are too few to hold out {held_out[0]} and {held_out[1]}"
-            )
+            # A tenth in place of each part that takes more than a third leaves a third to train on.
+            most = zip(("val", "test"), held_out, strict=True)
+            tenths = [f"dataset.split.{part}=0.1" for part, count in most if 3 * count > size]
+            few = f"dataset.split: {size} examples are too few to hold out"
+            instead = use(" ".join(tenths)) if size > 2 else ""
+            raise DataError(f"{few} {held_out[0]} and {held_out[1]}.{instead}")
         order = torch.arange(size)
         if self.kind == "random":
             order = torch.randperm(size, generator=torch.Generator().manual_seed(self.seed))

@@ -76,7 +76,7 @@ class Family(ABC):
                 bias.zero_()
             elif mean is None:
                 raise Incompatible(
-                    "nets.output_bias=data_mean needs data with a mean; use nets.output_bias=zero"
+                    "nets.output_bias=data_mean needs data with a mean. Use nets.output_bias=zero."
                 )
             else:
                 params = params_for_mean(self.shared_mean(mean))

@@ -27,7 +27,7 @@ class Conv(Family):
         self.channels = widths("nets.channels", channels)
         (self.hidden,) = widths("nets.hidden", [hidden])
         if not channels:
-            raise Incompatible("nets.channels=[]: at least one convolution; use nets=mlp")
+            raise Incompatible("nets.channels=[]: at least one convolution (nets=mlp has none)")
 
     def build_encoder(self, in_shape: Shape, out_shape: Shape) -> nn.Module:
         sizes = self._sizes(in_shape)

@@ -116,7 +116,8 @@ def build_trainer(cfg: DictConfig, system: System, folder: Path, console: Consol
         )
     except MisconfigurationException as error:
         raise Refusal(
-            f"trainer.accelerator={cfg.trainer.accelerator.value}: {error} Use trainer=auto."
+            f"trainer.accelerator={cfg.trainer.accelerator.value}: {error} "
+            "Use trainer.accelerator=auto."
         ) from error
 
 

@@ -29,7 +29,7 @@ def rank_zero(devices: int) -> Iterator[None]:
     Lightning's own launcher would run this process's command line again, which in a grid is the
     whole grid. Whatever is set here is undone at the end, for the next job of a grid.
     """
-    if devices == 1:
+    if devices <= 1:
         yield
         return
     before, threads = dict(os.environ), torch.get_num_threads()
