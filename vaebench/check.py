@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from vaebench.chosen import chosen, instead
 from vaebench.data import Spec
 from vaebench.errors import Incompatible
 from vaebench.heads import Likelihood
@@ -17,6 +18,14 @@ from vaebench.models import Model
 from vaebench.objectives import Objective
 from vaebench.suggest import did_you_mean
 from vaebench.trace import Evidence, Site, Trace
+
+# What to use instead of a part that does not go with the others.
+PLAIN = {
+    "posterior": "posterior=gaussian",
+    "prior": "prior=normal",
+    "likelihood": "likelihood=gaussian",
+    "objective": "objective=elbo",
+}
 
 # A [k]-shaped score passes for a [k, B] one at k = 1 or k = B: hence two different numbers.
 SAMPLES, EXAMPLES = 3, 2
@@ -71,10 +80,9 @@ def check(model: Model, objective: Objective, spec: Spec) -> Report:
         roles, evidence = _dry_run(model, batch)
         _check_sites(evidence, batch)
         _check_likelihood(model)
-        if objective.has_bound:
-            _check_scores(evidence.q.sites.values())
-        _check_scores(evidence.p.sites.values() if objective.has_bound else evidence.observed)
-        _check_samples(evidence, objective)
+        _check_noise(evidence, objective)
+        _check_scores(evidence, objective)
+        _check_pathwise(evidence)
         _check_gradients(model, objective, batch)
     model.train(training)
     return Report(_quantity(roles), roles, _sites(evidence), _notes(model, objective))
@@ -111,38 +119,58 @@ def _check_sites(evidence: Evidence, batch: dict[str, Tensor]) -> None:
             raise Incompatible(f"recognition infers {name!r}, which the model never generates")
 
 
-def _check_samples(evidence: Evidence, objective: Objective) -> None:
-    latents = [evidence.q[name].dist for name in evidence.latents]
-    if objective.k > 1 and not any(d.has_density for d in latents):
+def _check_noise(evidence: Evidence, objective: Objective) -> None:
+    """Refuses a bound, or several samples, of a posterior that is a point."""
+    points = [not evidence.q[name].dist.has_density for name in evidence.latents]
+    if objective.has_bound and any(points):
         raise Incompatible(
-            f"k={objective.k}: all samples would be the same, since this posterior has no noise. "
-            "Use k=1 or posterior=gaussian."
+            f"{chosen('posterior')} has no density, so {chosen('objective')} has no bound on "
+            "log p(x)." + instead("objective=reconstruction", PLAIN["posterior"])
         )
+    if objective.k > 1 and all(points):
+        raise Incompatible(
+            f"k={objective.k}: all samples would be the same, since {chosen('posterior')} has no "
+            "noise." + instead("k=1", PLAIN["posterior"])
+        )
+
+
+def _check_pathwise(evidence: Evidence) -> None:
     for name in evidence.latents:
         dist = evidence.q[name].dist
         if not dist.has_rsample:
             raise Incompatible(
-                f"objective={type(objective).__name__.lower()} needs pathwise gradients; "
-                f"{type(dist).__name__} at site {name!r} has none. Use posterior=gaussian."
+                f"{chosen('objective')} needs pathwise gradients; {chosen('posterior')} has none, "
+                f"{type(dist).__name__} at site {name!r}." + instead(PLAIN["posterior"])
             )
 
 
-def _check_scores(sites: Iterable[Site]) -> None:
-    """Reads every score, so that one without a density or of a wrong shape speaks up."""
-    for site in sites:
+def _check_scores(evidence: Evidence, objective: Objective) -> None:
+    """Reads every score that is used, so that one of a wrong shape speaks up too."""
+    for part, site in _scored(evidence, objective):
         if not torch.isfinite(site.log_prob).all():
             raise Incompatible(
-                f"log-density of {type(site.dist).__name__} at site {site.name!r} is not finite "
-                "on made-up data"
+                f"{chosen(part)}: the log-density of {type(site.dist).__name__} at site "
+                f"{site.name!r} is not finite on made-up data." + instead(PLAIN[part])
             )
+
+
+def _scored(evidence: Evidence, objective: Objective) -> Iterator[tuple[str, Site]]:
+    """Sites that the objective scores, each with the part of the model that it comes from."""
+    for site in evidence.observed:
+        yield "likelihood", site
+    if objective.has_bound:
+        for name in evidence.latents:
+            yield "prior", evidence.p[name]
+            yield "posterior", evidence.q[name]
 
 
 def _check_likelihood(model: Model) -> None:
     for name, module in model.named_modules():
         if "likelihood" in name and isinstance(module, nn.modules.batchnorm._BatchNorm):
             raise Incompatible(
-                f"{name} is a BatchNorm: log p(x | z) of an example would depend on the others of "
-                "its batch. Use another normalisation."
+                f"{chosen('likelihood')} with {chosen('nets')}: {name} is a BatchNorm, so log "
+                "p(x | z) of an example would depend on the others of its batch."
+                + (instead("nets=mlp") if ".net." in name else instead(PLAIN["likelihood"]))
             )
 
 
@@ -151,19 +179,25 @@ def _check_gradients(model: Model, objective: Objective, batch: dict[str, Tensor
     named += [(f"objective.{n}", p) for n, p in objective.named_parameters() if p.requires_grad]
     loss = objective(model, batch, torch.zeros((), dtype=torch.long)).loss
     if loss.ndim:
-        raise Incompatible(f"the loss has shape {list(loss.shape)}; a scalar was expected")
+        raise Incompatible(
+            f"{chosen('objective')}: the loss has shape {list(loss.shape)}; a scalar was expected."
+            + instead(PLAIN["objective"])
+        )
     if not loss.isfinite():
-        raise Incompatible(f"the loss is {loss.item()} on made-up data")
+        raise Incompatible(
+            f"{chosen('objective')}: the loss is {loss.item()} on made-up data."
+            + instead(PLAIN["objective"])
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # hooks on copies that need no gradient
         gradients = torch.autograd.grad(loss, [p for _, p in named], allow_unused=True)
     for (name, _), gradient in zip(named, gradients, strict=True):
         if gradient is None:
-            part = name.split(".")[1]
+            part = next((part for part in name.split(".") if part in PLAIN), "model")
             raise Incompatible(
-                f"{name} is never trained: objective={type(objective).__name__.lower()} does not "
-                f"depend on it, so this choice of {part} would do nothing. "
-                + (f"Use {part}=normal." if part == "prior" else "Use another objective.")
+                f"{chosen(part)}: {name} is never trained, since the loss of "
+                f"{chosen('objective')} does not depend on it."
+                + (instead(PLAIN[part]) if part in PLAIN else "")
             )
 
 

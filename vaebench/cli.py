@@ -27,6 +27,7 @@ usage
   vaebench -m CHOICE=A,B OPTION=…   the same for every cell of a grid
   vaebench check [CHOICE=…]         compose and dry-run: shapes, parameters, ok or the refusal
   vaebench resume RUN               continue a stopped run in its own folder
+  vaebench compare RUN… | FOLDER    mean ± sd over seeds, and one HTML page
   vaebench list [GROUP]             what can be chosen, one line each
   vaebench --cfg job [CHOICE=…]     print the composed config instead of running it
   vaebench --config-dir DIR …       choices of your own from DIR/GROUP/NAME.yaml
@@ -109,6 +110,11 @@ def _dispatch(args: list[str]) -> int:
         return DONE
     if args[:1] == ["list"]:
         return _list(args[1:])
+    if args[:1] == ["compare"]:
+        from vaebench.commands.compare import compare
+
+        compare(args[1:])
+        return DONE
     if args[:1] == ["resume"]:
         return _resume(args[1:])
     if args[:1] == ["check"]:
@@ -123,9 +129,13 @@ def _dispatch(args: list[str]) -> int:
 def _train(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[str, Any]:
     from vaebench.commands.train import train
     from vaebench.gate import Made
+    from vaebench.training.checkpoints import newest_good
 
+    checkpoint, complaints = newest_good(folder)  # of a grid that was stopped
+    for line in complaints:
+        print(line)
     try:
-        return train(cfg, choices, folder)
+        return train(cfg, choices, folder, checkpoint)
     except (Refusal, KeyboardInterrupt):
         Made.take_back(folder)
         raise
@@ -223,7 +233,7 @@ def _hydra(args: list[str], command: Command, words: list[str]) -> int:
         if line is None:
             raise
         raise Refusal(line) from error
-    return _outcome(jobs, args)
+    return _outcome(jobs)
 
 
 def _refuse_usage(message: str) -> NoReturn:
@@ -237,7 +247,6 @@ class Job:
     Errors are kept rather than raised: Hydra would print its own lines, and stop a grid.
     """
 
-    name: str
     error: Refusal | RunFailed | None = None
     value: float | None = None
     """What a search maximises or minimises: the last validation bound, else its loss."""
@@ -253,28 +262,43 @@ def _job(cfg: DictConfig, command: Command) -> Job:
     hydra_cfg = HydraConfig.get()
     folder = Path(hydra_cfg.runtime.output_dir)
     choices = {g: c for g, c in hydra_cfg.runtime.choices.items() if "/" not in g}
-    name = ""
-    if hydra_cfg.mode is RunMode.MULTIRUN:
-        name = f"job {hydra_cfg.job.num} ({hydra_cfg.job.override_dirname})"
-        print(f"\n{name}", flush=True)
+    grid = hydra_cfg.mode is RunMode.MULTIRUN
+    if grid:
+        print(f"\njob {hydra_cfg.job.num} ({hydra_cfg.job.override_dirname})", flush=True)
     try:
-        summary = command(cfg, choices, folder) or {}
+        summary = (_cell if grid else command)(cfg, choices, folder) or {}
     except (Refusal, RunFailed) as error:
         if getattr(error, "ends_grid", False):
             raise Stop(error) from error  # past Hydra, which would start the next job
-        if name and "BasicLauncher" not in hydra_cfg.launcher._target_:
-            raise  # in a worker: only an exception reaches the process that waits for it
-        return Job(name, error)
-    return Job(name, value=summary.get("val/bound", summary.get("val/loss")))
+        if not hydra_cfg.sweeper._target_.endswith("BasicSweeper"):
+            raise  # a search counts its failures itself
+        return Job(error)
+    return Job(value=summary.get("val/bound", summary.get("val/loss")))
 
 
-def _outcome(jobs: list[Job], args: list[str]) -> int:
-    """The exit code; for a grid also which of its jobs failed."""
-    failed = [job for job in jobs if job.error is not None]
-    if len(jobs) == 1 and failed and failed[0].error is not None:
-        raise failed[0].error
-    for job in failed:
-        print(f"vaebench: {job.name}: {_line(job.error, args)}", file=sys.stderr)
-    if any(isinstance(job.error, RunFailed) for job in failed):
-        return FAILED
-    return REFUSED if failed else DONE
+def _cell(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[str, Any]:
+    """What is left to do of one cell of a grid."""
+    from vaebench.commands.grid import finished, note_refusal
+
+    try:
+        if (summary := finished(cfg, folder)) is not None:
+            print(f"finished already in {os.path.relpath(folder)}")
+            return summary
+        return _train(cfg, choices, folder)
+    except Refusal as refusal:
+        note_refusal(folder, _line(refusal, []))
+        raise
+
+
+def _outcome(jobs: list[Job]) -> int:
+    """The exit code; for a grid also the table of its jobs, and which of them failed."""
+    from vaebench.gate import Grid
+
+    if Grid.jobs:
+        from vaebench.commands.grid import report
+
+        failed = report(Grid.jobs)
+        return DONE if failed is None else FAILED if failed else REFUSED
+    if jobs and jobs[0].error is not None:
+        raise jobs[0].error
+    return DONE

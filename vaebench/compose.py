@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from vaebench.check import Report, check
+from vaebench.chosen import chosen, instead
 from vaebench.data import Dataset
 from vaebench.errors import Refusal
 from vaebench.models import Model
@@ -49,8 +50,10 @@ def instantiate(node: DictConfig, *args: Any, **kwargs: Any) -> Any:
 def check_anneal(cfg: DictConfig) -> None:
     """Refuses a schedule of a KL weight that the objective does not have."""
     if "anneal" not in cfg.objective and not cfg.anneal._target_.endswith(".Constant"):
-        name = cfg.objective._target_.rpartition(".")[2].lower()
-        raise Refusal(f"objective={name} has no KL weight to anneal. Use anneal=none.")
+        raise Refusal(
+            f"{chosen('anneal')} has nothing to do: {chosen('objective')} has no KL weight."
+            + instead("anneal=none", "objective=elbo")
+        )
 
 
 def compose(cfg: DictConfig) -> Composition:

@@ -172,7 +172,7 @@ def _unreadable(word: str, folders: Sequence[Path], args: Sequence[str]) -> str:
     meant |= {group: command_line("list", group) for group in found}
     if args[0] == word:
         names = [arg for arg in rest if arg not in _given(rest).values()]
-        meant |= {name: command_line(name, *rest) for name in ("check", "train")}
+        meant |= {name: command_line(name, *rest) for name in ("check", "compare", "train")}
         meant |= {name: command_line(name, *names) for name in ("list", "resume")}
     near = nearest(word, meant)
     hint = f" Did you mean {meant[near]}?" if near else ""

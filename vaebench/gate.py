@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
+from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, open_dict, read_write
 
 from vaebench.errors import Refusal
 from vaebench.suggest import override, use
+
+SLUG = 60
+"""Letters of a grid's own folder that tell what it is."""
 
 
 class Stop(BaseException):
@@ -31,6 +37,7 @@ class Gate(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         HydraConfig.instance().set_config(config)  # the folder is named after the choices
+        Grid.jobs = []
         folder = Path(config.hydra.run.dir)
         if config.hydra.output_subdir is not None and holds_run(folder):
             instead = use(override("hydra.run.dir", free(folder)))
@@ -38,14 +45,42 @@ class Gate(Callback):
         Made.note(folder)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        if not config.hydra.sweeper._target_.endswith("BasicSweeper"):
-            return  # a search decides on its jobs as it goes
         HydraConfig.instance().set_config(config)
-        Made.note(Path(config.hydra.sweep.dir))
+        grid = config.hydra.sweeper._target_.endswith("BasicSweeper")
+        Grid.jobs = []
         try:
-            check_grid(config)
+            place(config, again=grid)
+            Made.note(Path(config.hydra.sweep.dir))
+            if grid:  # a search decides on its jobs as it goes
+                Grid.jobs = check_grid(config)
         except Exception as error:
             raise Stop(error) from error
+
+
+class Grid:
+    """What the jobs of the grid that this process runs are called, and their folders."""
+
+    jobs: ClassVar[list[tuple[str, Path]]] = []
+
+
+def place(config: DictConfig, *, again: bool) -> None:
+    """A folder below `hydra.sweep.dir` for this grid, unless the user names one.
+
+    Args:
+        again: whether the same command is to find the same folder, and what it holds, again.
+    """
+    words = list(config.hydra.overrides.task)
+    if any(word.startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra):
+        return
+    slug = re.sub(r"[^\w.]+", "-", "_".join(words)).strip("-")[:SLUG] or "grid"
+    told = "\n".join([*words, *map(str, config.hydra.searchpath)])
+    mark = (
+        hashlib.sha256(told.encode()).hexdigest()[:6] if again else f"{datetime.now():%m%d-%H%M%S}"
+    )
+    folder = f"{config.hydra.sweep.dir}/{slug}-{mark}"
+    with read_write(config.hydra), open_dict(config.hydra):
+        config.hydra.sweep.dir = folder
+        config.hydra.overrides.hydra.append(f"hydra.sweep.dir={folder}")  # for each job's config
 
 
 class Made:
@@ -82,8 +117,8 @@ def free(folder: Path) -> str:
     return os.path.relpath(next(path for path in beside if not os.path.exists(path)))
 
 
-def check_grid(config: DictConfig) -> None:
-    """Refuses a grid in which any job's options are wrong."""
+def check_grid(config: DictConfig) -> list[tuple[str, Path]]:
+    """The jobs of a grid; refuses one in which any job's options are wrong."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
     from vaebench.schema import check_keys, check_ranges
@@ -93,13 +128,24 @@ def check_grid(config: DictConfig) -> None:
     params = config.hydra.sweeper.params or {}
     given = [*(f"{k}={v}" for k, v in params.items()), *config.hydra.overrides.task]
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(given))
+    found = []
     for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None):
-        for job in batch:
-            cfg = loader.load_sweep_config(config, list(job))
+        for number, words in enumerate(batch):
+            cfg = loader.load_sweep_config(config, list(words))
+            with read_write(cfg.hydra), open_dict(cfg.hydra):
+                cfg.hydra.job.num = number
             HydraConfig.instance().set_config(cfg)  # some options are named after the choices
+            folder = Path(config.hydra.sweep.dir, str(cfg.hydra.sweep.subdir)).absolute()
+            found.append((job_name(cfg), folder))
             with open_dict(cfg):
                 del cfg["hydra"]
             check_keys(cfg)
             check_ranges(cfg)
             check_options(cfg)
     HydraConfig.instance().cfg = None
+    return found
+
+
+def job_name(cfg: DictConfig) -> str:
+    """A cell of a grid, for people."""
+    return f"job {cfg.hydra.job.num} ({cfg.hydra.job.override_dirname})"

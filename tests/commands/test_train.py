@@ -19,7 +19,7 @@ def test_the_default_run_reports_a_likelihood_and_leaves_a_complete_folder(comma
     done = command(*QUICK)
     assert done.code == 0, done.err
     assert done.err == ""
-    assert re.search(r"test/nll = -L_5 │ \d+\.\d{3} ± \d+\.\d{3}", done.out)
+    assert re.search(r"test/nll = -L_5 +│ \d+\.\d{3} ± \d+\.\d{3}", done.out)
     (folder,) = run_folders(tmp_path)
     assert str(folder.relative_to(tmp_path)) in done.out
     for name in ("data", "reconstructions", "samples", "curves"):
@@ -64,6 +64,7 @@ def test_a_seed_fixes_every_number(here, tmp_path):
     here("logger=csv", "model=iwae", "seed=4", *QUICK)
     a, b, c = (json.loads((f / "summary.json").read_text()) for f in run_folders(tmp_path))
     metrics = [name for name in a if name.startswith(("train/", "val/", "test/"))]
+    metrics = [name for name in metrics if "active_units" not in name]  # a small whole number
     assert metrics
     assert all(a[name] == b[name] for name in metrics)
     assert all(a[name] != c[name] for name in metrics)

@@ -23,6 +23,7 @@ from vaebench import __version__
 from vaebench.compose import Composition
 from vaebench.errors import Refusal, RunFailed
 from vaebench.measures.pictures import draw
+from vaebench.measures.runs import ERROR
 from vaebench.training import (
     METRICS,
     History,
@@ -78,6 +79,7 @@ def _train(
     with refusing():
         composition, system, trainer = prepare(cfg, folder, console)
         trainer.loggers = loggers = build_loggers(cfg, folder)
+    (folder / ERROR).unlink(missing_ok=True)
     for logger in loggers:
         if isinstance(logger, History):
             logger.rewind(0 if resume_from is None else step_of(resume_from))
@@ -164,15 +166,20 @@ def summarise(
     }
     versions = {"vaebench": __version__, "python": platform.python_version()}
     versions |= {name: version(name) for name in PACKAGES}
-    config = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
     return (
         dict(sorted(result.metrics.items()))
         | about
         | flat("protocol", composition.data.protocol)
         | flat("versions", versions)
         | flat("choices", choices)
-        | flat("config", config)
+        | config_of(cfg)
     )
+
+
+def config_of(cfg: DictConfig) -> dict[str, Any]:
+    """The resolved config as summary.json holds it."""
+    config = flat("config", OmegaConf.to_container(cfg, resolve=True, enum_to_str=True))
+    return {name: _plain(value) for name, value in config.items()}
 
 
 def flat(prefix: str, value: Any) -> dict[str, Any]:
@@ -207,12 +214,14 @@ def failure(error: BaseException, folder: Path) -> RunFailed:
         if (last := last_checkpoint(folder))
         else "no checkpoint yet"
     )
+    line = " ".join(f"the run failed: {what}; {left}".split())
     try:
-        (folder / "error.txt").write_text("".join(traceback.format_exception(error)))
-        where = f"; the traceback is in {folder / 'error.txt'}"
+        text = "".join(traceback.format_exception(error))
+        (folder / ERROR).write_text(f"{line}\n\n{text}")
+        line += f"; the traceback is in {folder / ERROR}"
     except OSError:
-        where = ""
-    return RunFailed(f"the run failed: {what}; {left}{where}")
+        pass  # a full disk: the error itself says more
+    return RunFailed(line)
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -28,8 +28,8 @@ class Bernoulli(Likelihood):
         super().__init__()
         if observed.support in (Support.REAL, Support.LABEL):
             raise Incompatible(
-                f"likelihood=bernoulli needs values in [0, 1]; the data are {observed.support}. "
-                "Use likelihood=gaussian."
+                f"likelihood=bernoulli needs values in [0, 1]; the data are {observed.support}."
+                + _instead(observed)
             )
         self.field, self.param_shape = observed, observed.shape
 
@@ -99,7 +99,10 @@ class Gaussian(Likelihood):
         if not 0 < scale < math.inf:
             raise Incompatible(f"likelihood.scale={scale}: must be positive")
         if variance == "fixed" and min_scale:
-            raise Incompatible("likelihood.min_scale does nothing with likelihood.variance=fixed")
+            raise Incompatible(
+                "likelihood.min_scale does nothing with likelihood.variance=fixed. Use "
+                "likelihood.min_scale=0 or likelihood.variance=global."
+            )
         if not 0 <= min_scale < scale:
             raise Incompatible(f"likelihood.min_scale={min_scale}: between 0 and scale={scale}")
 
@@ -142,8 +145,8 @@ class Categorical(Likelihood):
         super().__init__()
         if observed.support not in (Support.LEVELS, Support.BINARY):
             raise Incompatible(
-                f"likelihood=categorical needs grey levels; the data are {observed.support}. "
-                "Use likelihood=gaussian, or dataset.dequantize=false."
+                f"likelihood=categorical needs grey levels; the data are {observed.support}."
+                + _instead(observed)
             )
         self.field, self.param_shape = observed, (observed.levels, *observed.shape)
 
@@ -165,6 +168,14 @@ class Categorical(Likelihood):
 
     def bits_per_nat(self) -> tuple[float, float] | None:
         return _mass(self.field)
+
+
+def _instead(observed: Field) -> str:
+    """What to use where the data are outside of a likelihood's support; labels have none yet."""
+    if observed.support is Support.LABEL:
+        return ""
+    dequantized = observed.support is Support.UNIT and observed.levels
+    return " Use likelihood=gaussian" + (" or dataset.dequantize=false." if dequantized else ".")
 
 
 def _mass(field: Field) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from vaebench.chosen import chosen
 from vaebench.data import Spec
 from vaebench.errors import Incompatible
 from vaebench.inference import infer
@@ -30,7 +31,10 @@ class Divergence:
         self.notes: list[str] = []
         obstacle = None if kl == "mc" else infer(model, spec.example(), 1).kl_obstacle()
         if obstacle and kl == "analytic":
-            raise Incompatible(f"objective.kl=analytic: {obstacle}. Use objective.kl=mc.")
+            pair = f"{chosen('posterior')} and {chosen('prior')}"
+            raise Incompatible(
+                f"objective.kl=analytic with {pair}: {obstacle}. Use objective.kl=mc."
+            )
         if obstacle:
             self.notes.append(f"objective.kl is estimated from the k samples: {obstacle}")
         self.analytic = kl != "mc" and obstacle is None

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from vaebench.chosen import chosen
 from vaebench.data import Spec
 from vaebench.errors import Incompatible
 from vaebench.inference import infer
@@ -86,5 +87,6 @@ def _check_dimensions(evidence: Evidence) -> None:
         pair = " ‖ ".join(type(t[name].dist).__name__ for t in (evidence.q, evidence.p))
         raise Incompatible(
             "objective.free_bits_per=dimension needs a KL that is a sum over dimensions in closed "
-            f"form; KL({pair}) at site {name!r} is none. Use objective.free_bits_per=site."
+            f"form; KL({pair}) at site {name!r}, of {chosen('posterior')} and {chosen('prior')}, "
+            "is none. Use objective.free_bits_per=site."
         )

@@ -1,0 +1,210 @@
+"""The matrix: every combination of what can be chosen, read from the config folders themselves.
+
+A new YAML joins by existing; so does a new estimator, as one more value of a `Literal` type hint.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import typing
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from allpairspy import AllPairs
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+
+from vaebench.commands.listing import choices
+from vaebench.validate import signature
+
+AXES = ("dataset", "nets", "likelihood", "posterior", "prior", "objective", "model")
+"""Groups that decide whether a composition makes sense. The model comes last: while it only sets
+defaults of the others, neighbouring cells compose to the same config, and only one need run."""
+
+TRAINING = {"anneal", "logger", "optimizer", "schedule", "trainer"}
+"""Groups that decide how a composition is trained, whatever it is."""
+
+NEEDS_FILES = {"data_dir", "path"}
+"""A data set with one of these options reads files that a test does not have: MNIST, Fashion-MNIST,
+Frey faces, one's own images. It differs from the embedded one in nothing that a cell is about."""
+
+SMALL = {
+    "hidden": lambda now: 16 if isinstance(now, int) else [16],
+    "channels": lambda now: [2, 3],
+    "components": lambda now: 3,
+}
+"""What makes a choice tiny, by the name of its option."""
+
+MADE_UP = ("dataset.size=4000", "dataset.split.test=2000")
+"""For data whose number is an option: few, but a mean over the test examples is precise."""
+
+SUPPORTS = (
+    ("dataset.binarize=dynamic",),
+    ("dataset.binarize=none",),
+    ("dataset.binarize=none", "dataset.dequantize=true"),
+)
+"""Data with an option `binarize` can be binary, grey levels or floats in [0, 1]."""
+
+SWITCHED_ON = 0.1
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One value of an axis: a choice and its options.
+
+    Attributes:
+        options: overrides that make it another than the plain choice.
+        small: overrides that make it tiny.
+        target: name of the class behind it; empty where the YAML only sets defaults of others.
+    """
+
+    group: str
+    name: str
+    options: tuple[str, ...] = ()
+    small: tuple[str, ...] = field(default=(), compare=False)
+    target: str = field(default="", compare=False)
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        return (f"{self.group}={self.name}", *self.small, *self.options)
+
+    def __str__(self) -> str:
+        return ",".join([self.name, *(o.partition(".")[2] for o in self.options)])
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One variant of each axis, in their order.
+
+    Attributes:
+        extra: overrides of no axis, such as `k=1`.
+    """
+
+    variants: tuple[Variant, ...]
+    extra: tuple[str, ...] = ()
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """The command line."""
+        return (*itertools.chain(*(v.overrides for v in self.variants)), *self.extra)
+
+    def __str__(self) -> str:
+        return " ".join(self.overrides)
+
+    @property
+    def id(self) -> str:
+        return "-".join(map(str, self.variants))
+
+
+class Matrix:
+    """All cells of some config folders.
+
+    Args:
+        folders: in the order in which they win: a user's own before the package's.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        found = choices(folders)
+        self.groups = set(found)
+        self.axes: dict[str, list[Variant]] = {}
+        for group in AXES:
+            nodes = [(c.name, _node(folders, group, c.name)) for c in found[group]]
+            each = [_variants(group, name, node) for name, node in nodes]
+            self.axes[group] = [*itertools.chain(*each)]
+
+    def __len__(self) -> int:
+        return math.prod(map(len, self.axes.values()))
+
+    def product(self) -> Iterator[Cell]:
+        """Every cell."""
+        return map(Cell, itertools.product(*self.axes.values()))
+
+    def pairwise(self, **fixed: str) -> list[Cell]:
+        """Few cells in which any two variants of any two axes still meet.
+
+        Args:
+            **fixed: axes of one choice alone.
+        """
+        free = {g: [self.plain(g, fixed[g])] if g in fixed else a for g, a in self.axes.items()}
+        return [Cell(tuple(row)) for row in AllPairs([*free.values()])]
+
+    def plain(self, group: str, name: str) -> Variant:
+        """A choice as it is without further options.
+
+        Raises:
+            KeyError: there is no such choice.
+        """
+        for variant in self.axes[group]:
+            if variant.name == name:
+                return variant
+        raise KeyError(f"{group}={name}")
+
+    def using(self, cell: Cell, override: str) -> Cell:
+        """The cell with an override taken over into its command line, as a user would.
+
+        Another choice of an axis takes the old one's options away with it.
+        """
+        key, _, value = override.lstrip("+").partition("=")
+        group = key.partition(".")[0]
+        if key not in self.axes and group not in self.axes:
+            return replace(cell, extra=_with(cell.extra, override))
+        old = cell.variants[AXES.index(group)]
+        if key == group:
+            new = self.plain(group, value)
+        else:
+            new = replace(old, options=_with(old.options, override))
+        return replace(cell, variants=tuple(new if v is old else v for v in cell.variants))
+
+
+def _with(overrides: tuple[str, ...], override: str) -> tuple[str, ...]:
+    """Overrides with one more, in the place of an older one of the same option."""
+    key = override.partition("=")[0]
+    return (*(o for o in overrides if o.partition("=")[0] != key), override)
+
+
+def _node(folders: Sequence[Path], group: str, name: str) -> DictConfig:
+    """What a YAML holds of its own group."""
+    path = next(p for f in folders if (p := f / group / f"{name}.yaml").is_file())
+    node = OmegaConf.load(path)
+    return node.get(group, node)
+
+
+def _variants(group: str, name: str, node: DictConfig) -> Iterator[Variant]:
+    """A choice and what it can be made into."""
+    plain: dict[str, Any] = OmegaConf.to_container(node, resolve=False)
+    if group == "dataset" and plain.keys() & NEEDS_FILES:
+        return
+    small = tuple(
+        f"{group}.{option}={shrink(plain[option])}".replace(" ", "")
+        for option, shrink in SMALL.items()
+        if option in plain
+    )
+    if group == "dataset" and isinstance(plain.get("size"), int):
+        small += MADE_UP
+    target = node.get("_target_", "")
+    options: Sequence[tuple[str, ...]] = [()]
+    if group == "objective":
+        options = [(), *_estimators(plain, get_object(target))]
+    elif group == "dataset" and "binarize" in plain:
+        options = SUPPORTS
+    for each in options:
+        yield Variant(group, name, each, small, target.rpartition(".")[2])
+
+
+def _estimators(plain: dict[str, Any], target: Any) -> Iterator[tuple[str, ...]]:
+    """Every other value of every `Literal` option of an objective.
+
+    An option that details another, as free_bits_per does free_bits, acts only where that is set.
+    """
+    for option, hint in signature(target)[0].items():
+        if typing.get_origin(hint) is not Literal:
+            continue
+        switches = [o for o in plain if option.startswith(f"{o}_") and plain[o] == 0]
+        on = [f"objective.{o}={SWITCHED_ON}" for o in switches]
+        add = "" if option in plain else "+"
+        for value in typing.get_args(hint):
+            if on or value != plain.get(option):
+                yield (*on, f"{add}objective.{option}={value}")

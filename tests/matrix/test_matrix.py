@@ -1,0 +1,187 @@
+"""No crash, no NaN, no third state: what can be chosen trains, or is refused in a line that leads on.
+
+`make test` runs cells in which any two choices meet; `make slow` runs them all and writes a table.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tests.matrix.cells import AXES, TRAINING, Cell, Matrix
+from tests.matrix.full import CSV, judge_all, write
+from tests.matrix.run import Broken, Outcome, Runner, check_leads_on, check_names, offered
+from vaebench.cli import conf_dir
+
+YARDSTICK = {"dataset": "ppca", "nets": "mlp", "likelihood": "gaussian"}
+"""Where log p(x) is known, and nothing but posterior, prior and objective can be in the way."""
+
+MATRIX = Matrix([conf_dir()])
+CELLS = [*MATRIX.pairwise(), *MATRIX.pairwise(**YARDSTICK)]
+QUICK, LONG = 120, 300
+
+
+def plain(**choices):
+    """The cell of these choices, without further options."""
+    return Cell(tuple(MATRIX.plain(group, choices[group]) for group in AXES if group in choices))
+
+
+@pytest.fixture(scope="module")
+def runner():
+    return Runner([conf_dir()], QUICK)
+
+
+# ----------------------------------------------------------------------------------- the cells
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.id)
+def test_a_cell_trains_below_the_exact_log_p_or_is_refused_in_a_line_that_leads_on(cell, runner):
+    outcome = runner.judge(cell)
+    assert not outcome.excess(len(CELLS)) > 0, f"{cell}: {outcome}"
+
+
+@pytest.mark.parametrize("dataset", dict.fromkeys(v.name for v in MATRIX.axes["dataset"]))
+@pytest.mark.parametrize("model", [v.name for v in MATRIX.axes["model"]])
+def test_a_model_and_a_data_set_train_with_what_they_choose_themselves(model, dataset, runner):
+    assert runner(plain(dataset=dataset, model=model)).state == "trained"
+
+
+@pytest.mark.slow
+def test_the_full_matrix_has_no_third_state_and_no_bound_above_the_exact_log_p(capsys):
+    rows = judge_all([conf_dir()], LONG)
+    write(rows)
+    states = {s: sum(r.state == s for r in rows) for s in ("trained", "refused", "broken")}
+    with capsys.disabled():
+        print(f"\n{len(rows)} cells, {states}: {CSV}")
+    assert len(rows) == len(MATRIX)
+    assert not [row for row in rows if row.state == "broken"]
+    judged = [row for row in rows if row.outcome.error >= 0]
+    assert judged
+    assert not [row for row in judged if row.outcome.excess(len(judged)) > 0]
+
+
+# ------------------------------------------------------------------------- what the matrix covers
+def test_every_group_is_an_axis_or_serves_training_alone():
+    assert {*AXES} | TRAINING == MATRIX.groups
+
+
+def test_any_two_choices_of_any_two_axes_meet_in_a_pairwise_cell():
+    met = {pair for cell in MATRIX.pairwise() for pair in itertools.combinations(cell.variants, 2)}
+    for one, other in itertools.combinations(MATRIX.axes.values(), 2):
+        assert met.issuperset(itertools.product(one, other))
+
+
+def test_the_pairwise_cells_are_the_same_every_time():
+    assert MATRIX.pairwise() == Matrix([conf_dir()]).pairwise()
+
+
+def test_an_estimator_is_one_more_value_of_its_objective():
+    objectives = {str(variant) for variant in MATRIX.axes["objective"]}
+    assert {"iwae", "iwae,estimator=stl", "iwae,estimator=dreg", "elbo,kl=mc"} <= objectives
+
+
+def test_data_that_need_files_stay_out_and_the_embedded_ones_have_every_support():
+    assert {variant.name for variant in MATRIX.axes["dataset"]} == {"digits", "ppca"}
+    assert len([v for v in MATRIX.axes["dataset"] if v.name == "digits"]) == 3
+
+
+# -------------------------------------------------------------------- the tests are able to fail
+def test_a_bound_half_a_nat_too_high_is_caught():
+    runner = Runner([conf_dir()], LONG)
+    cell = plain(**YARDSTICK, posterior="gaussian", prior="normal", objective="iwae", model="vae")
+    honest = runner(cell)
+    assert honest.excess(len(MATRIX)) <= 0
+    raised = Outcome("trained", "", honest.bound + 0.5, honest.exact, honest.error)
+    assert raised.excess(len(MATRIX)) > 0
+
+
+@pytest.mark.parametrize(
+    ("message", "overrides"),
+    [
+        ("no. Use a=b.", [["a=b"]]),
+        ("no. Use a=b or c.d=e.", [["a=b"], ["c.d=e"]]),
+        ("no. Use 'a=[1,2]' b=0.1 or +c.d=e.", [["a=[1,2]", "b=0.1"], ["+c.d=e"]]),
+    ],
+)
+def test_overrides_are_offered_at_the_end_of_a_refusal(message, overrides):
+    assert offered(message) == overrides
+
+
+@pytest.mark.parametrize("message", ["no.", "no; use a=b", "no. Use another one.", "no. Use a."])
+def test_a_refusal_without_an_override_is_caught(message):
+    with pytest.raises(Broken, match="override"):
+        offered(message)
+
+
+REST = {"posterior": "gaussian", "prior": "normal", "objective": "iwae", "model": "vae"}
+PPCA = plain(dataset="ppca", nets="mlp", likelihood="bernoulli", **REST)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "this does not go together",
+        "likelihood=bernoulli does not go together",
+        "likelihood=bernoulli does not go together. Use nets=mlp.",
+        "likelihood=bernoulli, likelihood bernoulli, Bernoulli do not go together",
+    ],
+)
+def test_a_refusal_that_names_one_side_is_caught(message):
+    with pytest.raises(Broken, match="names"):
+        check_names(PPCA, message)
+
+
+def test_a_refusal_that_names_two_sides_passes():
+    check_names(PPCA, "likelihood=bernoulli needs values in [0, 1]; the data are real.")
+    check_names(PPCA, "dataset=ppca does not go with Bernoulli. Use nets=mlp.")
+
+
+def refusing(*rules):
+    """A run in which a cell is refused by the first rule whose choice it has."""
+
+    def run(cell):
+        for choice, message in rules:
+            if choice in cell.overrides:
+                return Outcome("refused", message)
+        return Outcome("trained")
+
+    return run
+
+
+def test_an_override_that_leads_on_in_two_steps_passes():
+    rules = (
+        ("likelihood=bernoulli", "a. Use likelihood=categorical."),
+        (
+            "likelihood=categorical",
+            "b. Use likelihood=gaussian.",
+        ),
+    )
+    check_leads_on(PPCA, refusing(*rules), MATRIX)
+
+
+@pytest.mark.parametrize(
+    ("rules", "fault"),
+    [
+        ([("nets=mlp", "a. Use nets=conv."), ("nets=conv", "b. Use nets=mlp.")], "circle"),
+        ([("nets=mlp", "a. Use k=1.")], "circle"),
+        ([("nets=mlp", "a. Use nets=conv."), ("nets=conv", "b.")], "offers no override"),
+        ([("nets=mlp", "a.")], "offers no override"),
+    ],
+)
+def test_refusals_that_do_not_lead_on_are_caught(rules, fault):
+    with pytest.raises(Broken, match=fault):
+        check_leads_on(PPCA, refusing(*rules), MATRIX)
+
+
+def test_an_override_of_a_choice_that_does_not_exist_is_caught():
+    with pytest.raises(KeyError, match="nets=transformer"):
+        check_leads_on(PPCA, refusing(("nets=mlp", "a. Use nets=transformer.")), MATRIX)
+
+
+def test_an_override_takes_the_place_of_what_it_overrides():
+    stl = MATRIX.using(PPCA, "objective.estimator=stl")
+    assert {"objective=iwae", "objective.estimator=stl"} <= {*stl.overrides}
+    elbo = MATRIX.using(stl, "objective=elbo")
+    assert elbo.overrides == MATRIX.using(PPCA, "objective=elbo").overrides
+    dreg = MATRIX.using(stl, "objective.estimator=dreg")
+    assert [o for o in dreg.overrides if "estimator" in o] == ["objective.estimator=dreg"]
+    assert MATRIX.using(MATRIX.using(PPCA, "k=3"), "k=1").extra == ("k=1",)

@@ -1,0 +1,149 @@
+"""A posterior and a data set from outside the package join the matrix by existing in its folders."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.matrix.cells import Matrix
+from tests.matrix.run import Runner
+from vaebench.cli import conf_dir
+
+FILES = {
+    "posterior/laplace.yaml": """
+        # Laplace posterior q(z|x), heavier tails than a Gaussian
+        _target_: outside_heads.LaplacePosterior
+        _partial_: true
+        """,
+    "dataset/blobs.yaml": """
+        # @package _global_
+        # Three Gaussian blobs in the plane, whose log p(x) is known
+        defaults:
+          - override /likelihood: gaussian
+        suggested:
+          latent_dim: 2
+          scale: ${dataset.noise}
+        dataset:
+          _target_: outside_data.Blobs
+          size: 3000
+          noise: 0.5
+          split: {_target_: vaebench.data.Split, kind: last, val: 100, test: 100}
+        """,
+    "outside_heads.py": """
+        from torch.distributions import Independent, Laplace
+
+        from vaebench.distributions import Torch
+        from vaebench.heads import Head
+
+
+        class LaplacePosterior(Head):
+            def __init__(self, latent):
+                super().__init__()
+                self.param_shape = (2 * latent.numel,)
+
+            def forward(self, params):
+                loc, log_scale = params.chunk(2, -1)
+                return Torch(Independent(Laplace(loc, log_scale.exp(), validate_args=False), 1))
+        """,
+    "outside_data.py": """
+        import math
+
+        import torch
+        from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+
+        from vaebench.data import Dataset, Field, Spec
+        from vaebench.data.base import AsIs, Resident
+
+
+        class Blobs(Dataset):
+            def __init__(self, *, size: int, noise: float, split):
+                angle = torch.arange(3) * 2 * math.pi / 3
+                centres = 2 * torch.stack([angle.cos(), angle.sin()], -1)
+                parts = Independent(Normal(centres, noise), 1)
+                self.density = MixtureSameFamily(Categorical(torch.ones(3) / 3), parts)
+                generator = torch.Generator().manual_seed(0)
+                which = torch.randint(3, (size,), generator=generator)
+                self.x = centres[which] + noise * torch.randn(size, 2, generator=generator)
+                self.index = split.indices(size)
+
+            @property
+            def spec(self):
+                train = self.x[self.index["train"]]
+                return Spec({"x": Field((2,), mean=train.mean(0))}, len(train))
+
+            def split(self, part):
+                return Resident(self.x[self.index[part]], AsIs(), {})
+
+            @property
+            def protocol(self):
+                return {}
+
+            def exact_log_prob(self, batch):
+                return self.density.log_prob(batch["x"].cpu()).double()
+        """,
+}
+OPEN = {"dataset": "blobs", "nets": "mlp", "likelihood": "gaussian", "posterior": "laplace"}
+"""Where the two from outside meet every prior, objective and model, and nothing is in the way."""
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory):
+    """The folder of a user's own."""
+    folder = tmp_path_factory.mktemp("outside")
+    for name, text in FILES.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(textwrap.dedent(text).lstrip())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield folder
+    for name in FILES:
+        sys.modules.pop(Path(name).stem, None)
+
+
+@pytest.fixture(scope="module")
+def matrix(outside):
+    return Matrix([outside, conf_dir()])
+
+
+def test_they_are_on_the_axes_and_take_nothing_away(matrix):
+    package = Matrix([conf_dir()])
+    for group, axis in matrix.axes.items():
+        more = {"posterior": ["laplace"], "dataset": ["blobs"]}.get(group, [])
+        assert {v.name for v in axis} == {v.name for v in package.axes[group]} | {*more}
+
+
+def test_their_cells_train_or_are_refused_like_any_others(outside, matrix):
+    runner = Runner([outside, conf_dir()], steps=40)
+    ours = [
+        cell
+        for cell in (*matrix.pairwise(), *matrix.pairwise(**OPEN))
+        if {"laplace", "blobs"} & {v.name for v in cell.variants}
+    ]
+    outcomes = {cell: runner.judge(cell) for cell in ours}
+    trained = {v for cell, o in outcomes.items() if o.state == "trained" for v in cell.variants}
+    for group in ("model", "prior"):
+        assert {v.name for v in trained} >= {v.name for v in matrix.axes[group]}
+    judged = {cell: o for cell, o in outcomes.items() if o.error >= 0}
+    assert judged
+    assert not {c: o for c, o in judged.items() if o.excess(len(judged)) > 0}
+
+
+def test_the_command_takes_them_from_its_config_dir(outside, tmp_path):
+    chosen = ["posterior=laplace", "dataset=blobs", "model=iwae", "logger=csv"]
+    done = subprocess.run(
+        [sys.executable, "-m", "vaebench", "check", "--config-dir", outside, *chosen],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(outside)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "posterior=laplace" in done.stdout
+    assert "dataset=blobs" in done.stdout

@@ -1,0 +1,394 @@
+"""The dry run: each wrong composition is refused, and none that is right.
+
+Every model here is a small correct one with a single thing changed, which would otherwise fail late,
+or train silently into finite nonsense.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
+from torch import nn
+
+from tests.theorems import elbo, iwae
+from vaebench.check import check
+from vaebench.data import Field, Spec, Support
+from vaebench.distributions import Delta, DiagNormal, StandardNormal
+from vaebench.errors import Incompatible
+from vaebench.heads.likelihoods import Bernoulli, Categorical
+from vaebench.models import Split
+from vaebench.objectives import Reconstruction
+
+SPEC = Spec({"x": Field((3,)), "y": Field((), Support.LABEL, 4)}, size=100)
+WIDTH = 2
+
+
+class Toy(Split):
+    """q(z | x) diagonal Gaussian, p(z) standard normal, p(x | z) = N(x; W z, 1)."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.decoder = nn.Linear(3, 2 * WIDTH), nn.Linear(WIDTH, 3)
+
+    def recognise(self, q, batch):
+        q("z", self.posterior(self.encoder(batch["x"])))
+
+    def generate(self, p, batch):
+        p("x", self.likelihood(self.decoder(p("z", self.prior()))))
+
+    def posterior(self, params):
+        return DiagNormal(*params.chunk(2, -1))
+
+    def prior(self):
+        return StandardNormal(torch.zeros(WIDTH))
+
+    def likelihood(self, params):
+        return DiagNormal(params, torch.zeros(()))
+
+
+@pytest.fixture(autouse=True)
+def nothing_chosen(monkeypatch):
+    """No command was typed, whatever ran in this process before."""
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
+
+
+@pytest.fixture
+def choose(monkeypatch):
+    """Has Hydra say what was chosen."""
+
+    def choose(**choices):
+        cfg = OmegaConf.create({"hydra": {"runtime": {"choices": choices}}})
+        monkeypatch.setattr(HydraConfig.instance(), "cfg", cfg)
+
+    return choose
+
+
+def refusal(model, objective=elbo, spec=SPEC, **options):
+    """What the dry run says to a model."""
+    with pytest.raises(Incompatible) as error:
+        check(model, objective(model, spec, **options), spec)
+    return str(error.value)
+
+
+def reconstruction(model, spec, k=1):
+    return Reconstruction(model, spec, k=k, weight_sd=float("inf"))
+
+
+# ------------------------------------------------------------------------------- what is right
+@pytest.mark.parametrize("objective", [elbo, iwae, reconstruction])
+def test_a_right_composition_passes_and_says_what_it_bounds(objective):
+    model = Toy()
+    report = check(model, objective(model, SPEC), SPEC)
+    assert report.quantity == "log p(x)"
+    assert report.roles == {"x": "observed", "y": "extra"}
+    assert report.sites == [
+        "q z ~ DiagNormal [2]",
+        "p z ~ StandardNormal [2]",
+        "p x ~ DiagNormal [3]",
+    ]
+
+
+def test_a_name_that_is_read_and_not_generated_is_a_condition():
+    class Conditioned(Toy):
+        def generate(self, p, batch):
+            shift = batch["y"].unsqueeze(-1)
+            p("x", self.likelihood(self.decoder(p("z", self.prior())) + shift))
+
+    model = Conditioned()
+    report = check(model, elbo(model, SPEC), SPEC)
+    assert report.quantity == "log p(x | y)"
+
+
+def test_the_dry_run_changes_neither_the_noise_nor_the_mode_of_the_model():
+    model = Toy().eval()
+    objective, state = elbo(model, SPEC), torch.get_rng_state()
+    check(model, objective, SPEC)
+    assert torch.equal(state, torch.get_rng_state())
+    assert not model.training
+
+
+# ------------------------------------------------------------------------------- which sites
+class Blind(Toy):
+    """Generates no data."""
+
+    def generate(self, p, batch):
+        p("z", DiagNormal(self.decoder(p("u", self.prior()))[..., :WIDTH], torch.zeros(())))
+
+    def recognise(self, q, batch):
+        super().recognise(q, batch)
+        q("u", self.posterior(self.encoder(batch["x"])))
+
+
+def test_a_model_that_observes_nothing_is_refused():
+    said = refusal(Blind(), reconstruction)
+    assert said == "the model observes nothing: it generates none of x, y"
+
+
+class Misspelt(Toy):
+    def generate(self, p, batch):
+        p("xx", self.likelihood(self.decoder(p("z", self.prior()))))
+
+
+def test_a_misspelt_observation_is_refused_as_a_site_that_p_draws_itself():
+    said = refusal(Misspelt(), reconstruction)
+    assert said.startswith("the model generates 'xx', which the data do not hold")
+    assert "Did you mean x?" in said
+
+
+class Loose(Toy):
+    def recognise(self, q, batch):
+        super().recognise(q, batch)
+        q("w", self.posterior(self.encoder(batch["x"])))
+
+
+def test_a_site_of_q_that_p_never_visits_is_refused():
+    said = refusal(Loose(), reconstruction)
+    assert said == "recognition infers 'w', which the model never generates"
+
+
+class Twice(Toy):
+    def generate(self, p, batch):
+        super().generate(p, batch)
+        p("x", self.likelihood(self.decoder(p.values["z"])))
+
+
+def test_a_site_that_is_visited_twice_is_refused():
+    with pytest.raises(Incompatible, match="'x' is visited twice"):
+        elbo(Twice(), SPEC)
+
+
+# --------------------------------------------------------------------------- shapes of the scores
+class Scoring(DiagNormal):
+    """A diagonal Gaussian whose log-density comes in another shape."""
+
+    def __init__(self, loc, log_scale, reduce):
+        super().__init__(loc, log_scale)
+        self.reduce = reduce
+
+    def log_prob(self, value):
+        return self.reduce(super().log_prob(value))
+
+
+SHAPES = {
+    "over the batch": (lambda score: score.sum(-1), "[3]"),  # a [k]: passes for [B] if k = B
+    "over the samples": (lambda score: score.sum(0, keepdim=True).mT, "[2, 1]"),
+    "over everything": (lambda score: score.sum(), "[]"),
+    "not over the event": (lambda score: score.unsqueeze(-1).expand(-1, -1, 3), "[3, 2, 3]"),
+}
+
+
+@pytest.mark.parametrize(("reduce", "shape"), SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("objective", [elbo, iwae, reconstruction])
+def test_a_score_that_does_not_broadcast_to_k_by_b_is_refused(reduce, shape, objective):
+    class Reduced(Toy):
+        def likelihood(self, params):
+            return Scoring(params, torch.zeros(()), reduce)
+
+    said = refusal(Reduced(), objective)
+    assert f"at site 'x' scores to shape {shape}" in said
+    assert "[k, B] = [3, 2]" in said
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_a_score_per_sample_is_refused_for_numbers_of_samples_that_would_hide_it(k):
+    class PerSample(Toy):
+        def likelihood(self, params):
+            return Scoring(params, torch.zeros(()), lambda score: score.sum(-1))
+
+    assert "scores to shape [3]" in refusal(PerSample(), elbo, k=k)
+
+
+# ------------------------------------------------------------------------- density and noise of q
+class Step(DiagNormal):
+    """A Gaussian whose draws carry no pathwise gradient."""
+
+    has_rsample = False
+
+    def rsample(self, shape, noise):
+        return super().rsample(shape, noise).detach()
+
+    def rsample_and_log_prob(self, shape, noise):
+        value = self.rsample(shape, noise)
+        return value, lambda: self.log_prob(value)
+
+
+class Pathless(Toy):
+    def posterior(self, params):
+        return Step(*params.chunk(2, -1))
+
+
+@pytest.mark.parametrize("objective", [elbo, iwae, reconstruction])
+def test_pathwise_gradients_of_a_posterior_without_them_are_refused(objective):
+    said = refusal(Pathless(), objective)
+    assert "needs pathwise gradients; this posterior has none, Step at site 'z'" in said
+    assert said.endswith("Use posterior=gaussian.")
+
+
+class Point(Toy):
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Linear(3, WIDTH)
+
+    def posterior(self, params):
+        return Delta(params)
+
+
+@pytest.mark.parametrize("objective", [elbo, iwae])
+def test_a_bound_of_a_point_mass_is_refused(objective):
+    said = refusal(Point(), objective)
+    assert "this posterior has no density, so this objective has no bound on log p(x)." in said
+    assert said.endswith("Use objective=reconstruction or posterior=gaussian.")
+
+
+def test_several_samples_of_a_point_mass_are_refused():
+    assert "k=3: all samples would be the same" in refusal(Point(), reconstruction, k=3)
+
+
+def test_a_point_mass_without_a_bound_passes():
+    model = Point()
+    check(model, reconstruction(model, SPEC), SPEC)
+
+
+# ------------------------------------------------------------------------------ the data's support
+@pytest.mark.parametrize("support", [Support.REAL, Support.LABEL])
+def test_bernoulli_on_values_outside_0_1_is_refused(support):
+    with pytest.raises(Incompatible, match=r"likelihood=bernoulli.*the data are"):
+        Bernoulli(Field((3,), support))
+
+
+@pytest.mark.parametrize("support", [Support.REAL, Support.UNIT, Support.LABEL])
+def test_categorical_on_floats_is_refused(support):
+    with pytest.raises(Incompatible, match=r"likelihood=categorical.*the data are"):
+        Categorical(Field((3,), support))
+
+
+def test_only_dequantized_data_are_told_not_to_be():
+    with pytest.raises(
+        Incompatible, match=r"Use likelihood=gaussian or dataset.dequantize=false\.$"
+    ):
+        Categorical(Field((3,), Support.UNIT, 17))
+    with pytest.raises(Incompatible, match=r"\. Use likelihood=gaussian\.$"):
+        Categorical(Field((3,), Support.UNIT))
+
+
+# ---------------------------------------------------------------------------- what depends on what
+class Normalised(Toy):
+    def __init__(self):
+        super().__init__()
+        self.likelihood_net = nn.Sequential(nn.Flatten(0, 1), nn.BatchNorm1d(WIDTH))
+
+    def generate(self, p, batch):
+        z = p("z", self.prior())
+        p("x", self.likelihood(self.decoder(self.likelihood_net(z).view_as(z))))
+
+
+def test_batch_norm_in_a_likelihood_is_refused():
+    said = refusal(Normalised(), reconstruction)
+    assert "likelihood_net.1 is a BatchNorm" in said
+
+
+class Idle(Toy):
+    """Something in it plays no part in any loss."""
+
+    def __init__(self, part):
+        super().__init__()
+        self.parts = nn.ModuleDict({part: nn.Linear(1, 1)})
+
+
+@pytest.mark.parametrize(
+    ("part", "remedy"),
+    [
+        ("prior", " Use prior=normal."),
+        ("posterior", " Use posterior=gaussian."),
+        ("likelihood", " Use likelihood=gaussian."),
+        ("something", "does not depend on it."),
+    ],
+)
+def test_a_parameter_that_is_never_trained_is_refused_by_name(part, remedy):
+    said = refusal(Idle(part))
+    assert f"model.parts.{part}.weight is never trained" in said
+    assert said.endswith(remedy)
+
+
+def test_a_parameter_that_is_held_fixed_need_not_be_trained():
+    model = Idle("prior").requires_grad_(False)
+    model.encoder.requires_grad_(True)
+    check(model, elbo(model, SPEC), SPEC)
+
+
+class LearnedPrior(Toy):
+    def __init__(self):
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(WIDTH))
+
+    def prior(self):
+        return DiagNormal(self.shift, torch.zeros(()))
+
+
+def test_a_prior_is_trained_by_a_bound_and_not_by_reconstruction_alone():
+    model = LearnedPrior()
+    check(model, elbo(model, SPEC), SPEC)
+    assert "model.shift is never trained" in refusal(LearnedPrior(), reconstruction)
+
+
+# ------------------------------------------------------------------------------- what is a number
+class Infinite(Toy):
+    def likelihood(self, params):
+        return DiagNormal(params, torch.tensor(-1000.0))
+
+
+def test_a_density_that_is_not_finite_is_refused():
+    said = refusal(Infinite(), reconstruction)
+    assert "the log-density of DiagNormal at site 'x' is not finite" in said
+    assert said.endswith("Use likelihood=gaussian.")
+
+
+class NoNumber(Toy):
+    def prior(self):
+        return DiagNormal(torch.full((WIDTH,), float("nan")), torch.zeros(()))
+
+
+def test_a_prior_that_is_not_finite_is_refused_where_it_is_scored():
+    said = refusal(NoNumber())
+    assert "the log-density of DiagNormal at site 'z' is not finite" in said
+    assert said.endswith("Use prior=normal.")
+    model = NoNumber()
+    check(model, reconstruction(model, SPEC), SPEC)
+
+
+def test_a_loss_that_is_not_finite_is_refused():
+    assert "the loss is nan" in refusal(Toy(), elbo, beta=float("nan"))
+
+
+class PerExample(Reconstruction):
+    def estimate(self, model, batch, step):
+        estimate = super().estimate(model, batch, step)
+        estimate.loss = estimate.loss.expand(2)
+        return estimate
+
+
+def test_a_loss_that_is_no_scalar_is_refused():
+    said = refusal(Toy(), lambda m, s: PerExample(m, s, k=1, weight_sd=float("inf")))
+    assert "the loss has shape [2]; a scalar was expected" in said
+
+
+# ---------------------------------------------------------------------------- in the user's words
+def test_a_refusal_names_the_choices_as_they_were_chosen(choose):
+    choose(posterior="mine", objective="my_bound")
+    said = refusal(Point())
+    assert said.startswith("posterior=mine has no density, so objective=my_bound has no bound")
+
+
+def test_a_refusal_does_not_offer_what_was_chosen_already(choose):
+    choose(likelihood="gaussian")
+    assert refusal(Infinite()).endswith("is not finite on made-up data.")
+
+
+def test_a_closed_form_that_is_missing_names_posterior_and_prior(choose):
+    choose(posterior="mine", prior="yours")
+    with pytest.raises(Incompatible, match=r"kl=analytic with posterior=mine and prior=yours: KL"):
+        elbo(Pathless(), SPEC, kl="analytic")
+    with pytest.raises(Incompatible, match=r"of posterior=mine and prior=yours, is none\. Use"):
+        elbo(Pathless(), SPEC, free_bits=0.1)

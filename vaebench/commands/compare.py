@@ -1,0 +1,111 @@
+"""`vaebench compare RUN… | FOLDER`: runs side by side, in the terminal and on a page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from vaebench.errors import Refusal
+from vaebench.measures.page import build
+from vaebench.measures.runs import Found, Run, differing, find, groups
+from vaebench.measures.tables import cells, header, main_metric, markdown, rows, runs_csv
+from vaebench.suggest import did_you_mean
+
+OPTIONS = {"baseline": "", "metric": "", "out": "."}
+PAGE, MARKDOWN, CSV = "compare.html", "compare.md", "compare.csv"
+
+
+def compare(arguments: Sequence[str]) -> None:
+    """Prints a table for each subject and writes the page, Markdown and CSV.
+
+    Raises:
+        Refusal: no runs, an unknown option, a baseline that is none of the runs.
+    """
+    paths, options = _read(arguments)
+    found = find(paths)
+    if not found.runs:
+        raise Refusal("no finished run in " + ", ".join(map(str, paths)) + _told(found.skipped))
+    console = Console()
+    text = show(found, console, options["metric"], options["baseline"])
+    for line in found.skipped:
+        console.print(f"skipped {line}", highlight=False, soft_wrap=True)
+    out = Path(options["out"]).expanduser()
+    out.mkdir(parents=True, exist_ok=True)
+    title = "vaebench: " + ", ".join(os.path.relpath(path) for path in paths)
+    written = {
+        PAGE: build(found.runs, found.skipped, title),
+        MARKDOWN: text,
+        CSV: runs_csv(found.runs),
+    }
+    for name, content in written.items():
+        (out / name).write_text(content, encoding="utf-8")
+        console.print(f"written {out / name}", highlight=False, soft_wrap=True)
+
+
+def _read(arguments: Sequence[str]) -> tuple[list[Path], dict[str, str]]:
+    """Folders, and options of the form name=value."""
+    options, paths = dict(OPTIONS), []
+    for argument in arguments:
+        name, is_option, value = argument.partition("=")
+        if not is_option or Path(argument).exists():
+            paths.append(Path(argument).expanduser())
+        elif name in options:
+            options[name] = value
+        else:
+            hint = did_you_mean(name, options, f"{{}}={value}")
+            raise Refusal(f"vaebench compare has no option {name!r}.{hint}")
+    for path in paths:
+        if not path.is_dir():
+            raise Refusal(f"{path} is no folder")
+    if not paths:
+        raise Refusal(
+            "vaebench compare takes run folders, or folders that hold some. Use vaebench compare runs."
+        )
+    return paths, options
+
+
+def _told(skipped: Sequence[str]) -> str:
+    return f"; skipped: {'; '.join(skipped[:3])}" if skipped else ""
+
+
+def show(found: Found, console: Console, metric: str = "", baseline: str = "") -> str:
+    """Prints one table for each subject, and returns them as Markdown.
+
+    Raises:
+        Refusal: an unknown metric or baseline.
+    """
+    subjects: dict[tuple[str, ...], list[Run]] = {}
+    for run in found.runs:
+        subjects.setdefault(run.subject, []).append(run)
+    known = {name for run in found.runs for name in run.metrics()}
+    if metric and metric not in known:
+        raise Refusal(f"no run has {metric!r}.{did_you_mean(metric, known, 'metric={}')}")
+    if baseline and not _holds(found.runs, baseline):
+        raise Refusal(f"baseline={baseline} is none of the runs compared here")
+    parts = [_subject(runs, console, metric, baseline) for runs in subjects.values()]
+    return "\n\n".join(parts) + "\n"
+
+
+def _subject(runs: list[Run], console: Console, metric: str, baseline: str) -> str:
+    members, keys = groups(runs), differing(runs)
+    chosen = metric or main_metric(runs)
+    base = next((g for g in members if baseline and _holds(g.runs, baseline)), members[0])
+    table = rows(members, chosen, base)
+    head, body = header(keys, chosen), cells(table, keys, base)
+    title = " · ".join(runs[0].subject[:2])
+    drawn = Table(title=title, title_style="bold")
+    for i, name in enumerate(head):
+        drawn.add_column(name, justify="left" if i < len(head) - 4 else "right")
+    for line in body:
+        drawn.add_row(*line)
+    console.print(drawn)
+    return f"**{title}**\n\n{markdown(head, body)}"
+
+
+def _holds(runs: Sequence[Run], folder: str) -> bool:
+    wanted = Path(folder).expanduser().resolve()
+    return any(run.folder.resolve() == wanted for run in runs)

@@ -1,0 +1,78 @@
+"""The jobs of a grid: what is left to do of each, and the table at its end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+from rich.console import Console
+
+from vaebench.commands.compare import show
+from vaebench.commands.train import config_of
+from vaebench.errors import Refusal
+from vaebench.measures.runs import ERROR, SUMMARY, find, first_line
+from vaebench.suggest import use
+
+REFUSED = "refused: "
+Job = tuple[str, Path]
+"""What a cell is called, and the folder of its run."""
+
+ELSEWHERE = ("config.data_dir",)
+"""Options that may differ between two calls of a command without making another run of it."""
+
+
+def finished(cfg: DictConfig, folder: Path) -> dict[str, Any] | None:
+    """The summary of a job that an earlier call of the same command has finished.
+
+    Raises:
+        Refusal: the folder holds a run of other options.
+    """
+    path = folder / SUMMARY
+    if not path.exists():
+        return None
+    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    for name, value in config_of(cfg).items():
+        if name not in ELSEWHERE and summary.get(name) != value:
+            raise Refusal(
+                f"{folder} holds a run with {name.removeprefix('config.')}={summary.get(name)}, not "
+                f"{value}.{use(f'hydra.sweep.dir={folder.parent}-2')}"
+            )
+    return summary
+
+
+def note_refusal(folder: Path, line: str) -> None:
+    """Leaves word of a job that never began; its process may not be the one that reports."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ERROR).write_text(f"{REFUSED}{line}\n", encoding="utf-8")
+
+
+def report(jobs: Sequence[Job]) -> bool | None:
+    """Prints the table of a grid, and a line on standard error for each job that has no result.
+
+    Returns:
+        None: all finished; True: some failed; False: those that did not finish were refused.
+    """
+    found = find([folder for _, folder in jobs if folder.exists()])
+    console = Console()
+    if found.runs:
+        console.print()
+        show(found, console)
+    done = {run.folder for run in found.runs}
+    missing = {name: _reason(folder) for name, folder in jobs if folder not in done}
+    for name, reason in missing.items():
+        sys.stderr.write(f"vaebench: {name}: {reason.removeprefix(REFUSED)}\n")
+    console.print(f"{len(done)} of {len(jobs)} jobs finished", highlight=False)
+    if not missing:
+        return None
+    console.print("the same command again runs those that are left", highlight=False)
+    return not all(reason.startswith(REFUSED) for reason in missing.values())
+
+
+def _reason(folder: Path) -> str:
+    """Why a job has no result."""
+    path = folder / ERROR
+    return first_line(path) if path.exists() else "did not finish"

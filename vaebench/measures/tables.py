@@ -1,0 +1,132 @@
+"""Groups of runs side by side: means over seeds, and paired tests against a baseline."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from vaebench.measures.runs import Group, Run, differing
+
+HIGHER_IS_BETTER = ("bound", "recon", "accuracy", "active_units")
+
+MAIN = ("test/nll", "test/loss", "val/loss")
+"""What runs are compared by unless somebody says otherwise: the first that they have."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One group in a table.
+
+    Attributes:
+        group: its runs.
+        n: how many of them have the metric.
+        mean: over seeds.
+        sd: over seeds, with n - 1; not a number for one run.
+        difference: mean of (this - baseline) over the seeds that both have.
+        p: of the paired t-test that this difference is zero; not a number below two such seeds.
+        pairs: how many such seeds there are.
+    """
+
+    group: Group
+    n: int
+    mean: float
+    sd: float
+    difference: float
+    p: float
+    pairs: int
+
+
+def main_metric(runs: Iterable[Run]) -> str:
+    """The first of `MAIN` that all runs have, else that any has."""
+    known = [set(run.metrics()) for run in runs]
+    for have in (all, any):
+        for name in MAIN:
+            if known and have(name in metrics for metrics in known):
+                return name
+    return MAIN[-1]
+
+
+def higher_is_better(metric: str) -> bool:
+    """By the metric's last word."""
+    return metric.rpartition("/")[2] in HIGHER_IS_BETTER
+
+
+def rows(groups: Sequence[Group], metric: str, baseline: Group) -> list[Row]:
+    """The groups, best first; those without the metric last."""
+    found = [_row(group, metric, baseline) for group in groups]
+    sign = -1 if higher_is_better(metric) else 1
+    return sorted(found, key=lambda r: math.inf if math.isnan(r.mean) else sign * r.mean)
+
+
+def _row(group: Group, metric: str, baseline: Group) -> Row:
+    values, base = group.values(metric), baseline.values(metric)
+    mine = list(values.values())
+    mean = statistics.fmean(mine) if mine else math.nan
+    sd = statistics.stdev(mine) if len(mine) > 1 else math.nan
+    pairs = [(values[s], base[s]) for s in values if s in base] if group is not baseline else []
+    difference = statistics.fmean(a - b for a, b in pairs) if pairs else math.nan
+    return Row(group, len(mine), mean, sd, difference, paired_p(pairs), len(pairs))
+
+
+def paired_p(pairs: Sequence[tuple[float, float]]) -> float:
+    """Two-sided p of Student's paired t-test."""
+    if len(pairs) < 2:
+        return math.nan
+    from scipy.stats import ttest_rel
+
+    if len({a - b for a, b in pairs}) == 1:
+        return 1.0 if pairs[0][0] == pairs[0][1] else 0.0
+    return float(ttest_rel([a for a, _ in pairs], [b for _, b in pairs]).pvalue)
+
+
+def shown(row: Row, baseline: Group) -> list[str]:
+    """n, mean ± sd, difference and p as a reader wants them."""
+    spread = "" if math.isnan(row.sd) else f" ± {row.sd:.3f}"
+    value = "–" if math.isnan(row.mean) else f"{row.mean:.3f}{spread}"
+    if row.group is baseline:
+        return [str(row.n), value, "baseline", ""]
+    difference = "–" if math.isnan(row.difference) else f"{row.difference:+.3f}"
+    return [str(row.n), value, difference, "–" if math.isnan(row.p) else f"{row.p:.2g}"]
+
+
+def header(keys: Sequence[str], metric: str) -> list[str]:
+    """Names of the columns of `cells`."""
+    return [*(keys or ["runs"]), "n", f"{metric} (mean ± sd)", "difference", "paired p"]
+
+
+def cells(table: Sequence[Row], keys: Sequence[str], baseline: Group) -> list[list[str]]:
+    """All rows as text."""
+    return [
+        [*([_text(r.group.options.get(k)) for k in keys] or [r.group.label]), *shown(r, baseline)]
+        for r in table
+    ]
+
+
+def _text(value: object) -> str:
+    return "–" if value is None else str(value)
+
+
+def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join(
+        "| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines
+    )
+
+
+def runs_csv(runs: Sequence[Run]) -> str:
+    """One line a run: folder, seed, what differs, and every metric."""
+    keys = differing(runs)
+    metrics = sorted({name for run in runs for name in run.metrics()})
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["folder", "seed", *keys, *metrics])
+    for run in runs:
+        values = run.metrics()
+        options = [run.options.get(key, "") for key in keys]
+        writer.writerow([run.folder, run.seed, *options, *(values.get(m, "") for m in metrics)])
+    return out.getvalue()
