@@ -118,9 +118,11 @@ def free(folder: Path) -> str:
 
 
 def check_grid(config: DictConfig) -> list[tuple[str, Path]]:
-    """The jobs of a grid; refuses one in which any job's options are wrong."""
+    """The jobs of a grid; refuses one in which any job's options are wrong, or its folder is taken
+    by a run of others."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
+    from vaebench.commands.grid import finished
     from vaebench.schema import check_keys, check_ranges
     from vaebench.validate import check_options
 
@@ -142,6 +144,7 @@ def check_grid(config: DictConfig) -> list[tuple[str, Path]]:
             check_keys(cfg)
             check_ranges(cfg)
             check_options(cfg)
+            finished(cfg, folder)
     HydraConfig.instance().cfg = None
     return found
 

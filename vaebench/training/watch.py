@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,14 @@ class Guard(pl.Callback):
         self.in_a_row = 0
 
     def on_train_start(self, trainer: pl.Trainer, system: System) -> None:
+        self.parameters = list(system.parameters())  # the walk costs more than the look
         if self.on_nan is OnNan.rollback and not (self.checkpoints / LAST).exists():
             save(trainer, self.checkpoints)
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, system: System, optimizer: torch.optim.Optimizer
     ) -> None:
-        gradients = [p.grad for p in system.parameters() if p.grad is not None]
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
         if trainer.strategy.reduce_boolean_decision(finite(system.pending.loss, gradients)):
             self.in_a_row = 0
             system.accept()
@@ -53,7 +55,7 @@ class Guard(pl.Callback):
         if self.on_nan is OnNan.rollback:
             self._roll_back(system, optimizer)
         system.undone += 1
-        for p in system.parameters():
+        for p in self.parameters:
             p.grad = None  # an optimizer passes over what has no gradient
 
     def _roll_back(self, system: System, optimizer: torch.optim.Optimizer) -> None:
@@ -69,7 +71,7 @@ class Guard(pl.Callback):
 def finite(loss: Tensor, gradients: list[Tensor]) -> bool:
     """Whether all of them are; one transfer from the device."""
     norms = torch._foreach_norm(gradients)
-    return bool(torch.stack([loss.detach(), *norms]).isfinite().all())
+    return math.isfinite(torch.stack([loss, *norms]).sum().item())
 
 
 class Averaging(pl.Callback):

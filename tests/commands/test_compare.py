@@ -1,0 +1,193 @@
+"""Grids that go on, and runs side by side."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import run_folders
+
+QUICK = ["trainer.max_epochs=1", "eval.k=2", "logger=csv"]
+GRID = ["-m", "model=vae,iwae", "k=1,5", "seed=1,2,3", *QUICK]
+
+
+def jobs(out: str) -> dict[int, bool]:
+    """Job number → whether an earlier call had finished it."""
+    parts = re.split(r"^job (\d+) .*$", out, flags=re.MULTILINE)[1:]
+    return {
+        int(n): "finished already" in text for n, text in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory):
+    """The folder of a finished grid of twelve runs."""
+    from vaebench.cli import main
+
+    folder = tmp_path_factory.mktemp("grid")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("sys.argv", ["vaebench"])
+        assert main(GRID) == 0
+    return folder
+
+
+def test_a_grid_ends_in_the_table_of_its_runs(here):
+    done = here("-m", "model=vae,iwae", "seed=1,2", *QUICK)
+    assert done.code == 0
+    table = done.out[done.out.rindex("log p(x) · digits") :]
+    assert len(re.findall(r"│ (?:vae|iwae) +│ 2 │ +\d+\.\d{3} ± \d+\.\d{3}", table)) == 2
+    assert "4 of 4 jobs finished" in table
+
+
+def test_twelve_runs_compare_in_four_rows_with_a_paired_test(here, grid, tmp_path):
+    done = here("compare", str(grid / "runs"), "out=page")
+    assert done.code == 0, done.err
+    rows = re.findall(
+        r"│ (vae|iwae) +│ (1|5) │ 3 │ +([\d.]+) ± ([\d.]+) │ +(\S+) │ +(\S*) +│", done.out
+    )
+    assert len(rows) == 4
+    assert sum(row[4] == "baseline" for row in rows) == 1
+    assert all(0 < float(row[5]) < 1 for row in rows if row[4] != "baseline")
+    means = [float(row[2]) for row in rows]
+    assert means == sorted(means)
+
+    summaries = [json.loads((f / "summary.json").read_text()) for f in run_folders(grid)]
+    best = [
+        s["test/nll"] for s in summaries if (s["choices.model"], str(s["config.k"])) == rows[0][:2]
+    ]
+    assert means[0] == pytest.approx(sum(best) / 3, abs=6e-4)
+    sd = math.sqrt(sum((x - sum(best) / 3) ** 2 for x in best) / 2)
+    assert float(rows[0][3]) == pytest.approx(sd, abs=6e-4)
+
+    with (tmp_path / "page" / "compare.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == 12
+    assert {(r["model"], r["k"], r["seed"]) for r in table} == {
+        (m, k, s) for m in ("vae", "iwae") for k in "15" for s in "123"
+    }
+    assert (tmp_path / "page" / "compare.md").read_text().count("\n| ") == 6
+    page = (tmp_path / "page" / "compare.html").read_text()
+    assert "<script src=" not in page
+    assert "<link" not in page
+
+
+def test_the_baseline_is_the_one_that_was_asked_for(here, grid):
+    (run,) = [
+        f
+        for f in run_folders(grid)
+        if json.loads((f / "summary.json").read_text())["config.k"] == 5 and f.name == "3"
+    ]
+    done = here("compare", str(grid / "runs"), f"baseline={run}", "metric=test/bound", "out=page")
+    assert done.code == 0, done.err
+    (row,) = [line for line in done.out.splitlines() if "baseline" in line]
+    assert re.match(r"│ vae +│ 5 ", row)
+
+
+def test_what_is_no_finished_run_is_skipped_and_named(here, grid, tmp_path):
+    shutil.copytree(grid / "runs", tmp_path / "runs")
+    broken, foreign, older, stopped, failed, *_ = run_folders(tmp_path)
+    (broken / "summary.json").write_text('{"quantity": ')
+    (foreign / "summary.json").write_text('["somebody else\'s"]')
+    summary = json.loads((older / "summary.json").read_text())
+    del summary["choices.dataset"]
+    (older / "summary.json").write_text(json.dumps(summary))
+    (stopped / "summary.json").unlink()
+    (failed / "summary.json").unlink()
+    (failed / "error.txt").write_text("the run failed: ValueError: no luck\n\nTraceback …")
+    done = here("compare", "runs", "out=page")
+    assert done.code == 0, done.err
+    skipped = {
+        line.split()[1]: line for line in done.out.splitlines() if line.startswith("skipped")
+    }
+    assert len(skipped) == 5
+    for folder, why in (
+        (broken, "cannot be read"),
+        (foreign, "not of this program"),
+        (older, "older version: no choices.dataset"),
+        (stopped, "did not finish"),
+        (failed, "ValueError: no luck"),
+    ):
+        (line,) = [
+            line for name, line in skipped.items() if Path(name.rstrip(":")).samefile(folder)
+        ]
+        assert why in line
+    assert "no luck" in (tmp_path / "page" / "compare.html").read_text()
+
+
+def test_unlike_quantities_are_never_in_one_table(here, tmp_path):
+    for line in (["model=vae"], ["dataset=ppca"], ["dataset.binarize=threshold"]):
+        assert here(*line, *QUICK).code == 0
+    done = here("compare", "runs", "out=page")
+    assert done.out.count("log p(x) · ") == 3
+
+
+# --------------------------------------------------------------------------------- grids that go on
+PLANTED = """
+from vaebench.data import Digits
+
+
+class Flawed(Digits):
+    def __init__(self, *, flaw: int = 0, **shared):
+        super().__init__(**shared)
+        self.flaw = flaw
+
+    def split(self, part):
+        from pathlib import Path
+        if part == "test" and self.flaw in (3, 8) and not Path("mended").exists():
+            raise RuntimeError(f"flaw {self.flaw}")
+        return super().split(part)
+"""
+
+
+def test_of_twelve_jobs_two_fail_and_only_they_run_again(here, tmp_path, monkeypatch):
+    (tmp_path / "planted.py").write_text(PLANTED)
+    monkeypatch.syspath_prepend(tmp_path)
+    flaws = ",".join(map(str, range(12)))
+    line = ["-m", f"+dataset.flaw={flaws}", "dataset._target_=planted.Flawed", *QUICK]
+    first = here(*line)
+    assert first.code == 1
+    assert "10 of 12 jobs finished" in first.out
+    assert [n for n, before in jobs(first.out).items() if before] == []
+    failed = first.err.splitlines()
+    assert len(failed) == 2
+    assert re.match(r"vaebench: job 3 \(.*flaw=3.*RuntimeError: flaw 3", failed[0])
+    assert re.match(r"vaebench: job 8 \(.*flaw=8.*RuntimeError: flaw 8", failed[1])
+
+    (tmp_path / "mended").touch()
+    second = here(*line)
+    assert second.code == 0, second.err
+    assert second.err == ""
+    assert [n for n, before in jobs(second.out).items() if not before] == [3, 8]
+    assert "12 of 12 jobs finished" in second.out
+
+
+def test_a_folder_with_other_options_is_not_taken_for_the_same_grid(here):
+    line = ["-m", "seed=1,2", *QUICK, "hydra.sweep.dir=out"]
+    assert here(*line).code == 0
+    done = here(*line, "optimizer.lr=0.01")
+    assert done.code == 2
+    assert "holds a run with optimizer.lr=0.001, not 0.01" in done.err
+    assert "Use hydra.sweep.dir=" in done.err
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (["compare"], "Use vaebench compare runs."),
+        (["compare", "nowhere"], "nowhere is no folder"),
+        (["compare", "."], "no finished run in ."),
+        (["compare", ".", "metrik=test/nll"], "Did you mean metric=test/nll?"),
+    ],
+)
+def test_wrong_comparisons_are_refused_in_one_line(here, line, why):
+    done = here(*line)
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1
+    assert why in done.err
