@@ -14,9 +14,11 @@ from torch import nn
 
 from tests.theorems import elbo, iwae
 from vaebench.check import check
-from vaebench.data import Field, Spec, Support
+from vaebench.compose import check_batch
+from vaebench.data import Digits, Field, Spec, Support
+from vaebench.data import Split as Parts
 from vaebench.distributions import Delta, DiagNormal, StandardNormal
-from vaebench.errors import Incompatible
+from vaebench.errors import Incompatible, Refusal
 from vaebench.heads.likelihoods import Bernoulli, Categorical
 from vaebench.models import Split
 from vaebench.objectives import Reconstruction
@@ -392,3 +394,20 @@ def test_a_closed_form_that_is_missing_names_posterior_and_prior(choose):
         elbo(Pathless(), SPEC, kl="analytic")
     with pytest.raises(Incompatible, match=r"of posterior=mine and prior=yours, is none\. Use"):
         elbo(Pathless(), SPEC, free_bits=0.1)
+
+
+# ---------------------------------------------------------------------- data that are not as declared
+class Liar(Digits):
+    """Says [0, 1] and holds something else."""
+
+    def split(self, part):
+        split = super().split(part)
+        split.kept = split.kept + 1.0
+        return split
+
+
+def test_values_outside_the_declared_support_are_refused():
+    parts = Parts(kind="random", val=200, test=400, seed=0)
+    check_batch(Digits(split=parts, binarize="threshold"))
+    with pytest.raises(Refusal, match=r"x has values outside \[0, 1\]; its spec says binary"):
+        check_batch(Liar(split=parts, binarize="threshold"))

@@ -11,12 +11,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from vaebench.check import Report, check
 from vaebench.chosen import chosen, instead
-from vaebench.data import Dataset
+from vaebench.data import Dataset, Support
 from vaebench.errors import Refusal
 from vaebench.models import Model
 from vaebench.objectives import Objective
 from vaebench.schema import check_keys, check_ranges
 from vaebench.validate import check_options
+
+BOUNDED = (Support.UNIT, Support.LEVELS, Support.BINARY)
 
 
 @dataclass(frozen=True)
@@ -88,3 +90,7 @@ def check_batch(data: Dataset) -> None:
         if name not in batch or tuple(batch[name].shape[1:]) != field.shape:
             shown = tuple(batch[name].shape[1:]) if name in batch else "missing"
             raise Refusal(f"dataset: {name} is {shown} in a batch, {field.shape} in the spec")
+        if field.support in BOUNDED and not ((batch[name] >= 0) & (batch[name] <= 1)).all():
+            raise Refusal(
+                f"dataset: {name} has values outside [0, 1]; its spec says {field.support}"
+            )

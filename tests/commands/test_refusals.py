@@ -118,6 +118,7 @@ WRONG = {
     "nets.hidden=[200": "cannot read the override",
     "trainer.devices=2": "Use trainer=ddp",
     "trainer.devices=-1": "must be at least 1",
+    "model.observed=foo": "Use model.observed=x",
     "trainer.devices=0": "must be at least 1",
     "trainer.average=1.5": "must be below 1",
     "trainer.on_nan=skp": "Did you mean trainer.on_nan=skip?",

@@ -21,13 +21,14 @@ class Choice:
 
 
 def choices(folders: Iterable[Path]) -> dict[str, list[Choice]]:
-    """Groups to their choices, sorted; the first folder that has a name wins."""
+    """Groups to their choices, sorted; the last folder that has a name wins, as in Hydra, where a
+    user's folder adds to the package's choices and replaces none."""
     found: dict[str, dict[str, Choice]] = {}
     for folder in folders:
         for path in sorted(folder.glob("*/*.yaml")):
             group = path.parent.name
             choice = Choice(group, path.stem, title(path))
-            found.setdefault(group, {}).setdefault(path.stem, choice)
+            found.setdefault(group, {})[path.stem] = choice
     return {group: [found[group][n] for n in sorted(found[group])] for group in sorted(found)}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vaebench.data import Field, Spec
+from vaebench.data import Field, Spec, Support
 from vaebench.errors import Incompatible
 from vaebench.heads import Conditional, Head, Likelihood, Prior
 from vaebench.models.base import Batch, Split
@@ -42,6 +42,12 @@ class VAE(Split):
         super().__init__()
         if latent_dim < 1:
             raise Incompatible(f"model.latent_dim={latent_dim}: at least 1")
+        if observed not in spec.fields:
+            images = [n for n, field in spec.fields.items() if field.support is not Support.LABEL]
+            names = " or ".join(f"model.observed={name}" for name in images)
+            raise Incompatible(
+                f"model.observed={observed}: the data have no such name. Use {names}."
+            )
         x, z = spec[observed], Field((latent_dim,))
         self.observed = observed
         q, p = posterior(z), likelihood(x)
