@@ -294,10 +294,10 @@ def _outcome(jobs: list[Job]) -> int:
     """The exit code; for a grid also the table of its jobs, and which of them failed."""
     from vaebench.gate import Grid
 
-    if Grid.jobs:
+    if Grid.folder is not None:
         from vaebench.commands.grid import report
 
-        failed = report(Grid.jobs)
+        failed = report(Grid.folder, Grid.jobs)
         return DONE if failed is None else FAILED if failed else REFUSED
     if jobs and jobs[0].error is not None:
         raise jobs[0].error

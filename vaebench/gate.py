@@ -37,7 +37,7 @@ class Gate(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         HydraConfig.instance().set_config(config)  # the folder is named after the choices
-        Grid.jobs = []
+        Grid.folder, Grid.jobs = None, []
         folder = Path(config.hydra.run.dir)
         if config.hydra.output_subdir is not None and holds_run(folder):
             instead = use(override("hydra.run.dir", free(folder)))
@@ -47,10 +47,11 @@ class Gate(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         HydraConfig.instance().set_config(config)
         grid = config.hydra.sweeper._target_.endswith("BasicSweeper")
-        Grid.jobs = []
         try:
             place(config, again=grid)
-            Made.note(Path(config.hydra.sweep.dir))
+            shorten(config)
+            Grid.folder, Grid.jobs = Path(config.hydra.sweep.dir).absolute(), []
+            Made.note(Grid.folder)
             if grid:  # a search decides on its jobs as it goes
                 Grid.jobs = check_grid(config)
         except Exception as error:
@@ -58,9 +59,28 @@ class Gate(Callback):
 
 
 class Grid:
-    """What the jobs of the grid that this process runs are called, and their folders."""
+    """The grid that this process runs.
 
+    Attributes:
+        folder: of all its jobs; None for a single run.
+        jobs: what each is called, and its folder; empty where a search decides on them.
+    """
+
+    folder: ClassVar[Path | None] = None
     jobs: ClassVar[list[tuple[str, Path]]] = []
+
+
+def shorten(config: DictConfig) -> None:
+    """Has Hydra name jobs by what differs between them alone."""
+    loader = GlobalHydra.instance().config_loader()
+    words = OverridesParser.create(config_loader=loader).parse_overrides(
+        list(config.hydra.overrides.task)
+    )
+    same = [w.key_or_group for w in words if not w.is_sweep_override()]
+    with read_write(config.hydra), open_dict(config.hydra):
+        config.hydra.overrides.hydra.append(
+            f"hydra.job.config.override_dirname.exclude_keys=[{','.join(same)}]"
+        )
 
 
 def place(config: DictConfig, *, again: bool) -> None:

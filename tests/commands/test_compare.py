@@ -153,7 +153,7 @@ def test_of_twelve_jobs_two_fail_and_only_they_run_again(here, tmp_path, monkeyp
     line = ["-m", f"+dataset.flaw={flaws}", "dataset._target_=planted.Flawed", *QUICK]
     first = here(*line)
     assert first.code == 1
-    assert "10 of 12 jobs finished" in first.out
+    assert "10 of 12 jobs finished in" in first.out
     assert [n for n, before in jobs(first.out).items() if before] == []
     failed = first.err.splitlines()
     assert len(failed) == 2
@@ -165,7 +165,7 @@ def test_of_twelve_jobs_two_fail_and_only_they_run_again(here, tmp_path, monkeyp
     assert second.code == 0, second.err
     assert second.err == ""
     assert [n for n, before in jobs(second.out).items() if not before] == [3, 8]
-    assert "12 of 12 jobs finished" in second.out
+    assert "12 of 12 jobs finished in" in second.out
 
 
 def test_a_folder_with_other_options_is_not_taken_for_the_same_grid(here):

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tests.training.test_system import config
 from vaebench.compose import compose
-from vaebench.training import History, build_system, build_trainer, fit
+from vaebench.training import History, Identity, build_system, build_trainer, fit
 from vaebench.training.checkpoints import LAST, PREVIOUS, newest_good, step_of
 
 EPOCHS, STEPS = 3, 36  # 12 steps an epoch
@@ -32,7 +32,7 @@ def run(folder, *, crash=None, resume=False):
     cfg = config(*RUN, "trainer=cpu")
     torch.randn(3)  # a new process stands elsewhere in its own noise
     system = build_system(cfg, compose(cfg))
-    history = History(folder, "test")
+    history = History(folder, Identity("test"))
     checkpoint, _ = newest_good(folder)
     if resume:
         history.rewind(step_of(checkpoint))

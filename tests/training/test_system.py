@@ -16,7 +16,7 @@ from vaebench.compose import compose
 from vaebench.data import Loader
 from vaebench.data.seeds import BINARIZATION, derived
 from vaebench.schema import register
-from vaebench.training import History, build_system, build_trainer, fit
+from vaebench.training import History, Identity, build_system, build_trainer, fit
 
 
 def config(*overrides):
@@ -67,7 +67,7 @@ def test_the_best_weights_are_those_of_the_best_validation_bound(tmp_path):
     few = ("dataset.split.val=1400", "dataset.split.test=300", "dataset.binarize=static")
     cfg = config(*few, "trainer.max_epochs=80", "optimizer.lr=5e-3", "trainer=cpu")
     system = build_system(cfg, compose(cfg))
-    history = History(tmp_path, "test")
+    history = History(tmp_path, Identity("test"))
     trainer = build_trainer(cfg, system, tmp_path, Console(quiet=True))
     trainer.loggers = [history]
     fit(cfg, system, trainer)
@@ -88,7 +88,7 @@ def test_a_stop_within_an_epoch_still_validates_the_last_weights(tmp_path):
 
 
 def test_history_gives_a_late_metric_its_column_and_merges_a_step(tmp_path):
-    history = History(tmp_path, "test")
+    history = History(tmp_path, Identity("test"))
     history.log_metrics({"train/loss": 1.0, "epoch": 0}, 1)
     history.log_metrics({"train/loss": 2.0}, 2)
     history.log_metrics({"val/loss": 3.0}, 2)

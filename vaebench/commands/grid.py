@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,13 +51,17 @@ def note_refusal(folder: Path, line: str) -> None:
     (folder / ERROR).write_text(f"{REFUSED}{line}\n", encoding="utf-8")
 
 
-def report(jobs: Sequence[Job]) -> bool | None:
+def report(grid: Path, jobs: Sequence[Job]) -> bool | None:
     """Prints the table of a grid, and a line on standard error for each job that has no result.
+
+    Args:
+        grid: the folder of all its jobs.
+        jobs: empty where a search decided on them as it went.
 
     Returns:
         None: all finished; True: some failed; False: those that did not finish were refused.
     """
-    found = find([folder for _, folder in jobs if folder.exists()])
+    found = find([folder for _, folder in jobs if folder.exists()] or [grid])
     console = Console()
     if found.runs:
         console.print()
@@ -65,7 +70,11 @@ def report(jobs: Sequence[Job]) -> bool | None:
     missing = {name: _reason(folder) for name, folder in jobs if folder not in done}
     for name, reason in missing.items():
         sys.stderr.write(f"vaebench: {name}: {reason.removeprefix(REFUSED)}\n")
-    console.print(f"{len(done)} of {len(jobs)} jobs finished", highlight=False)
+    count = f"{len(done)} of {len(jobs) or len(done) + len(found.skipped)} jobs finished"
+    console.print(f"{count} in {os.path.relpath(grid)}", highlight=False, soft_wrap=True)
+    if any(folder.glob("wandb/offline-run-*") for folder in done):
+        line = f"to upload   wandb sync {os.path.relpath(grid)}/*/wandb/offline-run-*"
+        console.print(line, highlight=False, soft_wrap=True)
     if not missing:
         return None
     console.print("the same command again runs those that are left", highlight=False)

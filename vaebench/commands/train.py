@@ -26,6 +26,7 @@ from vaebench.measures.pictures import draw
 from vaebench.measures.runs import ERROR
 from vaebench.training import (
     METRICS,
+    Concluding,
     History,
     Result,
     Wandb,
@@ -91,6 +92,9 @@ def _train(
             result = fit(cfg, system, trainer, resume_from)
         pictures = draw_run(result, composition, folder)
         summary = summarise(cfg, choices, composition, result)
+        for logger in loggers:
+            if isinstance(logger, Concluding):
+                logger.conclude(summary)
         write_json(folder / "summary.json", summary)
     except Stopped:
         raise
@@ -259,6 +263,10 @@ def report(
     console.print(f"run folder  {_shown(folder)}", highlight=False, soft_wrap=True)
     for path in pictures:
         console.print(f"picture     {_shown(path)}", highlight=False, soft_wrap=True)
+    for logger in result.loggers:
+        if isinstance(logger, Wandb) and (run := logger.offline_run):
+            line = f"to upload   wandb sync {_shown(run)}"
+            console.print(line, highlight=False, soft_wrap=True)
 
 
 def _order(name: str) -> tuple[int, str]:

@@ -1,15 +1,26 @@
 """Training: one LightningModule for every composition."""
 
 from vaebench.training.fit import Result, build_loggers, build_system, build_trainer, fit, prepare
-from vaebench.training.loggers import METRICS, History, Wandb, read_history, tensorboard
+from vaebench.training.loggers import (
+    METRICS,
+    Concluding,
+    History,
+    Identity,
+    TensorBoard,
+    Wandb,
+    read_history,
+)
 from vaebench.training.system import Diverged, System
 
 __all__ = [
     "METRICS",
+    "Concluding",
     "Diverged",
     "History",
+    "Identity",
     "Result",
     "System",
+    "TensorBoard",
     "Wandb",
     "build_loggers",
     "build_system",
@@ -17,5 +28,4 @@ __all__ = [
     "fit",
     "prepare",
     "read_history",
-    "tensorboard",
 ]

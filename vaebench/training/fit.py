@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.loggers import Logger
@@ -26,10 +27,13 @@ from vaebench.heads import Conditional
 from vaebench.training.checkpoints import BEST, FOLDER, LAST, Best, Keeper, initialise
 from vaebench.training.compiled import try_out
 from vaebench.training.log import Log
+from vaebench.training.loggers import Identity
 from vaebench.training.progress import Bar
 from vaebench.training.schedules import LearningRate
 from vaebench.training.system import System
 from vaebench.training.watch import Averaging, Collapse, Guard
+
+TAGGED = ("model", "posterior", "prior", "likelihood", "objective", "dataset")
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,20 @@ class Result:
 
 def build_loggers(cfg: DictConfig, folder: Path) -> list[Logger]:
     """The loggers of the `logger` group, for one run folder."""
-    return [instantiate(node)(folder, cfg.name) for node in cfg.logger.values()]
+    return [instantiate(node)(folder, identity(cfg)) for node in cfg.logger.values()]
+
+
+def identity(cfg: DictConfig) -> Identity:
+    """A run's name and tags; in a grid, what differs in it and which grid it is."""
+    if not HydraConfig.initialized():
+        return Identity(cfg.name)
+    hydra = HydraConfig.get()
+    chosen = {group: choice for group, choice in hydra.runtime.choices.items() if group in TAGGED}
+    tags = tuple(f"{group}={choice}" for group, choice in sorted(chosen.items()))
+    if "MULTIRUN" not in str(hydra.mode):
+        return Identity(cfg.name, tags=tags)
+    name = f"{cfg.name} {hydra.job.override_dirname.replace(',', ' ')}".strip()
+    return Identity(name, Path(hydra.sweep.dir).name, tags)
 
 
 def build_system(cfg: DictConfig, composition: Composition) -> System:

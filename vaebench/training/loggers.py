@@ -6,11 +6,13 @@ import csv
 import io
 import os
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pytorch_lightning.loggers import Logger, WandbLogger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from vaebench.errors import Refusal
@@ -18,17 +20,32 @@ from vaebench.errors import Refusal
 METRICS = "metrics.csv"
 
 
+@dataclass(frozen=True)
+class Identity:
+    """What a run is called among others.
+
+    Attributes:
+        name: of a cell of a grid, what differs in it.
+        group: the grid; empty for a run on its own.
+        tags: what was chosen.
+    """
+
+    name: str
+    group: str = ""
+    tags: tuple[str, ...] = ()
+
+
 class History(Logger):
     """metrics.csv: one row a step, column `step` first; a metric that appears late gets its column.
 
     Args:
         folder: the run folder.
-        name: of the run.
+        identity: what the run is called.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, identity: Identity) -> None:
         super().__init__()
-        self.path, self._name = folder / METRICS, name
+        self.path, self._name = folder / METRICS, identity.name
         self.columns = ["step"]
         self.row: dict[str, Any] = {}
         self.begins = 0  # where the row at hand begins in the file
@@ -107,12 +124,20 @@ def read_columns(path: Path) -> list[str]:
         return next(csv.reader(file))
 
 
-class Wandb(WandbLogger):
+class Concluding(ABC):
+    """A logger that wants a run's summary at its end."""
+
+    @abstractmethod
+    def conclude(self, summary: dict[str, Any]) -> None:
+        """What summary.json holds."""
+
+
+class Wandb(WandbLogger, Concluding):
     """Weights & Biases that never asks: offline wherever there is no account.
 
     Args:
         folder: the run folder; the offline run lies in its `wandb/`.
-        name: of the run.
+        identity: what the run is called.
         project: name of the project.
         mode: `auto`: online with an account, else offline; WANDB_MODE decides if set.
     """
@@ -120,7 +145,7 @@ class Wandb(WandbLogger):
     def __init__(
         self,
         folder: Path,
-        name: str,
+        identity: Identity,
         *,
         project: str,
         mode: Literal["auto", "online", "offline"],
@@ -141,8 +166,11 @@ class Wandb(WandbLogger):
             x_disable_stats=True,
             init_timeout=20,
         )
-        common = {"project": project, "name": name, "save_dir": str(folder), "settings": settings}
-        run_id = known or uuid.uuid4().hex[:8]
+        common = {"project": project, "save_dir": str(folder), "settings": settings}
+        common |= {"name": identity.name, "tags": list(identity.tags)}
+        common |= {"group": identity.group} if identity.group else {}
+        # An agent of a wandb sweep has named the run already.
+        run_id = known or os.environ.get("WANDB_RUN_ID") or uuid.uuid4().hex[:8]
         super().__init__(**common, mode=chosen, id=run_id, resume="allow")
         self._wandb_init.pop("anonymous", None)  # an option of the past that wandb warns of
         try:
@@ -151,13 +179,24 @@ class Wandb(WandbLogger):
             if mode != "auto" or chosen != "online":
                 reason = " ".join(str(error).split())
                 raise Refusal(f"logger=wandb cannot start ({reason}); try logger=csv") from error
-            self._wandb_init["mode"] = "offline"  # an account, but no network
+            chosen = self._wandb_init["mode"] = "offline"  # an account, but no network
+        self.offline = chosen == "offline"
 
     @rank_zero_only
     def log_hyperparams(self, params: Any) -> None:
         """The config; with the first contact, the run's id for whoever resumes it."""
         super().log_hyperparams(params)
         self.id_file.write_text(self.experiment.id)
+
+    @rank_zero_only
+    def conclude(self, summary: dict[str, Any]) -> None:
+        about = {n: v for n, v in summary.items() if not n.startswith(("config.", "versions."))}
+        self.experiment.summary.update(about)
+
+    @property
+    def offline_run(self) -> Path | None:
+        """Where the run waits to be uploaded; None where it was."""
+        return Path(self.experiment.dir).parent if self.offline else None
 
     @rank_zero_only
     def finish(self) -> None:
@@ -167,20 +206,38 @@ class Wandb(WandbLogger):
         wandb.finish()
 
 
-def tensorboard(folder: Path, name: str) -> Logger:
-    """TensorBoard event files in the run folder's `tensorboard/`.
+class TensorBoard(TensorBoardLogger, Concluding):
+    """TensorBoard event files in the run folder's `tensorboard/`, with its HParams page.
+
+    Args:
+        folder: the run folder.
+        identity: what the run is called.
 
     Raises:
         Refusal: where the extra is not installed.
     """
-    from pytorch_lightning.loggers import TensorBoardLogger
 
-    try:
-        return TensorBoardLogger(str(folder), name="tensorboard", version="")
-    except ModuleNotFoundError as error:
-        raise Refusal(
-            "logger=tensorboard needs its extra: pip install 'vaebench[tensorboard]'"
-        ) from error
+    def __init__(self, folder: Path, identity: Identity) -> None:
+        try:
+            super().__init__(str(folder), name="tensorboard", version="", default_hp_metric=False)
+        except ModuleNotFoundError as error:
+            raise Refusal(
+                "logger=tensorboard needs its extra: pip install 'vaebench[tensorboard]'. "
+                "Use logger=csv."
+            ) from error
+
+    @rank_zero_only
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """They come at the end, with the results that HParams shows beside them."""
+
+    @rank_zero_only
+    def conclude(self, summary: dict[str, Any]) -> None:
+        options = {n: v for n, v in summary.items() if n.startswith(("config.", "choices."))}
+        results = {n: v for n, v in summary.items() if n.startswith(("test/", "val/"))}
+        plain = {
+            n: v if isinstance(v, bool | int | float | str) else str(v) for n, v in options.items()
+        }
+        super().log_hyperparams(plain, results)
 
 
 def _mode_by_account() -> str:
