@@ -72,7 +72,7 @@ def report(grid: Path, jobs: Sequence[Job]) -> bool | None:
         sys.stderr.write(f"vaebench: {name}: {reason.removeprefix(REFUSED)}\n")
     count = f"{len(done)} of {len(jobs) or len(done) + len(found.skipped)} jobs finished"
     console.print(f"{count} in {os.path.relpath(grid)}", highlight=False, soft_wrap=True)
-    if any(folder.glob("wandb/offline-run-*") for folder in done):
+    if any(list(folder.glob("wandb/offline-run-*")) for folder in done):
         line = f"to upload   wandb sync {os.path.relpath(grid)}/*/wandb/offline-run-*"
         console.print(line, highlight=False, soft_wrap=True)
     if not missing:

@@ -1,10 +1,11 @@
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
-const COLOURS = ["#2f6fab", "#d1732a", "#3a9050", "#b8434e", "#7d5fa8", "#8a6a4f", "#cc6fa6", "#6b7280", "#a3a02c", "#2a9aa8"];
+const COLOURS = ["#2f6fab", "#d1732a", "#3a9050", "#b8434e", "#7d5fa8", "#8a6a4f", "#cc6fa6", "#6b7280", "#a3a02c", "#2a9aa8", "#1f3f6b", "#f0a35e", "#7cc08e", "#e58a90", "#b9a2d8", "#5b4636", "#8d2f6c", "#aab2bd", "#6f6c12", "#7fd0da"];
 const CURVES_AT_FIRST = 20;
+const CATEGORIES = 8; // a grid's few values stand evenly, however far apart they are
 const colour = (group) => COLOURS[group % COLOURS.length];
-const state = { column: data.metric, up: !data.higher.includes(data.metric), metric: data.metric, shown: new Set(), chosen: null };
+const state = { column: data.metric, up: !data.higher.includes(data.metric), metric: data.metric, shown: new Set(), chosen: null, gridSeen: false };
 
 const options = [...data.keys, "seed"];
 const subjects = new Set(data.runs.map((r) => r.subject));
@@ -54,6 +55,7 @@ function text(run, column) {
   if (column === "folder") return run.folder;
   const v = value(run, column);
   if (v === null) return "–";
+  if (run.options[column] !== undefined) return run.options[column];
   return typeof v === "number" && !Number.isInteger(v) ? v.toPrecision(5) : String(v);
 }
 
@@ -65,6 +67,7 @@ function drawTable() {
     const cell = document.createElement("th");
     cell.textContent = column;
     cell.dataset.column = column;
+    if (column !== "folder" && data.runs.some((r) => typeof value(r, column) === "number")) cell.className = "number";
     if (column === state.column) cell.dataset.order = state.up ? "up" : "down";
     cell.onclick = () => { state.up = state.column === column ? !state.up : true; state.column = column; drawTable(); };
     head.append(cell);
@@ -131,27 +134,30 @@ function traces(group, runs) {
 }
 
 function drawCurves() {
+  if (!window.Plotly) return; // it is on its way, and draws when it is there
   const byGroup = new Map();
   for (const run of data.runs) if (state.shown.has(run)) byGroup.set(run.group, [...(byGroup.get(run.group) || []), run]);
   const all = [...byGroup].flatMap(([group, runs]) => traces(group, runs));
-  Plotly.react("curves", all, { margin: { l: 60, r: 10, t: 10, b: 45 }, xaxis: { title: { text: "step" } }, yaxis: { title: { text: $("curve").value } }, legend: { font: { size: 11 } }, height: 400 }, { responsive: true, displaylogo: false });
+  Plotly.react("curves", all, { margin: { l: 60, r: 10, t: 10, b: 45 }, xaxis: { title: { text: "step" } }, yaxis: { title: { text: $("curve").value } }, legend: { font: { size: 11 } }, height: 400 }, { responsive: true, displayModeBar: false });
 }
 
 function axis(column) {
   const values = data.runs.map((r) => value(r, column));
-  if (values.every((v) => typeof v === "number")) return { label: column, values };
+  const many = new Set(values).size > CATEGORIES;
+  if (many && values.every((v) => typeof v === "number")) return { label: column, values };
   const names = [...new Set(values.map(String))].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
   return { label: column, values: values.map((v) => names.indexOf(String(v))), tickvals: names.map((_, i) => i), ticktext: names };
 }
 
 function drawGrid() {
+  if (!state.gridSeen) return;
   const known = data.runs.map((r) => value(r, state.metric)).filter((v) => v !== null);
-  if (data.keys.length < 2 || !known.length) { $("grid-section").hidden = true; return; }
+  if (!known.length) return;
   const worst = data.higher.includes(state.metric) ? Math.min(...known) : Math.max(...known);
   const metric = { label: state.metric, values: data.runs.map((r) => value(r, state.metric) ?? worst) };
   const dimensions = [...data.keys.map(axis), metric];
   const line = { color: metric.values, colorscale: "Viridis", reversescale: !data.higher.includes(state.metric), showscale: true };
-  Plotly.react("grid", [{ type: "parcoords", dimensions, line }], { margin: { l: 70, r: 70, t: 45, b: 25 }, height: 380 }, { responsive: true, displaylogo: false });
+  Plotly.react("grid", [{ type: "parcoords", dimensions, line }], { margin: { l: 70, r: 70, t: 45, b: 25 }, height: 380 }, { responsive: true, displayModeBar: false });
   $("grid").removeAllListeners?.("plotly_restyle");
   $("grid").on("plotly_restyle", () => {
     const chosen = $("grid").data[0].dimensions.filter((d) => d.constraintrange);
@@ -193,13 +199,36 @@ function begin() {
   $("left-out").textContent = data.picturesLeftOut ? `${data.picturesLeftOut} groups' pictures are left out to keep the page light` : "";
   $("skipped").replaceChildren(...data.skipped.map((line) => { const li = document.createElement("li"); li.textContent = line; return li; }));
   $("skipped-section").hidden = !data.skipped.length;
+  $("grid-section").hidden = data.keys.length < 2;
   $("filter").oninput = drawTable;
   $("metric").onchange = () => { state.metric = state.column = $("metric").value; state.up = !data.higher.includes(state.metric); drawTable(); drawGrid(); };
   $("curve").onchange = drawCurves;
   $("kind").onchange = drawPictures;
   $("all").onclick = () => { data.runs.filter(passes).forEach((r) => state.shown.add(r)); drawTable(); drawCurves(); };
   $("none").onclick = () => { state.shown.clear(); drawTable(); drawCurves(); };
-  drawTable(); drawCurves(); drawGrid(); drawPictures();
+  drawTable(); drawPictures();
+}
+
+/* The plotting library comes packed inside the page, and is unpacked after the table is drawn. */
+async function loadPlotly() {
+  await new Promise((next) => requestAnimationFrame(() => setTimeout(next)));
+  const packed = await (await fetch(`data:application/gzip;base64,${$("plotly").textContent}`)).blob();
+  const script = document.createElement("script");
+  script.textContent = await new Response(packed.stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  document.head.append(script);
+}
+
+/* The grid's drawing takes a second to set up: it waits until somebody can see it. */
+function drawPlots() {
+  drawCurves();
+  document.body.dataset.drawn = "curves";
+  new IntersectionObserver((seen, observer) => {
+    if (!seen.some((entry) => entry.isIntersecting)) return;
+    observer.disconnect();
+    state.gridSeen = true;
+    drawGrid();
+    document.body.dataset.drawn = "all";
+  }).observe($("grid-section"));
 }
 
 begin();
