@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib
@@ -13,7 +13,6 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.utils import make_grid, save_image
 
 from vaebench.data.seeds import PICTURES, derived
 from vaebench.distributions import StandardNormal
@@ -38,6 +37,8 @@ def save_grid(path: Path, images: Tensor, columns: int) -> Path:
     """Images `[n, C, H, W]` in [0, 1] as one PNG, enlarged in whole pixels."""
     factor = max(1, math.ceil(SHORTEST_SIDE / min(images.shape[-2:])))
     images = F.interpolate(images.detach().cpu().clamp(0, 1), scale_factor=factor)
+    from torchvision.utils import make_grid, save_image  # 1.5 s that no refusal should wait for
+
     save_image(make_grid(images, columns, padding=2, pad_value=BORDER), path)
     return path
 
@@ -151,9 +152,10 @@ def _draw_images(
 ) -> list[Path]:
     x = batch[name]
     columns = math.ceil(math.sqrt(len(x)))
-    save: Callable[[str, Tensor, int], Path] = lambda stem, images, n: save_grid(  # noqa: E731
-        folder / f"{stem}.png", images, n
-    )
+
+    def save(stem: str, images: Tensor, columns: int) -> Path:
+        return save_grid(folder / f"{stem}.png", images, columns)
+
     written = [save("data", x, columns)]
     rebuilt = reconstructions(model, batch, name)
     # Rows of data, each above the row of its reconstructions.

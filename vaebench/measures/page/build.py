@@ -7,9 +7,11 @@ import gzip
 import io
 import json
 import math
+import os
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,14 +35,18 @@ def build(runs: Sequence[Run], skipped: Sequence[str], title: str) -> str:
     from plotly.offline import get_plotlyjs
 
     members = groups(runs)
+    root = Path(os.path.commonpath([run.folder for run in runs]))
     pictures, left_out = _pictures(members)
     data = {
         "title": title,
+        "root": str(root),
         "keys": differing(runs),
         "metric": main_metric(runs),
         "higher": [m for m in _metrics(runs) if higher_is_better(m)],
         "metrics": _metrics(runs),
-        "runs": [_run(run, number) for number, group in enumerate(members) for run in group.runs],
+        "runs": [
+            _run(run, number, root) for number, group in enumerate(members) for run in group.runs
+        ],
         "groups": [group.label for group in members],
         "pictures": pictures,
         "picturesLeftOut": left_out,
@@ -77,10 +83,10 @@ def _metrics(runs: Sequence[Run]) -> list[str]:
     return sorted(names)
 
 
-def _run(run: Run, group: int) -> dict[str, Any]:
+def _run(run: Run, group: int, root: Path) -> dict[str, Any]:
     finite = {n: _rounded(v) for n, v in run.metrics().items() if math.isfinite(v)}
     return {
-        "folder": str(run.folder),
+        "folder": os.path.relpath(run.folder, root),
         "group": group,
         "seed": run.seed,
         "subject": " · ".join(run.subject[:2]),

@@ -195,7 +195,7 @@ function begin() {
   const best = [...new Set(sorted(data.runs).map((r) => r.group))].slice(0, CURVES_AT_FIRST);
   state.shown = new Set(data.runs.filter((r) => best.includes(r.group)));
   const more = data.groups.length > best.length ? ` The curves begin with the best ${best.length}.` : "";
-  $("about").textContent = `${data.runs.length} runs in ${data.groups.length} groups that differ by more than the seed.${more}`;
+  $("about").textContent = `${data.runs.length} runs in ${data.groups.length} groups that differ by more than the seed, in ${data.root}.${more}`;
   $("left-out").textContent = data.picturesLeftOut ? `${data.picturesLeftOut} groups' pictures are left out to keep the page light` : "";
   $("skipped").replaceChildren(...data.skipped.map((line) => { const li = document.createElement("li"); li.textContent = line; return li; }));
   $("skipped-section").hidden = !data.skipped.length;
