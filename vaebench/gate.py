@@ -57,6 +57,13 @@ class Gate(Callback):
         except Exception as error:
             raise Stop(error) from error
 
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        if "joblib" in config.hydra.launcher._target_:
+            # Idle workers would hold up the end of the program by seconds.
+            from joblib.externals.loky import get_reusable_executor
+
+            get_reusable_executor().shutdown(kill_workers=True)
+
 
 class Grid:
     """The grid that this process runs.

@@ -6,13 +6,15 @@ import math
 from collections import ChainMap
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 from vaebench.data.seeds import PICTURES, derived
 from vaebench.distributions import StandardNormal
@@ -94,6 +96,8 @@ def curves(path: Path, rows: list[dict[str, str]]) -> Path | None:
     shown = [n for n in names if len(series.get(f"train/{n}", [])) > 1]
     if not shown:
         return None
+    from matplotlib.figure import Figure  # as slow to load as torchvision's
+
     figure = Figure(figsize=(4.2 * len(shown), 3.2), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         for part, colour in (("train", "#4c72b0"), ("val", "#dd8452")):
@@ -109,7 +113,7 @@ def curves(path: Path, rows: list[dict[str, str]]) -> Path | None:
     return path
 
 
-def _zoom(axes: matplotlib.axes.Axes, values: list[float]) -> None:
+def _zoom(axes: Axes, values: list[float]) -> None:
     """Leaves the plunge of the first steps off the scale, so that the rest can be read."""
     finite = [v for v in values if math.isfinite(v)]
     low, high = np.quantile(finite, [0.02, 0.98])
