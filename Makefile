@@ -24,8 +24,10 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED)  ## needs MNIST: VAEBENCH_DATA_DIR=DIR make bench
+bench: $(INSTALLED)  ## needs MNIST (VAEBENCH_DATA_DIR=DIR make bench) and, for the page, chromium
 	$(BIN)/python benchmarks/mnist_loop.py
+	$(BIN)/python benchmarks/grid.py
+	$(BIN)/python benchmarks/page.py
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
