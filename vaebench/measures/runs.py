@@ -16,6 +16,8 @@ SUMMARY, HISTORY, ERROR, HYDRA = "summary.json", "metrics.csv", "error.txt", ".h
 NOT_A_CHOICE = ("seed", "name", "data_dir")
 """Options that make no other experiment of a run."""
 
+ASIDE = ("eval", "checkpoint", "logger", "suggested")
+
 GROUPS_FIRST = ("model", "posterior", "prior", "likelihood", "objective", "dataset")
 
 
@@ -192,7 +194,8 @@ def _ordered(names: Iterable[str]) -> list[str]:
     return sorted(names, key=_rank)
 
 
-def _rank(name: str) -> tuple[int, int, str]:
-    """Groups first, the model before all; then the options nearest to the root."""
+def _rank(name: str) -> tuple[int, bool, int, str]:
+    """Groups first, the model before all; then the options nearest to the root; last how a run was
+    measured and kept, which tells less of it."""
     first = GROUPS_FIRST.index(name) if name in GROUPS_FIRST else len(GROUPS_FIRST)
-    return first, name.count("."), name
+    return first, name.partition(".")[0] in ASIDE, name.count("."), name
