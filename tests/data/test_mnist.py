@@ -135,3 +135,16 @@ def test_a_download_takes_its_place_and_is_read(tmp_path, kind, raw, monkeypatch
     assert len(parts["test"].x) == TEST
     kept = tmp_path / "empty" / kind.source / "raw"
     assert {file.name for file in kept.iterdir()} == set(files)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "why"),
+    [
+        ("train-images-idx3", pictures(TRAIN)[:, :20], r"images of \(20, 28\) pixels"),
+        ("t10k-labels-idx1", labels(TEST - 1), "holds 20 images and 19 labels"),
+    ],
+)
+def test_whole_files_that_do_not_fit_are_refused(tmp_path, kind, raw, name, array, why):
+    (raw / f"{name}-ubyte").write_bytes(idx(np.ascontiguousarray(array)))
+    with pytest.raises(DataError, match=why):
+        _ = open_(kind, tmp_path).parts

@@ -15,6 +15,7 @@ from vaebench.data.files import check_idx, corrupt, grey
 from vaebench.errors import DataError
 
 DOWNLOAD_TIMEOUT = 30.0
+SIZE = (28, 28)
 FILES = [
     f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
 ]
@@ -44,6 +45,8 @@ class MNIST(Images):
         kind = getattr(torchvision.datasets, self.source)
         with corrupt(raw):
             parts = [kind(str(self.root), train=train) for train in (True, False)]
+        for part in parts:
+            _check_sizes(part, raw)
         rest, test = (Raw(grey(p.data.unsqueeze(1).numpy()), 256, p.targets) for p in parts)
         return rest, test
 
@@ -68,6 +71,15 @@ class MNIST(Images):
             raise DataError(f"{line} ({reason}); {hint}. Use dataset=digits.") from error
         finally:
             socket.setdefaulttimeout(before)
+
+
+def _check_sizes(part: Any, raw: Path) -> None:
+    """Refuses files that are whole, but not of this data set or of each other."""
+    images, labels = tuple(part.data.shape), len(part.targets)
+    if images[1:] != SIZE:
+        raise DataError(f"{raw} holds images of {images[1:]} pixels; {SIZE} was expected")
+    if images[0] != labels:
+        raise DataError(f"{raw} holds {images[0]} images and {labels} labels of the same part")
 
 
 class FashionMNIST(MNIST):
