@@ -185,6 +185,8 @@ def check_ranges(cfg: DictConfig) -> None:
         raise Refusal(
             f"trainer.average={cfg.trainer.average}: must be below 1. Use trainer.average=0.999."
         )
+    if cfg.trainer.devices == 1 and cfg.trainer.strategy is Strategy.ddp:
+        raise Refusal("trainer=ddp with trainer.devices=1 shares nothing. Use trainer.devices=2.")
     if cfg.trainer.devices > 1 and cfg.trainer.strategy is Strategy.single:
         raise Refusal(
             f"trainer.devices={cfg.trainer.devices} needs several processes. Use trainer=ddp."

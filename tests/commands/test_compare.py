@@ -177,6 +177,22 @@ def test_a_folder_with_other_options_is_not_taken_for_the_same_grid(here):
     assert "Use hydra.sweep.dir=" in done.err
 
 
+def test_a_job_whose_summary_is_broken_runs_again(here, tmp_path):
+    line = ["-m", "seed=1,2", *QUICK]
+    assert here(*line).code == 0
+    (run_folders(tmp_path)[1] / "summary.json").write_text("{")
+    done = here(*line)
+    assert done.code == 0, done.err
+    assert jobs(done.out) == {0: True, 1: False}
+
+
+def test_a_page_that_cannot_be_written_is_refused(here, grid, tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    done = here("compare", str(grid / "runs"), "out=taken/page")
+    assert done.code == 2
+    assert done.err.startswith("vaebench: out=taken/page cannot be written")
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [

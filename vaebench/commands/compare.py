@@ -34,15 +34,19 @@ def compare(arguments: Sequence[str]) -> None:
     for line in found.skipped:
         console.print(f"skipped {line}", highlight=False, soft_wrap=True)
     out = Path(options["out"]).expanduser()
-    out.mkdir(parents=True, exist_ok=True)
     title = "vaebench: " + ", ".join(os.path.relpath(path) for path in paths)
     written = {
         PAGE: build(found.runs, found.skipped, title),
         MARKDOWN: text,
         CSV: runs_csv(found.runs),
     }
-    for name, content in written.items():
-        (out / name).write_text(content, encoding="utf-8")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in written.items():
+            (out / name).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise Refusal(f"out={out} cannot be written: {error.strerror}") from error
+    for name in written:
         console.print(f"written {out / name}", highlight=False, soft_wrap=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from rich.console import Console
 from vaebench.commands.compare import show
 from vaebench.commands.train import config_of
 from vaebench.errors import Refusal
-from vaebench.measures.runs import ERROR, SUMMARY, find, first_line
+from vaebench.measures.runs import ERROR, find, first_line
 from vaebench.suggest import use
 
 REFUSED = "refused: "
@@ -32,10 +31,10 @@ def finished(cfg: DictConfig, folder: Path) -> dict[str, Any] | None:
     Raises:
         Refusal: the folder holds a run of other options.
     """
-    path = folder / SUMMARY
-    if not path.exists():
-        return None
-    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    runs = [run for run in find([folder]).runs if run.folder == folder]
+    if not runs:
+        return None  # a summary that cannot be read is no result either
+    summary = runs[0].summary
     for name, value in config_of(cfg).items():
         if name not in ELSEWHERE and summary.get(name) != value:
             raise Refusal(
