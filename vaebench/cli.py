@@ -115,6 +115,12 @@ def _dispatch(args: list[str]) -> int:
 
         compare(args[1:])
         return DONE
+    if args[:1] == ["evaluate"]:
+        from vaebench.commands.evaluate import evaluate
+
+        sys.path.append(os.getcwd())
+        evaluate(args[1:])
+        return DONE
     if args[:1] == ["resume"]:
         return _resume(args[1:])
     if args[:1] == ["check"]:

@@ -149,9 +149,8 @@ def draw_run(result: Result, composition: Composition, folder: Path) -> list[Pat
     generative = composition.objective.has_bound
     pictures = draw(composition.model, batch, folder / "pictures", rows, generative=generative)
     for logger in result.loggers:
-        if isinstance(logger, Wandb):
-            for path in pictures:
-                logger.log_image(f"pictures/{path.stem}", [str(path)])
+        if isinstance(logger, Concluding):
+            logger.show(pictures)
     return pictures
 
 
@@ -237,7 +236,7 @@ def last_checkpoint(folder: Path) -> Path | None:
 def close(loggers: list[Any]) -> None:
     """Without it the next job of a sweep would write into this one's wandb run."""
     for logger in loggers:
-        if isinstance(logger, Wandb):
+        if isinstance(logger, Concluding):
             with contextlib.suppress(Exception):  # a full disk: the run's own error says more
                 logger.finish()
 
@@ -260,12 +259,12 @@ def report(
         table.add_row(name, shown)
     console.print(table)
     console.print(f"{result.seconds:.1f} s of training on {result.device}", highlight=False)
-    console.print(f"run folder  {_shown(folder)}", highlight=False, soft_wrap=True)
+    console.print(f"run folder  {shown(folder)}", highlight=False, soft_wrap=True)
     for path in pictures:
-        console.print(f"picture     {_shown(path)}", highlight=False, soft_wrap=True)
+        console.print(f"picture     {shown(path)}", highlight=False, soft_wrap=True)
     for logger in result.loggers:
         if isinstance(logger, Wandb) and (run := logger.offline_run):
-            line = f"to upload   wandb sync {_shown(run)}"
+            line = f"to upload   wandb sync {shown(run)}"
             console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -274,6 +273,7 @@ def _order(name: str) -> tuple[int, str]:
     return (first.index(name) if name in first else len(first), name)
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
+    """A path as it is nearest to type."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative

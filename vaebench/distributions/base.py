@@ -50,6 +50,9 @@ class Distribution(ABC):
     has_density: ClassVar[bool] = True
     """Whether `log_prob` exists at all; a bound needs it."""
 
+    is_discrete: bool = False
+    """Whether values are points of a grid, so that nothing moves along a gradient."""
+
     @property
     @abstractmethod
     def batch_shape(self) -> torch.Size:
@@ -103,6 +106,7 @@ class Torch(Distribution):
 
     def __init__(self, dist: torch.distributions.Distribution) -> None:
         self.dist, self.has_rsample = dist, dist.has_rsample
+        self.is_discrete = dist.support.is_discrete
 
     @property
     def batch_shape(self) -> torch.Size:

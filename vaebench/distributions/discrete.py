@@ -21,6 +21,8 @@ class BernoulliLogits(Distribution):
         event_dims: how many trailing dimensions make one event.
     """
 
+    is_discrete = True
+
     def __init__(self, logits: Tensor, event_dims: int = 1) -> None:
         self.logits, self.event_dims = logits, event_dims
 
@@ -56,6 +58,8 @@ class CategoricalLevels(Distribution):
         logits: `[*batch, L, *event]`.
         event_dims: how many trailing dimensions, after the levels, make one event.
     """
+
+    is_discrete = True
 
     def __init__(self, logits: Tensor, event_dims: int = 1) -> None:
         self.logits, self.event_dims = logits, event_dims

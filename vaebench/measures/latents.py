@@ -61,15 +61,22 @@ class Latents:
 
     def read(self, part: str) -> dict[str, float]:
         """`part/active_units` and `part_kl/z.d`; nothing where there are no latents."""
-        found = {
-            f"{part}_kl/{name}.{d}": value
+        found = {f"{part}_{name}": value for name, value in self.divergences.items()}
+        return found | ({f"{part}/active_units": self.active} if self.means else {})
+
+    @property
+    def active(self) -> float:
+        """Number of active units."""
+        return float(sum((m.variance > ACTIVE).sum() for m in self.means.values()))
+
+    @property
+    def divergences(self) -> dict[str, float]:
+        """`kl/z.d` → E_x KL(q_d ‖ p_d)."""
+        return {
+            f"kl/{name}.{d}": value
             for name, kl in self.kls.items()
             for d, value in enumerate(kl.mean.tolist())
         }
-        if self.means:
-            active = sum((m.variance > ACTIVE).sum() for m in self.means.values())
-            found[f"{part}/active_units"] = float(active)
-        return found
 
 
 def _gather(into: dict[str, Moments], name: str, values: Tensor, event: torch.Size) -> None:

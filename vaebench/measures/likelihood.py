@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import reduce
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,14 +12,35 @@ from torch import Tensor
 from vaebench.distributions import Noise
 from vaebench.heads import Likelihood
 from vaebench.inference import stream
+from vaebench.measures.base import Measure, Numbers, Subject, mean_and_se, over_batches
 from vaebench.models import Model
 
 
-@torch.no_grad()
-def log_likelihood(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noise) -> Tensor:
-    """L_k = log 1/k Σ_i p(x, z_i) / q(z_i | x), `[B]`: a lower bound on log p(x) in expectation.
+@dataclass(frozen=True)
+class Importance:
+    """What K importance samples say of each example.
 
-    The k samples come in chunks, so that memory does not grow with k; the encoder runs once.
+    Attributes:
+        log_p: L_K = log 1/K Σ_i w_i, `[B]`: a lower bound on log p(x) in expectation.
+        ess: effective sample size (Σ w)² / Σ w², between 1 and K, `[B]` (Kong 1992).
+        k: K.
+    """
+
+    log_p: Tensor
+    ess: Tensor
+    k: int
+
+    @property
+    def variance(self) -> Tensor:
+        """Monte Carlo variance of L_K to first order, Var(w) / (K E[w]²) = 1/ESS - 1/K, `[B]`."""
+        return 1 / self.ess - 1 / self.k
+
+
+@torch.no_grad()
+def importance(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noise) -> Importance:
+    """K samples of q as importance samples of p(x).
+
+    They come in chunks, so that memory does not grow with K; the encoder runs once.
 
     Raises:
         ValueError: for k < 1.
@@ -29,23 +50,67 @@ def log_likelihood(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noi
     """
     if k < 1:
         raise ValueError(f"k={k}: at least one sample")
-    parts = (evidence.log_w.logsumexp(0) for evidence in stream(model, batch, k, noise))
-    return reduce(torch.logaddexp, parts) - math.log(k)
+    total: Tensor | None = None
+    squares: Tensor | None = None
+    for evidence in stream(model, batch, k, noise):
+        log_w = evidence.log_w
+        part, part2 = log_w.logsumexp(0), (2 * log_w).logsumexp(0)
+        total = part if total is None else torch.logaddexp(total, part)
+        squares = part2 if squares is None else torch.logaddexp(squares, part2)
+    assert total is not None
+    assert squares is not None
+    ess = (2 * total - squares).exp().clamp(1, k)
+    return Importance(total - math.log(k), ess, k)
 
 
-def likelihood_metrics(log_p: Tensor, model: Model) -> dict[str, float]:
-    """`test/nll` in nats, its standard error over examples, and bits per dimension.
+def log_likelihood(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noise) -> Tensor:
+    """L_K, `[B]`."""
+    return importance(model, batch, k, noise).log_p
+
+
+def likelihood_metrics(log_p: Tensor, model: Model) -> Numbers:
+    """`nll` in nats, its standard error over examples, and bits per dimension.
 
     Args:
         log_p: log-likelihoods of the examples, `[N]`; of one example there is no error.
         model: tells whether its likelihood has bits per dimension on these data.
     """
-    nll = -log_p.cpu().double()  # some accelerators have no float64
-    metrics = {"test/nll": nll.mean().item()}
-    if len(nll) > 1:
-        metrics["test/nll_se"] = (nll.std() / math.sqrt(len(nll))).item()
+    metrics = mean_and_se("nll", -log_p)
     heads = [m for m in model.modules() if isinstance(m, Likelihood)]
     bits = heads[0].bits_per_nat() if len(heads) == 1 else None
     if bits is not None:
-        metrics["test/bpd"] = metrics["test/nll"] * bits[0] + bits[1]
+        metrics["bpd"] = metrics["nll"] * bits[0] + bits[1]
     return metrics
+
+
+@dataclass
+class ImportanceSampling(Measure):
+    """-L_K, how sure it is, and how many samples counted.
+
+    `nll_se` is the error over examples: how far another test set would be. `nll_mc_se` is that of
+    Monte Carlo: how far other samples of q would be, for these examples. A small `ess` (mean
+    over examples) or `ess_min` warns that L_K lies well below log p(x).
+    """
+
+    k: int = 5000
+    examples: int = 0
+
+    def __call__(self, subject: Subject) -> Numbers:
+        subject.need_bound()
+        model, noise = subject.composition.model, subject.noise()
+
+        def run(batch: Mapping[str, Tensor]) -> Tensor:
+            found = importance(model, batch, self.k, noise)
+            exact = subject.composition.data.exact_log_prob(dict(batch))
+            columns = [found.log_p, found.ess, found.variance]
+            if exact is not None:
+                columns.append(exact.to(found.log_p))
+            return torch.stack(columns, 1)
+
+        log_p, ess, variance, *exact = over_batches(subject.batches(self.examples), run).unbind(1)
+        numbers = likelihood_metrics(log_p, model)
+        numbers["nll_mc_se"] = (variance.double().sum().sqrt() / len(log_p)).item()
+        numbers |= {"ess": ess.mean().item(), "ess_min": ess.min().item(), "k": self.k}
+        if exact:
+            numbers["exact_nll"] = -exact[0].double().mean().item()
+        return numbers | {"examples": len(log_p)}

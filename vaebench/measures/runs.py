@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 SUMMARY, HISTORY, ERROR, HYDRA = "summary.json", "metrics.csv", "error.txt", ".hydra"
+EVALUATION = "evaluation.json"
 
 NOT_A_CHOICE = ("seed", "name", "data_dir")
 """Options that make no other experiment of a run."""
@@ -59,13 +60,19 @@ class Run:
         return (str(self.summary["quantity"]), str(self.summary["choices.dataset"]), *told)
 
     def metrics(self) -> dict[str, float]:
-        """The last value of each metric, and what the run took."""
+        """The last value of each metric, what the run took, and what `evaluate` measured."""
         taken = ("seconds", "parameters", "peak_memory_mb")
         return {
             name: float(value)
-            for name, value in self.summary.items()
+            for name, value in (self.summary | self.evaluation).items()
             if ("/" in name or name in taken) and isinstance(value, int | float)
         }
+
+    @cached_property
+    def evaluation(self) -> dict[str, Any]:
+        """`evaluation/…` of evaluation.json; nothing where there is none."""
+        found = read_evaluation(self.folder / EVALUATION)
+        return {f"evaluation/{name}": value for name, value in found.items()}
 
     def history(self) -> dict[str, np.ndarray]:
         """Columns of metrics.csv with `step`; not a number where a row has no entry."""
@@ -120,6 +127,15 @@ def _read(folder: Path) -> Run | str:
     if missing:
         return f"{SUMMARY} is not of this program or of an older version: no {', '.join(missing)}"
     return Run(folder, summary)
+
+
+def read_evaluation(path: Path) -> dict[str, Any]:
+    """An evaluation.json; nothing where there is none that can be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def first_line(path: Path) -> str:

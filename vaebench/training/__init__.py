@@ -1,6 +1,14 @@
 """Training: one LightningModule for every composition."""
 
-from vaebench.training.fit import Result, build_loggers, build_system, build_trainer, fit, prepare
+from vaebench.training.fit import (
+    Result,
+    build_loggers,
+    build_system,
+    build_trainer,
+    fit,
+    prepare,
+    root_device,
+)
 from vaebench.training.loggers import (
     METRICS,
     Concluding,
@@ -28,4 +36,5 @@ __all__ = [
     "fit",
     "prepare",
     "read_history",
+    "root_device",
 ]

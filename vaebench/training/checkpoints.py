@@ -170,6 +170,22 @@ def step_of(checkpoint: Path) -> int:
     )
 
 
+def weights_of(folder: Path, name: str) -> tuple[Path, dict[str, torch.Tensor]]:
+    """The file of a run's `best` or `last` weights, and the model's weights in it.
+
+    Raises:
+        Refusal: there are none, or they are corrupt.
+    """
+    path = folder / FOLDER / f"{name}.ckpt"
+    if not path.exists():
+        raise Refusal(f"{folder} has no {FOLDER}/{path.name}: nothing was trained there yet")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    except UNREADABLE as error:
+        raise Refusal(f"{path} is corrupt") from error
+    return path, evaluated(state)
+
+
 def initialise(model: nn.Module, run: str) -> None:
     """Starts a model from the weights that a run evaluated.
 
@@ -178,14 +194,10 @@ def initialise(model: nn.Module, run: str) -> None:
     """
     folder = run_folder(run)
     config = OmegaConf.load(folder / ".hydra" / "config.yaml")
-    path = folder / FOLDER / f"{config.eval.checkpoint}.ckpt"
-    if not path.exists():
-        raise Refusal(f"init_from={run}: the run has no {FOLDER}/{path.name}")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    except UNREADABLE as error:
-        raise Refusal(f"init_from={run}: {path} is corrupt") from error
-    weights = evaluated(state)
+        _, weights = weights_of(folder, config.eval.checkpoint)
+    except Refusal as refusal:
+        raise Refusal(f"init_from={run}: {refusal}") from refusal
     own = model.state_dict()
     for name in sorted(own.keys() ^ weights.keys()):
         where = "this model" if name in own else "the run"

@@ -138,6 +138,28 @@ def build_trainer(cfg: DictConfig, system: System, folder: Path, console: Consol
         ) from error
 
 
+def root_device(accelerator: str) -> torch.device:
+    """The device that an accelerator's name stands for on this machine.
+
+    Raises:
+        Refusal: where the machine lacks it.
+    """
+    quiet()
+    try:
+        trainer = pl.Trainer(
+            accelerator=accelerator,
+            devices=1,
+            plugins=[LightningEnvironment()],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+    except MisconfigurationException as error:
+        raise Refusal(f"accelerator={accelerator}: {error} Use accelerator=auto.") from error
+    return trainer.strategy.root_device
+
+
 def callbacks(cfg: DictConfig, system: System, folder: Path, console: Console) -> list[pl.Callback]:
     """In this order: a checkpoint holds what the others did at its step."""
     monitor, mode = system.monitor

@@ -7,7 +7,7 @@ import io
 import os
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -131,6 +131,18 @@ class Concluding(ABC):
     def conclude(self, summary: dict[str, Any]) -> None:
         """What summary.json holds."""
 
+    @abstractmethod
+    def evaluated(self, numbers: dict[str, float], step: int) -> None:
+        """What `vaebench evaluate` measured of the weights after a step."""
+
+    @abstractmethod
+    def show(self, pictures: Sequence[Path]) -> None:
+        """Pictures in the run folder."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """After the last word; without it the next job of a sweep would write into this run."""
+
 
 class Wandb(WandbLogger, Concluding):
     """Weights & Biases that never asks: offline wherever there is no account.
@@ -193,6 +205,20 @@ class Wandb(WandbLogger, Concluding):
         about = {n: v for n, v in summary.items() if not n.startswith(("config.", "versions."))}
         self.experiment.summary.update(about)
 
+    @rank_zero_only
+    def evaluated(self, numbers: dict[str, float], step: int) -> None:
+        self.experiment.summary.update(numbers)
+
+    @rank_zero_only
+    def show(self, pictures: Sequence[Path]) -> None:
+        import wandb
+
+        for path in pictures:
+            if path.suffix == ".gif":
+                self.experiment.log({f"pictures/{path.stem}_gif": wandb.Video(str(path))})
+            else:
+                self.log_image(f"pictures/{path.stem}", [str(path)])
+
     @property
     def offline_run(self) -> Path | None:
         """Where the run waits to be uploaded; None where it was."""
@@ -200,7 +226,6 @@ class Wandb(WandbLogger, Concluding):
 
     @rank_zero_only
     def finish(self) -> None:
-        """After the last picture; without it the next job of a sweep would write into this run."""
         import wandb
 
         wandb.finish()
@@ -238,6 +263,25 @@ class TensorBoard(TensorBoardLogger, Concluding):
             n: v if isinstance(v, bool | int | float | str) else str(v) for n, v in options.items()
         }
         super().log_hyperparams(plain, results)
+
+    @rank_zero_only
+    def evaluated(self, numbers: dict[str, float], step: int) -> None:
+        self.log_metrics(numbers, step)
+
+    @rank_zero_only
+    def show(self, pictures: Sequence[Path]) -> None:
+        import numpy as np
+        from PIL import Image
+
+        for path in pictures:
+            if path.suffix == ".png":  # its page of images shows no animations
+                with Image.open(path) as image:
+                    array = np.asarray(image.convert("RGB"))
+                self.experiment.add_image(f"pictures/{path.stem}", array, dataformats="HWC")
+
+    @rank_zero_only
+    def finish(self) -> None:
+        self.finalize("success")
 
 
 def _mode_by_account() -> str:

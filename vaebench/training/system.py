@@ -16,12 +16,12 @@ from vaebench.data import Batch, Loader, Part
 from vaebench.data.seeds import BINARIZATION, EVALUATION, derived
 from vaebench.distributions import Noise
 from vaebench.inference import batch_size
+from vaebench.measures.base import BATCH as EVAL_BATCH
 from vaebench.measures.latents import Latents
 from vaebench.measures.likelihood import likelihood_metrics, log_likelihood
 from vaebench.training.average import Average
 from vaebench.training.compiled import compiled, plain
 
-EVAL_BATCH = 250
 STATE = "vaebench"
 
 
@@ -291,7 +291,8 @@ class System(pl.LightningModule):
         metrics = self.held_out.read("test") | self.latents.read("test")
         per_example = {name: torch.cat(parts) for name, parts in self.test.items()}
         if "log_p" in per_example:
-            metrics |= likelihood_metrics(per_example["log_p"], self.model)
+            found = likelihood_metrics(per_example["log_p"], self.model)
+            metrics |= {f"test/{name}": value for name, value in found.items()}
         if "exact" in per_example:
             metrics["test/exact_nll"] = -per_example["exact"].mean().item()
         self.latest |= metrics

@@ -1,0 +1,148 @@
+"""`vaebench evaluate RUN`: what a finished run's model is worth, beyond its own test."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from vaebench import __version__
+from vaebench.commands.options import one_run, read
+from vaebench.commands.saved import Saved, Weights, open_run
+from vaebench.commands.train import close, shown, write_json
+from vaebench.errors import Refusal
+from vaebench.measures.base import Numbers, Subject
+from vaebench.measures.evaluation import Held, Measures, latent_table, measure, select
+from vaebench.measures.runs import EVALUATION, read_evaluation
+from vaebench.schema import Accelerator
+from vaebench.training import Concluding, build_loggers
+from vaebench.training.checkpoints import step_of
+
+LATENTS = "latents.npz"
+
+
+@dataclass
+class Options(Measures):
+    """Of `vaebench evaluate`."""
+
+    measures: list[str] = field(default_factory=list)  # none named: all
+    split: Held = Held.test
+    seed: int = 0
+    weights: Weights = Weights.evaluated
+    latents: bool = False
+    data_dir: str = ""
+    accelerator: Accelerator = Accelerator.auto
+
+
+def evaluate(arguments: Sequence[str]) -> None:
+    """Measures, prints, and keeps the numbers in the run folder and in the run's logger.
+
+    Raises:
+        Refusal: an unknown option, no such run, a measure asked for by name that does not apply.
+    """
+    words, options = read("evaluate", arguments, Options)
+    path = one_run("evaluate", words)
+    names = select(options.measures, options)
+    saved = open_run(
+        path,
+        data_dir=options.data_dir,
+        accelerator=options.accelerator,
+        weights=options.weights,
+    )
+    subject = Subject(saved.composition, saved.device, options.split.value, options.seed)
+    console = Console()
+    quantity = saved.composition.report.quantity
+    console.print(
+        f"{quantity} · {options.split.value} split · {saved.checkpoint.name}", highlight=False
+    )
+    numbers: dict[str, Any] = {}
+    begun = time.monotonic()
+    for name, found in measure(options, names, subject):
+        if isinstance(found, str):
+            if options.measures:
+                raise Refusal(f"measures=[{name}] does not apply: {found}")
+            console.print(f"{name}: does not apply: {found}", style="dim", highlight=False)
+            numbers[f"{name}/does_not_apply"] = found
+            continue
+        seconds = time.monotonic() - begun
+        show(console, name, found, seconds)
+        about = {"split": options.split.value, "checkpoint": saved.checkpoint.name}
+        about |= {"seed": options.seed, "vaebench": __version__, "seconds": round(seconds, 2)}
+        numbers |= {f"{name}/{key}": value for key, value in (found | about).items()}
+        begun = time.monotonic()
+    keep(saved, numbers, console)
+    if options.latents:
+        written = save_latents(saved.folder / LATENTS, latent_table(subject))
+        console.print(f"written {shown(written)}", highlight=False, soft_wrap=True)
+
+
+SETTINGS = ("k", "examples", "train", "chains", "temperatures")
+ERRORS = {"_se": "± over examples", "_mc_se": "± Monte Carlo"}
+
+
+def show(console: Console, name: str, numbers: Numbers, seconds: float) -> None:
+    """One measure's numbers, each beside its standard errors."""
+    settings = [f"{key}={numbers[key]:.0f}" for key in SETTINGS if key in numbers]
+    title = " · ".join([name, *settings, f"{seconds:.1f} s"])
+    table = Table(title=title, title_justify="left", title_style="bold", min_width=len(title))
+    suffixes = [s for s in ERRORS if any(f"{key}{s}" in numbers for key in numbers)]
+    for column in ("", "value", *(ERRORS[s] for s in suffixes)):
+        table.add_column(column, justify="right" if column else "left")
+    for key, value in numbers.items():
+        if key in SETTINGS or key.endswith("_se") or key.startswith("kl/"):
+            continue
+        errors = [numbers.get(f"{key}{suffix}") for suffix in suffixes]
+        table.add_row(key, written_as(value), *("" if e is None else f"{e:.3f}" for e in errors))
+    console.print(table)
+
+
+def written_as(value: float) -> str:
+    """Whole numbers as such, all others with three digits."""
+    return f"{value:.0f}" if value == int(value) else f"{value:.3f}"
+
+
+def keep(saved: Saved, numbers: dict[str, Any], console: Console) -> None:
+    """evaluation.json, where other measures of earlier calls stay; and the run's loggers.
+
+    Raises:
+        Refusal: the run folder cannot be written.
+    """
+    path = saved.folder / EVALUATION
+    measured = {name.partition("/")[0] for name in numbers}
+    before = {n: v for n, v in read_evaluation(path).items() if n.partition("/")[0] not in measured}
+    try:
+        write_json(path, dict(sorted((before | numbers).items())))
+    except OSError as error:
+        raise Refusal(f"{path} cannot be written: {error.strerror}") from error
+    console.print(f"written {shown(path)}", highlight=False, soft_wrap=True)
+    figures = {f"evaluation/{n}": v for n, v in numbers.items() if isinstance(v, int | float)}
+    step = step_of(saved.checkpoint)
+    loggers = [x for x in build_loggers(saved.cfg, saved.folder) if isinstance(x, Concluding)]
+    for logger in loggers:
+        logger.evaluated(figures, step)
+    close(loggers)
+
+
+def save_latents(path: Path, table: dict[str, np.ndarray]) -> Path:
+    """The whole file or none of it.
+
+    Raises:
+        Refusal: it cannot be written.
+    """
+    content = io.BytesIO()
+    np.savez_compressed(content, **table)  # type: ignore[arg-type]
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_bytes(content.getvalue())
+        os.replace(part, path)
+    except OSError as error:
+        raise Refusal(f"{path} cannot be written: {error.strerror}") from error
+    return path

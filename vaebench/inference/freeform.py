@@ -1,0 +1,110 @@
+"""The best q of its family for each example: variational parameters that no encoder had to find."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vaebench.distributions import Noise
+from vaebench.errors import Incompatible
+from vaebench.heads import Conditional
+from vaebench.inference.infer import Batch, batch_size
+from vaebench.models import Model, Split
+from vaebench.trace import Evidence, Trace
+
+Parameters = dict[str, Tensor]
+"""What the nets of q's conditionals emit, `[B, *param_shape]`, by the conditional's name."""
+
+
+def emitted(model: Model, batch: Batch) -> Parameters:
+    """What the encoder says of a batch.
+
+    Raises:
+        Incompatible: where q is not made of one conditional of x alone for each latent.
+    """
+    if not isinstance(model, Split):
+        raise Incompatible(
+            "recognition and generation take turns, so that q has no parameters of z"
+        )
+    found: Parameters = {}
+    with torch.no_grad(), _outputs_pass(model, partial(_note, found)):
+        q = Trace(1, batch_size(batch), batch)
+        model.recognise(q, batch)
+    if len(found) != len(q.drawn):
+        raise Incompatible("not every latent has a conditional of its own in recognition")
+    for name, value in found.items():
+        head = model.get_submodule(name).head
+        assert isinstance(head, nn.Module)
+        if value.shape != (batch_size(batch), *head.param_shape):  # type: ignore[misc]
+            raise Incompatible(f"{name} depends on another latent's draw")
+    return found
+
+
+def infer_at(
+    model: Model, batch: Batch, parameters: Parameters, k: int, noise: Noise | None = None
+) -> Evidence:
+    """Evidence of k samples of q with these parameters in place of what the encoder emits."""
+    size = batch_size(batch)
+    q = Trace(k, size, batch, noise=noise)
+    with _outputs_pass(model, lambda name, value: parameters[name]):
+        model.recognise(q, batch)
+    p = Trace(k, size, {**batch, **q.values}, noise=noise)
+    model.generate(p, batch)
+    return Evidence(p, q, tuple(site.name for site in q.drawn))
+
+
+def optimise(
+    model: Model, batch: Batch, *, k: int, steps: int, lr: float, noise: Noise
+) -> Parameters:
+    """argmax of the bound over the parameters of q, example by example, model held fixed.
+
+    Adam from where the encoder stands, its step size falling to 0 along a half cosine. Where KL(q ‖
+    p) has a closed form it is used.
+    """
+    free = {n: v.clone().requires_grad_() for n, v in emitted(model, batch).items()}
+    optimizer = torch.optim.Adam(list(free.values()), lr=lr)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        # A sum: each example's parameters see its own gradient alone.
+        loss = -bound(infer_at(model, batch, free, k, noise)).sum()
+        gradients = torch.autograd.grad(loss, list(free.values()))
+        for value, gradient in zip(free.values(), gradients, strict=True):
+            value.grad = gradient
+        optimizer.step()
+        schedule.step()
+    return {name: value.detach() for name, value in free.items()}
+
+
+def bound(evidence: Evidence) -> Tensor:
+    """E_q log p(x, z) - log q(z), `[B]`, with the KL in closed form where there is one."""
+    if evidence.kl_obstacle() is None:
+        return (evidence.recon - evidence.kl()).mean(0)
+    return evidence.log_w.mean(0)
+
+
+def _note(found: Parameters, name: str, value: Tensor) -> Tensor:
+    if name in found:
+        raise Incompatible(f"{name} is used for more than one latent")
+    found[name] = value
+    return value
+
+
+@contextmanager
+def _outputs_pass(model: nn.Module, through: Any) -> Iterator[None]:
+    """While open, what the net of each conditional emits passes `through(name, value)`."""
+    hooks = [
+        module.net.register_forward_hook(lambda net, inputs, value, name=name: through(name, value))
+        for name, module in model.named_modules()
+        if isinstance(module, Conditional)
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

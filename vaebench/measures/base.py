@@ -1,0 +1,117 @@
+"""What a measure of a trained model is, and what it looks at."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from vaebench.compose import Composition
+from vaebench.data import Batch, Part
+from vaebench.data.seeds import EVALUATION, derived
+from vaebench.distributions import Noise
+from vaebench.errors import Incompatible
+from vaebench.inference import roles
+
+BATCH = 250
+"""Examples that are looked at together."""
+
+Numbers = dict[str, float]
+
+
+class Inapplicable(Incompatible):
+    """A measure or picture that means nothing for this model or these data; says why."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trained composition on its device, in evaluation mode, and which examples are looked at.
+
+    Attributes:
+        composition: model, data and objective.
+        device: where the model is.
+        part: which split the examples come from.
+        seed: of all noise of a measure.
+    """
+
+    composition: Composition
+    device: torch.device
+    part: Part = "test"
+    seed: int = 0
+
+    def noise(self, stream: int = 0) -> Noise:
+        """Noise of one measure's own: what else is measured does not touch it."""
+        seed = derived(self.seed, EVALUATION, 2, stream)
+        return Noise(torch.Generator(self.device).manual_seed(seed))
+
+    def batches(self, examples: int = 0, part: Part | None = None) -> Iterator[Batch]:
+        """The first so many examples of a split, 0: all, in its own order."""
+        split = self.composition.data.split(part or self.part)
+        split = (split.first(examples) if examples else split).to(self.device)
+        generator = torch.Generator(self.device).manual_seed(derived(self.seed, EVALUATION, 3))
+        for index in torch.arange(len(split), device=self.device).split(BATCH):
+            yield split.batch(index, generator)
+
+    def batch(self, examples: int, part: Part | None = None) -> Batch:
+        """The same as one batch."""
+        found = list(self.batches(examples, part))
+        return {name: torch.cat([b[name] for b in found]) for name in found[0]}
+
+    @cached_property
+    def roles(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of the latents, and of what is observed."""
+        return roles(self.composition.model, self.batch(1))
+
+    @property
+    def latents(self) -> tuple[str, ...]:
+        """Names of the latents; not empty.
+
+        Raises:
+            Inapplicable: there are none.
+        """
+        if not self.roles[0]:
+            raise Inapplicable("the model has no latents")
+        return self.roles[0]
+
+    def need_bound(self) -> None:
+        """For what reads log q(z | x) or p(z).
+
+        Raises:
+            Inapplicable: the model was trained without them.
+        """
+        if not self.composition.objective.has_bound:
+            raise Inapplicable(
+                "the model was trained on reconstruction alone: neither its prior nor a bound on "
+                "log p(x) means anything"
+            )
+
+
+class Measure(ABC):
+    """One kind of number about a trained model. Its fields are its options."""
+
+    @abstractmethod
+    def __call__(self, subject: Subject) -> Numbers:
+        """The numbers by name.
+
+        Raises:
+            Inapplicable: they mean nothing here.
+        """
+
+
+def mean_and_se(name: str, values: Tensor) -> Numbers:
+    """Mean over examples `[N]` and its standard error."""
+    values = values.double().cpu()
+    found = {name: values.mean().item()}
+    if len(values) > 1:
+        found[f"{name}_se"] = (values.std() / math.sqrt(len(values))).item()
+    return found
+
+
+def over_batches(batches: Iterable[Batch], run: Callable[[Batch], Tensor]) -> Tensor:
+    """`run(batch)` of all batches, joined along the first dimension, on the CPU."""
+    return torch.cat([run(batch).cpu() for batch in batches])

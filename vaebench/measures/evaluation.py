@@ -1,0 +1,108 @@
+"""All measures of a trained model by name, and their options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from enum import Enum
+
+import numpy as np
+import torch
+from omegaconf import II
+
+from vaebench.errors import Refusal
+from vaebench.inference import infer
+from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject
+from vaebench.measures.gaps import AnnealedImportance, InferenceGap
+from vaebench.measures.likelihood import ImportanceSampling
+from vaebench.measures.probes import Probe
+from vaebench.measures.rates import Information, RateDistortion, Units
+from vaebench.suggest import did_you_mean
+
+
+class Held(Enum):
+    """Which split is looked at."""
+
+    test = "test"
+    val = "val"
+    train = "train"
+
+
+@dataclass
+class Measures:
+    """Each measure with its options; `k` and `examples` are those of the likelihood and the like."""
+
+    k: int = 5000
+    examples: int = 0
+    likelihood: ImportanceSampling = field(
+        default_factory=lambda: ImportanceSampling(k=II("k"), examples=II("examples"))
+    )
+    rate: RateDistortion = field(default_factory=lambda: RateDistortion(examples=II("examples")))
+    units: Units = field(default_factory=lambda: Units(examples=II("examples")))
+    information: Information = field(default_factory=Information)
+    gap: InferenceGap = field(default_factory=InferenceGap)
+    ais: AnnealedImportance = field(default_factory=AnnealedImportance)
+    probe: Probe = field(default_factory=lambda: Probe(examples=II("examples")))
+
+
+NAMES = tuple(f.name for f in fields(Measures) if f.name not in ("k", "examples"))
+MAY_BE_ZERO = ("examples", "seed", "train")
+
+
+def select(measures: list[str], options: Measures) -> list[str]:
+    """Names of measures, each known and with options that mean something; all if none is named.
+
+    Raises:
+        Refusal: one is not.
+    """
+    for name in measures:
+        if name not in NAMES:
+            hint = did_you_mean(name, NAMES, "measures=[{}]")
+            raise Refusal(f"no measure {name!r}; there are {', '.join(NAMES)}.{hint}")
+    names = measures or list(NAMES)
+    for name in names:
+        check(name, getattr(options, name))
+    return names
+
+
+def measure(
+    options: Measures, names: list[str], subject: Subject
+) -> Iterator[tuple[str, Numbers | str]]:
+    """Each measure's name, and its numbers or why it does not apply."""
+    for name in names:
+        one: Measure = getattr(options, name)
+        try:
+            yield name, one(subject)
+        except Inapplicable as reason:
+            yield name, str(reason)
+
+
+def check(name: str, options: Measure) -> None:
+    """Refuses options too small to mean anything.
+
+    Raises:
+        Refusal: naming the option.
+    """
+    for f in fields(options):  # type: ignore[arg-type]
+        value = getattr(options, f.name)
+        smallest = 0 if f.name in MAY_BE_ZERO else 1 if isinstance(value, int) else 1e-12
+        if not value >= smallest:
+            raise Refusal(f"{name}.{f.name}={value}: must be at least {smallest:g}")
+
+
+@torch.no_grad()
+def latent_table(subject: Subject) -> dict[str, np.ndarray]:
+    """`z.mean` and one draw `z.sample` of every example's q(z | x), and whatever else is known of
+    the example but what was observed, for every latent z."""
+    noise, found = subject.noise(8), dict[str, list[torch.Tensor]]()
+    for batch in subject.batches():
+        evidence = infer(subject.composition.model, batch, 1, noise=noise)
+        lead = evidence.q.lead
+        for name in subject.latents:
+            dist, site = evidence.q[name].dist, evidence.q[name]
+            for key, value in (("mean", dist.mean), ("sample", site.value)):
+                wide = value.expand(*lead, *dist.event_shape)[0]
+                found.setdefault(f"{name}.{key}", []).append(wide.cpu())
+        for name in batch.keys() - {*subject.roles[1]}:
+            found.setdefault(name, []).append(batch[name].cpu())
+    return {name: torch.cat(parts).numpy() for name, parts in found.items()}

@@ -1,0 +1,140 @@
+"""How far a bound is from log p(x), and whose fault that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vaebench.distributions import Noise
+from vaebench.errors import Incompatible
+from vaebench.inference import Annealing, Batch, batch_size, drawn, infer, log_mean_exp, simulate
+from vaebench.inference.codes import conditions
+from vaebench.inference.freeform import Parameters, bound, emitted, infer_at, optimise
+from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject, mean_and_se
+from vaebench.models import Model
+
+CHUNKS = 20
+"""Parts in which samples of a bound come, to bound memory and to see their spread."""
+
+
+@dataclass
+class InferenceGap(Measure):
+    """log p(x) - L[q] = `approximation_gap` + `amortisation_gap`, in nats.
+
+    With q* the best member of q's family for each example, the approximation gap is log p(x) -
+    L[q*]: what a richer posterior would gain. The amortisation gap is L[q*] - L[q]: what a better
+    encoder would gain. q* varies what the encoder's net emits; weights of the posterior's head
+    itself, such as an autoregressive flow's, stay as they are.
+
+    log p(x) is L_k with q* as its proposal, a lower bound: look at `ess`. `_mc_se` are Monte Carlo
+    errors of the gaps for these examples, from independent parts.
+
+    References:
+        Inference Suboptimality in Variational Autoencoders (Cremer, Li, Duvenaud 2018)
+    """
+
+    examples: int = 50
+    k: int = 5000
+    steps: int = 500
+    samples: int = 16
+    lr: float = 0.05
+
+    def __call__(self, subject: Subject) -> Numbers:
+        subject.need_bound()
+        model, batch = subject.composition.model, subject.batch(self.examples)
+        need_continuous(subject)
+        options = {"k": self.samples, "steps": self.steps, "lr": self.lr}
+        try:
+            own = emitted(model, batch)
+        except Incompatible as error:
+            raise Inapplicable(str(error)) from error
+        best = optimise(model, batch, noise=subject.noise(4), **options)
+        at_own, _ = self._bound(model, batch, own, subject.noise(5))
+        at_best, log_w = self._bound(model, batch, best, subject.noise(5))
+        log_p = log_mean_exp(log_w)
+        share = log_w.softmax(0)
+        ess = 1 / share.square().sum(0)
+        log_p_error = (1 / ess - 1 / len(log_w)).clamp(min=0)
+        numbers = {"log_p": log_p.mean().item(), "ess": ess.mean().item()}
+        numbers |= {"bound": at_own.mean().item(), "best_bound": at_best.mean().item()}
+        approximation = log_p - at_best.mean(0)
+        amortisation = at_best - at_own
+        numbers |= mean_and_se("approximation_gap", approximation)
+        error = log_p_error + at_best.var(0) / CHUNKS
+        numbers["approximation_gap_mc_se"] = _error(error)
+        numbers |= mean_and_se("amortisation_gap", amortisation.mean(0))
+        numbers["amortisation_gap_mc_se"] = _error(amortisation.var(0) / CHUNKS)
+        return numbers | {"k": len(log_w), "examples": batch_size(batch)}
+
+    @torch.no_grad()
+    def _bound(
+        self, model: Model, batch: Batch, parameters: Parameters, noise: Noise
+    ) -> tuple[Tensor, Tensor]:
+        """The bound of each part `[CHUNKS, B]`, and log w of all samples `[k, B]`."""
+        each = -(-self.k // CHUNKS)
+        parts = [infer_at(model, batch, parameters, each, noise) for _ in range(CHUNKS)]
+        return torch.stack([bound(e) for e in parts]), torch.cat([e.log_w for e in parts])
+
+
+def _error(variances: Tensor) -> float:
+    """Standard error of a mean of independent estimates with these variances."""
+    return (variances.double().sum().sqrt() / len(variances)).item()
+
+
+def need_continuous(subject: Subject) -> None:
+    """For what moves latents along gradients.
+
+    Raises:
+        Inapplicable: they are discrete.
+    """
+    evidence = infer(subject.composition.model, subject.batch(1), 1)
+    discrete = [name for name in subject.latents if evidence.p[name].dist.is_discrete]
+    if discrete:
+        raise Inapplicable(f"latent {discrete[0]} is discrete")
+
+
+@dataclass
+class AnnealedImportance(Measure):
+    """log p(x) by annealed importance sampling, without the encoder.
+
+    On data simulated from the model `simulated_lower` ≤ log p(x) ≤ `simulated_upper` in
+    expectation, the upper bound from the reversed chain that starts at the latents the data came
+    from: their `gap` says how far to trust `nll`, the (upper) estimate on real examples.
+
+    References:
+        Grosse, Ancha, Roy 2016; Wu, Burda, Salakhutdinov, Grosse 2017
+    """
+
+    examples: int = 20
+    chains: int = 16
+    temperatures: int = 200
+    leapfrog: int = 5
+
+    def __call__(self, subject: Subject) -> Numbers:
+        subject.need_bound()
+        need_continuous(subject)
+        model, batch, noise = (
+            subject.composition.model,
+            subject.batch(self.examples),
+            subject.noise(6),
+        )
+        given = conditions(model, batch)
+        p = simulate(model, batch_size(batch), given, noise)
+        latents, observed = subject.roles
+        made = given | {name: drawn(p, name) for name in observed}
+        z = {name: drawn(p, name).unsqueeze(0) for name in latents}
+        annealing = Annealing(model, self.chains, self.temperatures, self.leapfrog, noise)
+        annealing.tune(made)
+        both = {name: torch.cat([made[name], batch[name]]) for name in made}
+        lower, real = log_mean_exp(annealing.forward(both)).chunk(2)
+        upper = -log_mean_exp(-annealing.backward(made, z))
+        numbers = mean_and_se("simulated_lower", lower) | mean_and_se("simulated_upper", upper)
+        numbers |= mean_and_se("gap", upper - lower) | mean_and_se("nll", -real)
+        return numbers | {
+            "accepted": annealing.accepted,
+            "temperatures": self.temperatures,
+            "chains": self.chains,
+            "examples": batch_size(batch),
+        }

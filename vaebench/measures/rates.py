@@ -1,0 +1,132 @@
+"""What the latents carry: rate, distortion and mutual information."""
+
+from __future__ import annotations
+
+import math
+from collections import ChainMap
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vaebench.errors import Incompatible
+from vaebench.inference import Batch, batch_size, infer
+from vaebench.inference.freeform import bound
+from vaebench.measures.base import (
+    Inapplicable,
+    Measure,
+    Numbers,
+    Subject,
+    mean_and_se,
+    over_batches,
+)
+from vaebench.measures.latents import Latents
+from vaebench.models import Model
+from vaebench.trace import Trace
+
+ENTRIES = 4_000_000
+"""Numbers in one chunk of a table of densities."""
+
+
+@dataclass
+class RateDistortion(Measure):
+    """`rate` R = E KL(q(z | x) ‖ p(z)), `distortion` D = -E_q log p(x | z) and `bound` = -(R + D).
+
+    References:
+        Fixing a Broken ELBO (Alemi, Poole, Fischer, Dillon, Saurous, Murphy 2018)
+    """
+
+    k: int = 10
+    examples: int = 0
+
+    @torch.no_grad()
+    def __call__(self, subject: Subject) -> Numbers:
+        subject.need_bound()
+        model, noise = subject.composition.model, subject.noise(1)
+
+        def run(batch: Batch) -> Tensor:
+            evidence = infer(model, batch, self.k, noise=noise)
+            value, recon = bound(evidence), evidence.recon.mean(0)
+            return torch.stack([value, recon - value, -recon], 1)
+
+        values = over_batches(subject.batches(self.examples), run)
+        numbers: Numbers = {}
+        for name, column in zip(("bound", "rate", "distortion"), values.unbind(1), strict=True):
+            numbers |= mean_and_se(name, column)
+        return numbers | {"examples": len(values)}
+
+
+@dataclass
+class Units(Measure):
+    """`active_units`: dimensions with Var_x(E_q[z_d | x]) > 0.01 (Burda, Grosse, Salakhutdinov 2016),
+    and the KL of each dimension, where the KL is a sum over them."""
+
+    examples: int = 0
+
+    @torch.no_grad()
+    def __call__(self, subject: Subject) -> Numbers:
+        names = subject.latents
+        latents, noise = Latents(), subject.noise(2)
+        for batch in subject.batches(self.examples):
+            latents.add(infer(subject.composition.model, batch, 1, noise=noise))
+        active = {"active_units": latents.active}
+        dimensions = sum(latents.means[name].mean.numel() for name in names)
+        return active | {"dimensions": dimensions} | latents.divergences
+
+
+@dataclass
+class Information(Measure):
+    """`mutual_information` I_q(x; z) = E[log q(z | x) - log q(z)] and `marginal_kl` KL(q(z) ‖ p(z)),
+    whose sum is the rate; q(z) = 1/N Σ_x q(z | x) over the examples.
+
+    With N examples I is at most log N, the `ceiling`: near it, the true value may be larger.
+
+    References:
+        ELBO Surgery (Hoffman, Johnson 2016)
+    """
+
+    examples: int = 1000
+
+    @torch.no_grad()
+    def __call__(self, subject: Subject) -> Numbers:
+        subject.need_bound()
+        batch, model = subject.batch(self.examples), subject.composition.model
+        evidence, n = infer(model, batch, 1, noise=subject.noise(3)), batch_size(batch)
+        own = torch.stack([evidence.q[name].log_prob[0] for name in subject.latents]).sum(0)
+        prior = torch.stack([evidence.p[name].log_prob[0] for name in subject.latents]).sum(0)
+        z = {name: evidence.q[name].value[0] for name in subject.latents}
+        try:
+            marginal = aggregate_posterior(model, batch, z)
+        except Incompatible as error:
+            raise Inapplicable(
+                f"log q(z) needs the posterior's density at a given z: {error}"
+            ) from error
+        information = own - marginal
+        numbers = mean_and_se("mutual_information", information)
+        numbers |= mean_and_se("marginal_kl", marginal - prior)
+        return numbers | {"ceiling": math.log(n), "examples": n}
+
+
+def aggregate_posterior(model: Model, batch: Batch, z: dict[str, Tensor]) -> Tensor:
+    """log q(z_i) = log 1/N Σ_j q(z_i | x_j), `[M]`.
+
+    Args:
+        batch: the N examples.
+        z: M values of each latent, `[M, *event]`.
+
+    Raises:
+        Incompatible: the posterior has no density at a given value.
+    """
+    n, width = batch_size(batch), sum(value[0].numel() for value in z.values())
+    chunk = max(1, ENTRIES // (n * width))
+    found = []
+    for start in range(0, len(next(iter(z.values()))), chunk):
+        # Each z is a sample of the k axis, scored under every example's q.
+        some = {name: value[start : start + chunk].unsqueeze(1) for name, value in z.items()}
+        k = len(next(iter(some.values())))
+        wide = {name: v.expand(k, n, *v.shape[2:]) for name, v in some.items()}
+        q = Trace(k, n, ChainMap(wide, dict(batch)))
+        model.recognise(q, batch)
+        log_q = torch.stack([q[name].log_prob for name in z]).sum(0)
+        found.append(log_q.logsumexp(1) - math.log(n))
+    return torch.cat(found)
