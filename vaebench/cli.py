@@ -27,6 +27,8 @@ usage
   vaebench -m CHOICE=A,B OPTION=…   the same for every cell of a grid
   vaebench check [CHOICE=…]         compose and dry-run: shapes, parameters, ok or the refusal
   vaebench resume RUN               continue a stopped run in its own folder
+  vaebench evaluate RUN k=5000      likelihood, inference gaps, information, probes of a finished run
+  vaebench sample RUN               samples, interpolations, traversals and maps of a finished run
   vaebench compare RUN… | FOLDER    mean ± sd over seeds, and one HTML page
   vaebench list [GROUP]             what can be chosen, one line each
   vaebench --cfg job [CHOICE=…]     print the composed config instead of running it
@@ -53,6 +55,8 @@ examples
   vaebench model=iwae k=5
   vaebench model=iwae posterior=full_gaussian prior=vamp dataset=mnist data_dir=~/data
   vaebench -m model=vae,iwae k=1,5 seed=1,2,3
+  vaebench evaluate RUN measures=[likelihood,ais] k=5000 examples=1000
+  vaebench sample RUN pictures=[traversals,tsne] seed=1
 
 exit code: 0 done, 1 a run failed, 2 the choice was wrong"""
 
@@ -115,12 +119,8 @@ def _dispatch(args: list[str]) -> int:
 
         compare(args[1:])
         return DONE
-    if args[:1] == ["evaluate"]:
-        from vaebench.commands.evaluate import evaluate
-
-        sys.path.append(os.getcwd())
-        evaluate(args[1:])
-        return DONE
+    if args[:1] in (["evaluate"], ["sample"]):
+        return _look_at(args)
     if args[:1] == ["resume"]:
         return _resume(args[1:])
     if args[:1] == ["check"]:
@@ -151,6 +151,17 @@ def _check(cfg: DictConfig, choices: dict[str, str], folder: Path) -> None:
     from vaebench.commands.check import check
 
     check(cfg, choices)
+
+
+def _look_at(args: list[str]) -> int:
+    """The commands that look at a finished run."""
+    sys.path.append(os.getcwd())  # a user's own classes
+    if args[0] == "evaluate":
+        from vaebench.commands.evaluate import evaluate as command
+    else:
+        from vaebench.commands.sample import sample as command
+    command(args[1:])
+    return DONE
 
 
 def _resume(args: list[str]) -> int:

@@ -16,8 +16,8 @@ from rich.table import Table
 
 from vaebench import __version__
 from vaebench.commands.options import one_run, read
+from vaebench.commands.output import close, near, write_json
 from vaebench.commands.saved import Saved, Weights, open_run
-from vaebench.commands.train import close, shown, write_json
 from vaebench.errors import Refusal
 from vaebench.measures.base import Numbers, Subject
 from vaebench.measures.evaluation import Held, Measures, latent_table, measure, select
@@ -81,7 +81,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     keep(saved, numbers, console)
     if options.latents:
         written = save_latents(saved.folder / LATENTS, latent_table(subject))
-        console.print(f"written {shown(written)}", highlight=False, soft_wrap=True)
+        console.print(f"written {near(written)}", highlight=False, soft_wrap=True)
 
 
 SETTINGS = ("k", "examples", "train", "chains", "temperatures")
@@ -122,7 +122,7 @@ def keep(saved: Saved, numbers: dict[str, Any], console: Console) -> None:
         write_json(path, dict(sorted((before | numbers).items())))
     except OSError as error:
         raise Refusal(f"{path} cannot be written: {error.strerror}") from error
-    console.print(f"written {shown(path)}", highlight=False, soft_wrap=True)
+    console.print(f"written {near(path)}", highlight=False, soft_wrap=True)
     figures = {f"evaluation/{n}": v for n, v in numbers.items() if isinstance(v, int | float)}
     step = step_of(saved.checkpoint)
     loggers = [x for x in build_loggers(saved.cfg, saved.folder) if isinstance(x, Concluding)]

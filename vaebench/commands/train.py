@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import math
-import os
 import platform
 import traceback
 from collections.abc import Iterator
@@ -13,16 +10,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 from rich.tree import Tree
 
 from vaebench import __version__
+from vaebench.commands.output import close, near, plain, write_json
 from vaebench.compose import Composition
 from vaebench.errors import Refusal, RunFailed
-from vaebench.measures.pictures import draw
+from vaebench.measures.base import Subject
+from vaebench.measures.pictures import View, curves, draw
 from vaebench.measures.runs import ERROR
 from vaebench.training import (
     METRICS,
@@ -50,6 +48,10 @@ GROUPS = (
     "schedule",
     "anneal",
 )
+PICTURES = "pictures"
+DRAWN = ("data", "reconstructions", "samples", "manifold")
+"""What every run draws; `vaebench sample` draws more."""
+
 SHOWN_IN_PICTURES = 64
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "wandb", "torchvision")
 
@@ -141,13 +143,13 @@ def config_tree(cfg: DictConfig, choices: dict[str, str], composition: Compositi
 
 def draw_run(result: Result, composition: Composition, folder: Path) -> list[Path]:
     """Pictures of the evaluated weights, in the run folder and in the loggers."""
-    split = composition.data.split("test").first(SHOWN_IN_PICTURES)
-    device = result.system.device
-    batch = split.to(device).batch(torch.arange(len(split), device=device))
+    composition.model.eval()
+    view = View(Subject(composition, result.system.device), folder / PICTURES, SHOWN_IN_PICTURES)
+    found = [written for _, written in draw(view, DRAWN) if not isinstance(written, str)]
+    pictures = [path for written in found for path in written]
     history = folder / METRICS
-    rows = read_history(history) if history.exists() else []
-    generative = composition.objective.has_bound
-    pictures = draw(composition.model, batch, folder / "pictures", rows, generative=generative)
+    if history.exists() and (path := curves(view.folder / "curves.png", read_history(history))):
+        pictures.append(path)
     for logger in result.loggers:
         if isinstance(logger, Concluding):
             logger.show(pictures)
@@ -182,7 +184,7 @@ def summarise(
 def config_of(cfg: DictConfig) -> dict[str, Any]:
     """The resolved config as summary.json holds it."""
     config = flat("config", OmegaConf.to_container(cfg, resolve=True, enum_to_str=True))
-    return {name: _plain(value) for name, value in config.items()}
+    return {name: plain(value) for name, value in config.items()}
 
 
 def flat(prefix: str, value: Any) -> dict[str, Any]:
@@ -190,22 +192,6 @@ def flat(prefix: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         return {prefix: value}
     return {k: v for name, item in value.items() for k, v in flat(f"{prefix}.{name}", item).items()}
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """The whole file or none of it."""
-    part = path.with_name(path.name + ".part")
-    plain = {name: _plain(value) for name, value in content.items()}
-    text = json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
-    part.write_text(text + "\n", encoding="utf-8")
-    os.replace(part, path)
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no infinity: it becomes a word."""
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def failure(error: BaseException, folder: Path) -> RunFailed:
@@ -233,14 +219,6 @@ def last_checkpoint(folder: Path) -> Path | None:
     return path if path.exists() else None
 
 
-def close(loggers: list[Any]) -> None:
-    """Without it the next job of a sweep would write into this one's wandb run."""
-    for logger in loggers:
-        if isinstance(logger, Concluding):
-            with contextlib.suppress(Exception):  # a full disk: the run's own error says more
-                logger.finish()
-
-
 def report(
     console: Console, composition: Composition, result: Result, folder: Path, pictures: list[Path]
 ) -> None:
@@ -259,21 +237,15 @@ def report(
         table.add_row(name, shown)
     console.print(table)
     console.print(f"{result.seconds:.1f} s of training on {result.device}", highlight=False)
-    console.print(f"run folder  {shown(folder)}", highlight=False, soft_wrap=True)
+    console.print(f"run folder  {near(folder)}", highlight=False, soft_wrap=True)
     for path in pictures:
-        console.print(f"picture     {shown(path)}", highlight=False, soft_wrap=True)
+        console.print(f"picture     {near(path)}", highlight=False, soft_wrap=True)
     for logger in result.loggers:
         if isinstance(logger, Wandb) and (run := logger.offline_run):
-            line = f"to upload   wandb sync {shown(run)}"
+            line = f"to upload   wandb sync {near(run)}"
             console.print(line, highlight=False, soft_wrap=True)
 
 
 def _order(name: str) -> tuple[int, str]:
     first = ("test/nll", "test/exact_nll", "test/bpd", "test/bound", "test/recon", "test/kl")
     return (first.index(name) if name in first else len(first), name)
-
-
-def shown(path: Path) -> str:
-    """A path as it is nearest to type."""
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative

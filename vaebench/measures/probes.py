@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
-from vaebench.data import Part, Support
-from vaebench.inference import encode
-from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject
+from vaebench.measures.base import Measure, Numbers, Subject
+from vaebench.measures.codes import codes, label_of
 
 
 @dataclass
@@ -26,15 +22,16 @@ class Probe(Measure):
     neighbours: int = 5
 
     def __call__(self, subject: Subject) -> Numbers:
-        _ = subject.latents
-        label = label_of(subject)
+        label_of(subject)
         from sklearn.linear_model import LogisticRegression
         from sklearn.neighbors import KNeighborsClassifier
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        z_train, y_train = codes(subject, label, self.train, "train")
-        z, y = codes(subject, label, self.examples)
+        z_train, y_train = codes(subject, self.train, "train")
+        z, y = codes(subject, self.examples)
+        assert y_train is not None
+        assert y is not None
         linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
         knn = KNeighborsClassifier(self.neighbours)
         majority = y_train.mode().values
@@ -45,28 +42,3 @@ class Probe(Measure):
             "train": len(y_train),
             "examples": len(y),
         }
-
-
-def label_of(subject: Subject) -> str:
-    """The name of the label in a batch.
-
-    Raises:
-        Inapplicable: there is none.
-    """
-    fields = subject.composition.data.spec.fields
-    labels = [name for name, f in fields.items() if f.support is Support.LABEL and not f.shape]
-    if not labels:
-        raise Inapplicable("the data have no labels")
-    return labels[0]
-
-
-def codes(
-    subject: Subject, label: str, examples: int, part: Part | None = None
-) -> tuple[Tensor, Tensor]:
-    """E_q[z | x] of the examples, all latents side by side `[N, D]`, and their labels `[N]`."""
-    z, y = [], []
-    for batch in subject.batches(examples, part):
-        means = encode(subject.composition.model, batch, subject.noise(7))
-        z.append(torch.cat([means[name].flatten(1) for name in subject.latents], 1).cpu())
-        y.append(batch[label].cpu())
-    return torch.cat(z), torch.cat(y)

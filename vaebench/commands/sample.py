@@ -1,0 +1,73 @@
+"""`vaebench sample RUN`: pictures of what a finished run's model makes and what its latents mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from vaebench.commands.options import one_run, read
+from vaebench.commands.output import close, near
+from vaebench.commands.saved import Weights, open_run
+from vaebench.commands.train import PICTURES, SHOWN_IN_PICTURES
+from vaebench.errors import Refusal
+from vaebench.measures.base import Subject
+from vaebench.measures.evaluation import Held
+from vaebench.measures.pictures import View, draw, select
+from vaebench.schema import Accelerator
+from vaebench.training import Concluding, build_loggers
+
+
+@dataclass
+class Options:
+    """Of `vaebench sample`."""
+
+    pictures: list[str] = field(default_factory=list)  # none named: all
+    n: int = SHOWN_IN_PICTURES
+    split: Held = Held.test
+    seed: int = 0
+    weights: Weights = Weights.evaluated
+    out: str = ""  # not given: the run folder's pictures/
+    data_dir: str = ""
+    accelerator: Accelerator = Accelerator.auto
+
+
+def sample(arguments: Sequence[str]) -> None:
+    """Draws what applies, into the run folder and the run's logger.
+
+    Raises:
+        Refusal: an unknown option, no such run, a picture asked for by name that does not apply.
+    """
+    words, options = read("sample", arguments, Options)
+    path = one_run("sample", words)
+    names = select(options.pictures)
+    if options.n < 1 or options.seed < 0:
+        raise Refusal(f"n={options.n} seed={options.seed}: at least 1 and 0")
+    saved = open_run(
+        path,
+        data_dir=options.data_dir,
+        accelerator=options.accelerator,
+        weights=options.weights,
+    )
+    folder = Path(options.out).expanduser() if options.out else saved.folder / PICTURES
+    subject = Subject(saved.composition, saved.device, options.split.value, options.seed)
+    console, written = Console(), list[Path]()
+    try:
+        for name, found in draw(View(subject, folder, options.n), names):
+            if not isinstance(found, str):
+                written += found
+                for picture in found:
+                    console.print(f"{name:15} {near(picture)}", highlight=False, soft_wrap=True)
+            elif options.pictures:
+                raise Refusal(f"pictures=[{name}] does not apply: {found}")
+            else:
+                console.print(f"{name:15} does not apply: {found}", style="dim", highlight=False)
+    except OSError as error:
+        raise Refusal(f"{folder} cannot be written: {error.strerror or error}") from error
+    if not options.out:
+        loggers = [x for x in build_loggers(saved.cfg, saved.folder) if isinstance(x, Concluding)]
+        for logger in loggers:
+            logger.show(written)
+        close(loggers)

@@ -1,0 +1,54 @@
+"""Pictures of a run: what the model makes, what its latents mean, and how it was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from vaebench.errors import Refusal
+from vaebench.measures.base import Inapplicable
+from vaebench.measures.pictures.curves import curves
+from vaebench.measures.pictures.journeys import arithmetic, interpolations, traversals
+from vaebench.measures.pictures.maps import pca, tsne
+from vaebench.measures.pictures.samples import data, manifold, reconstructions, samples
+from vaebench.measures.pictures.view import View
+from vaebench.suggest import did_you_mean
+
+__all__ = ["PICTURES", "View", "curves", "draw", "select"]
+
+Picture = Callable[[View], list[Path]]
+
+PICTURES: dict[str, Picture] = {
+    "data": data,
+    "reconstructions": reconstructions,
+    "samples": samples,
+    "manifold": manifold,
+    "interpolations": interpolations,
+    "traversals": traversals,
+    "arithmetic": arithmetic,
+    "pca": pca,
+    "tsne": tsne,
+}
+
+
+def select(pictures: Sequence[str]) -> list[str]:
+    """Names of pictures, each known; all if none is named.
+
+    Raises:
+        Refusal: one is not.
+    """
+    for name in pictures:
+        if name not in PICTURES:
+            hint = did_you_mean(name, PICTURES, "pictures=[{}]")
+            raise Refusal(f"no picture {name!r}; there are {', '.join(PICTURES)}.{hint}")
+    return list(pictures) or list(PICTURES)
+
+
+def draw(view: View, names: Sequence[str]) -> Iterator[tuple[str, list[Path] | str]]:
+    """Each picture's name, and its files or why it does not apply."""
+    view.folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        try:
+            yield name, PICTURES[name](view)
+        except Inapplicable as reason:
+            yield name, str(reason)

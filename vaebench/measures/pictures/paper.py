@@ -1,0 +1,91 @@
+"""What pictures are drawn on: grids of images, sheets with labels, animations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHORTEST_SIDE = 48  # pixels of one image in a grid
+BORDER = 0.6  # grey of the lines between images
+DPI = 110
+FRAME = 80  # milliseconds
+
+
+def is_image(x: Tensor) -> bool:
+    """Whether `[B, C, H, W]` can be drawn."""
+    return x.ndim == 4 and x.shape[1] in (1, 3)
+
+
+def enlarged(images: Tensor) -> Tensor:
+    """Images `[n, C, H, W]` in [0, 1], on the CPU, at a size one can look at, in whole pixels."""
+    factor = max(1, math.ceil(SHORTEST_SIDE / min(images.shape[-2:])))
+    return F.interpolate(images.detach().cpu().float().clamp(0, 1), scale_factor=factor)
+
+
+def joined(images: Tensor, columns: int) -> Tensor:
+    """Images `[n, C, H, W]` side by side, `[C, H', W']`."""
+    from torchvision.utils import make_grid  # 1.5 s that no refusal should wait for
+
+    return make_grid(enlarged(images), columns, padding=2, pad_value=BORDER)
+
+
+def save_grid(path: Path, images: Tensor, columns: int) -> Path:
+    """Images `[n, C, H, W]` in [0, 1] as one PNG."""
+    from torchvision.utils import save_image
+
+    save_image(joined(images, columns), path)
+    return path
+
+
+def save_sheet(
+    path: Path, images: Tensor, rows: Sequence[str], columns: Sequence[str], title: str
+) -> Path:
+    """Images `[rows · columns, C, H, W]` as one PNG whose rows and columns are named."""
+    grid = joined(images, len(columns)).permute(1, 2, 0).numpy()
+    height, width = grid.shape[0] / DPI * 1.4, grid.shape[1] / DPI * 1.4
+    figure = new_figure(width + 1.6, height + 0.9)
+    axes = figure.subplots()
+    axes.imshow(grid, interpolation="nearest")
+    axes.set_xticks(_centres(len(columns), grid.shape[1]), columns, fontsize=9)
+    axes.set_yticks(_centres(len(rows), grid.shape[0]), rows, fontsize=9)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title(title, fontsize=11)
+    figure.savefig(path, dpi=DPI)
+    return path
+
+
+def _centres(n: int, size: int) -> np.ndarray:
+    return (np.arange(n) + 0.5) * size / n
+
+
+def save_animation(path: Path, frames: Sequence[Tensor], columns: int) -> Path:
+    """Frames of images `[n, C, H, W]`, each a grid, as a GIF that goes there and back."""
+    from PIL import Image
+
+    there = [_pixels(joined(images, columns)) for images in frames]
+    shown = [Image.fromarray(pixels) for pixels in [*there, *there[-2:0:-1]]]
+    shown[0].save(path, save_all=True, append_images=shown[1:], duration=FRAME, loop=0)
+    return path
+
+
+def _pixels(image: Tensor) -> np.ndarray:
+    return (image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches."""
+    from matplotlib.figure import Figure  # as slow to load as torchvision's
+
+    return Figure(figsize=(width, height), layout="constrained")
