@@ -69,7 +69,9 @@ def evaluate(arguments: Sequence[str]) -> None:
         if isinstance(found, str):
             if options.measures:
                 raise Refusal(f"measures=[{name}] does not apply: {found}")
-            console.print(f"{name}: does not apply: {found}", style="dim", highlight=False)
+            console.print(
+                f"{name}: does not apply: {found}", style="dim", highlight=False, soft_wrap=True
+            )
             numbers[f"{name}/does_not_apply"] = found
             continue
         seconds = time.monotonic() - begun

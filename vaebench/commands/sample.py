@@ -63,7 +63,12 @@ def sample(arguments: Sequence[str]) -> None:
             elif options.pictures:
                 raise Refusal(f"pictures=[{name}] does not apply: {found}")
             else:
-                console.print(f"{name:15} does not apply: {found}", style="dim", highlight=False)
+                console.print(
+                    f"{name:15} does not apply: {found}",
+                    style="dim",
+                    highlight=False,
+                    soft_wrap=True,
+                )
     except OSError as error:
         raise Refusal(f"{folder} cannot be written: {error.strerror or error}") from error
     if not options.out:
