@@ -27,6 +27,8 @@ PLAIN = {
     "objective": "objective=elbo",
 }
 
+TWO_WAY = "posterior=iaf"  # a flow that scores a given z too
+
 # A [k]-shaped score passes for a [k, B] one at k = 1 or k = B: hence two different numbers.
 SAMPLES, EXAMPLES = 3, 2
 
@@ -81,6 +83,7 @@ def check(model: Model, objective: Objective, spec: Spec) -> Report:
         _check_sites(evidence, batch)
         _check_likelihood(model)
         _check_noise(evidence, objective)
+        _check_given(evidence, objective)
         _check_scores(evidence, objective)
         _check_pathwise(evidence)
         _check_gradients(model, objective, batch)
@@ -132,6 +135,22 @@ def _check_noise(evidence: Evidence, objective: Objective) -> None:
             f"k={objective.k}: all samples would be the same, since {chosen('posterior')} has no "
             "noise." + instead("k=1", PLAIN["posterior"])
         )
+
+
+def _check_given(evidence: Evidence, objective: Objective) -> None:
+    """Refuses to score a value under a density that scores only its own samples."""
+    for name in evidence.latents:
+        one_way = f"{chosen('posterior')} scores only its own samples."
+        if objective.rescores and not evidence.q[name].dist.scores_given:
+            raise Incompatible(
+                f"{objective.rescores} needs log q(z | x) at a given z; {one_way}"
+                + instead("objective.estimator=pathwise", TWO_WAY)
+            )
+        if objective.has_bound and not evidence.p[name].dist.scores_given:
+            raise Incompatible(
+                f"{chosen('prior')} needs log q(z | x) at a given z; {one_way}"
+                + instead(PLAIN["prior"], TWO_WAY)
+            )
 
 
 def _check_pathwise(evidence: Evidence) -> None:

@@ -1,5 +1,6 @@
 """Distributions that carry their own noise, scores and closed forms."""
 
+from vaebench.distributions.autoregressive import Autoregressive
 from vaebench.distributions.base import Distribution, Noise, Score, Torch
 from vaebench.distributions.delta import Delta
 from vaebench.distributions.discrete import BernoulliLogits, CategoricalLevels
@@ -8,6 +9,7 @@ from vaebench.distributions.kl import has_kl, kl_divergence, register_kl
 from vaebench.distributions.mixture import Mixture
 
 __all__ = [
+    "Autoregressive",
     "BernoulliLogits",
     "CategoricalLevels",
     "Delta",

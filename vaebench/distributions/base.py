@@ -50,6 +50,9 @@ class Distribution(ABC):
     has_density: ClassVar[bool] = True
     """Whether `log_prob` exists at all; a bound needs it."""
 
+    scores_given: bool = True
+    """Whether `log_prob` takes values that were not drawn here."""
+
     is_discrete: bool = False
     """Whether values are points of a grid, so that nothing moves along a gradient."""
 

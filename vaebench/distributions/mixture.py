@@ -24,6 +24,7 @@ class Mixture(Distribution):
     ) -> None:
         self.conditional, self.inputs, self.log_weights = conditional, inputs, log_weights
         self.components = conditional(inputs)
+        self.scores_given = self.components.scores_given
 
     @property
     def batch_shape(self) -> torch.Size:

@@ -1,5 +1,5 @@
 """Heads: parameters to distributions. Posteriors, priors and likelihoods."""
 
-from vaebench.heads.base import Conditional, Head, Likelihood, Prior
+from vaebench.heads.base import Conditional, Head, Likelihood, Prior, Regularised
 
-__all__ = ["Conditional", "Head", "Likelihood", "Prior"]
+__all__ = ["Conditional", "Head", "Likelihood", "Prior", "Regularised"]

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch import distributions as td
 
 from vaebench.data import Field, Support
-from vaebench.distributions import DiagNormal, Distribution, Mixture, StandardNormal
+from vaebench.distributions import (
+    Autoregressive,
+    DiagNormal,
+    Distribution,
+    Mixture,
+    StandardNormal,
+    Torch,
+)
+from vaebench.distributions.flows import Flow, Inverse
 from vaebench.errors import Incompatible
 from vaebench.heads.base import Prior
+from vaebench.heads.flows import IAF, NICE, FlowHead, RadialFlow, RealNVP
+from vaebench.nets.base import Activation
+from vaebench.nets.conditioner import made
 
 Posterior = Callable[[Tensor], Distribution]
+Family = Literal["realnvp", "nice", "radial", "iaf"]
+FLOWS: dict[Family, Callable[..., FlowHead]] = {
+    "realnvp": RealNVP,
+    "nice": NICE,
+    "radial": RadialFlow,
+    "iaf": IAF,
+}
+CONTEXT = 1
+"""Width of the constant that stands for a context where there is none."""
 
 
 class Normal(Prior):
@@ -26,6 +48,107 @@ class Normal(Prior):
 
     def forward(self, posterior: Posterior) -> StandardNormal:
         return StandardNormal(self.zero)
+
+
+class LearnedGaussian(Prior):
+    """p(z) = N(μ, diag σ²) with learned μ and σ, which begin at 0 and 1."""
+
+    def __init__(self, latent: Field, observed: Field) -> None:
+        super().__init__()
+        self.params = nn.Parameter(torch.zeros(2 * latent.numel))
+
+    def forward(self, posterior: Posterior) -> DiagNormal:
+        return _diagonal(self.params)
+
+
+class FlowPrior(Prior):
+    """p(z): a Gaussian pushed through a learned flow that can be inverted.
+
+    Args:
+        family: `realnvp`, `nice` and `radial` score and sample in one pass; `iaf` is turned round,
+            so that it scores in one pass and samples coordinate by coordinate (a masked
+            autoregressive flow; Papamakarios, Pavlakou, Murray 2017).
+        K: how many transforms.
+        hidden: widths of their nets; of no use to `radial`.
+        activation: of their nets.
+    """
+
+    def __init__(
+        self,
+        latent: Field,
+        observed: Field,
+        *,
+        family: Family,
+        K: int,
+        hidden: list[int],
+        activation: Activation,
+    ) -> None:
+        super().__init__()
+        if K < 1:
+            raise Incompatible("prior.K=0: at least one transform. Use prior.K=1.")
+        options: dict[str, Any] = {"K": K}
+        if family != "radial":
+            options |= {"hidden": hidden, "activation": activation, "context": CONTEXT}
+        self.head, self.turned = FLOWS[family](latent, **options), family == "iaf"
+        # Learned constants in place of what an encoder would emit; none at 0, where a product of
+        # two of them would have no gradient.
+        self.params = nn.Parameter(0.1 * torch.randn(self.head.param_shape))
+        with torch.no_grad():
+            self.params[: 2 * latent.numel] = 0
+
+    def forward(self, posterior: Posterior) -> Flow:
+        flow = self.head(self.params)
+        if not self.turned:
+            return flow
+        return Flow(flow.base, [Inverse(f) for f in reversed(flow.transforms)])
+
+
+class AutoregressivePrior(Prior):
+    """p(z) = Π_i p(z_i | z_{<i}), each a mixture of Gaussians whose parameters a MADE computes.
+
+    Scores in one pass and samples coordinate by coordinate.
+
+    Args:
+        components: of each mixture.
+        hidden: widths of the MADE.
+        activation: of the MADE.
+
+    References:
+        MADE: Masked Autoencoder for Distribution Estimation (Germain, Gregor, Murray, Larochelle
+        2015), https://arxiv.org/abs/1502.03509
+    """
+
+    order: Tensor
+
+    def __init__(
+        self,
+        latent: Field,
+        observed: Field,
+        *,
+        components: int,
+        hidden: list[int],
+        activation: Activation,
+    ) -> None:
+        super().__init__()
+        if components < 1:
+            raise Incompatible(f"prior.components={components}: at least 1")
+        self.dim, self.components = latent.numel, components
+        self.register_buffer("order", torch.arange(self.dim), persistent=False)
+        self.net = made(self.order, 3 * components, hidden, 0, activation)
+        with torch.no_grad():
+            centres = self.net.layers[-1].bias.view(3, components, self.dim)[1]
+            centres.copy_(torch.randn(components, self.dim))  # equal ones would stay equal
+
+    def forward(self, posterior: Posterior) -> Autoregressive:
+        return Autoregressive(self._conditional, self.order, self.net.layers[-1].bias)
+
+    def _conditional(self, z: Tensor) -> Torch:
+        logits, loc, log_scale = self.net(z, z).unflatten(-1, (3, self.components, -1)).unbind(-3)
+        logits, loc, log_scale = (x.transpose(-1, -2) for x in (logits, loc, log_scale))
+        each = td.Normal(loc, log_scale.exp(), validate_args=False)
+        which = td.Categorical(logits=logits, validate_args=False)
+        mixture = td.MixtureSameFamily(which, each, validate_args=False)
+        return Torch(td.Independent(mixture, 1, validate_args=False))
 
 
 class GaussianMixture(Prior):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from vaebench.data import Spec
 from vaebench.errors import Incompatible
+from vaebench.heads import Regularised
 from vaebench.models import Model
 from vaebench.objectives.anneal import Anneal, Constant
 from vaebench.trace import Evidence
@@ -52,6 +53,9 @@ class Objective(nn.Module, ABC):
     has_bound: ClassVar[bool] = True
     """Whether `bound` is reported; without one there is no likelihood to evaluate either."""
 
+    rescores: str = ""
+    """The option, if any, that scores samples of q under q again, at parameters held constant."""
+
     def __init__(self, model: Model, spec: Spec, *, k: int, weight_sd: float) -> None:
         super().__init__()
         if k < 1:
@@ -60,6 +64,7 @@ class Objective(nn.Module, ABC):
             raise Incompatible(f"objective.weight_sd={weight_sd}: must be positive (.inf: none)")
         self.k, self.weight_sd, self.size = k, weight_sd, spec.size
         self.notes: list[str] = []
+        self.regularised = [m for m in model.modules() if isinstance(m, Regularised)]
 
     @abstractmethod
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
@@ -70,6 +75,10 @@ class Objective(nn.Module, ABC):
         estimate = self.estimate(model, batch, step)
         if self.weight_sd < float("inf"):
             estimate.loss = estimate.loss + self.weight_penalty(model) / self.size
+        for module in self.regularised:
+            penalty = module.penalty()
+            if penalty is not None:
+                estimate.loss = estimate.loss + penalty / self.size
         return estimate
 
     def weight_penalty(self, model: Model) -> Tensor:

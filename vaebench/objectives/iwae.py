@@ -34,6 +34,7 @@ class IWAE(Weighted):
     def __init__(self, model: Model, spec: Spec, *, estimator: Estimator, **shared: Any) -> None:
         super().__init__(model, spec, **shared)
         self.surrogate = SURROGATES[estimator]
+        self.rescores = "" if estimator == "pathwise" else f"objective.estimator={estimator}"
 
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
         evidence = infer(model, batch, self.k)

@@ -1,0 +1,77 @@
+"""Densities that are a product over coordinates, each given the ones before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from vaebench.distributions.base import Distribution, Noise
+
+DRAWS = 16
+"""Draws that the mean is taken over."""
+
+
+class Autoregressive(Distribution):
+    """p(x) = Π_i p(x_i | x_{<i}).
+
+    One pass scores a value; a draw takes as many as there are coordinates.
+
+    Args:
+        conditional: x `[*, *event]` → independent coordinates with batch `[*]`, of which number i
+            depends on those before it alone.
+        order: position of each coordinate, `[*event]`, flat or not.
+        like: an example of a value's dtype and device.
+        batch_shape: of the parameters that the conditional holds.
+    """
+
+    def __init__(
+        self,
+        conditional: Callable[[Tensor], Distribution],
+        order: Tensor,
+        like: Tensor,
+        batch_shape: Sequence[int] = (),
+    ) -> None:
+        self.conditional, self.order, self.like = conditional, order, like
+        self._batch_shape = torch.Size(batch_shape)
+        self.is_discrete = self._at(()).is_discrete
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        return self._batch_shape
+
+    @property
+    def event_shape(self) -> torch.Size:
+        return self.order.shape
+
+    @property
+    def width(self) -> int:
+        return self._at(()).width
+
+    @property
+    def mean(self) -> Tensor:
+        """E[x], estimated from 16 draws with a fixed seed: the mean of each coordinate given those
+        drawn before it."""
+        noise = Noise(torch.Generator(self.like.device).manual_seed(0))
+        return self.conditional(self.sample((DRAWS,), noise)).mean.mean(0)
+
+    def rsample(self, shape: Sequence[int], noise: Noise) -> Tensor:
+        """One coordinate after the other; without gradients."""
+        value = self._zeros(shape)
+        with torch.no_grad():
+            for position in range(self.order.numel()):
+                new = self.conditional(value).rsample((), noise)
+                value = torch.where(self.order == position, new, value)
+        return value
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return self.conditional(value).log_prob(value)
+
+    def _zeros(self, shape: Sequence[int]) -> Tensor:
+        whole = (*shape, *self._batch_shape, *self.event_shape)
+        return torch.zeros(whole, dtype=self.like.dtype, device=self.like.device)
+
+    def _at(self, shape: Sequence[int]) -> Distribution:
+        with torch.no_grad():
+            return self.conditional(self._zeros(shape))
