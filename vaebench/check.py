@@ -25,6 +25,7 @@ PLAIN = {
     "prior": "prior=normal",
     "likelihood": "likelihood=gaussian",
     "objective": "objective=elbo",
+    "refine": "refine=none",
 }
 
 TWO_WAY = "posterior=iaf"  # a flow that scores a given z too
@@ -83,7 +84,7 @@ def check(model: Model, objective: Objective, spec: Spec) -> Report:
         _check_sites(evidence, batch)
         _check_likelihood(model)
         _check_noise(evidence, objective)
-        _check_given(evidence, objective)
+        _check_given(model, evidence, objective)
         _check_scores(evidence, objective)
         _check_pathwise(evidence)
         _check_gradients(model, objective, batch)
@@ -137,8 +138,13 @@ def _check_noise(evidence: Evidence, objective: Objective) -> None:
         )
 
 
-def _check_given(evidence: Evidence, objective: Objective) -> None:
+def _check_given(model: Model, evidence: Evidence, objective: Objective) -> None:
     """Refuses to score a value under a density that scores only its own samples."""
+    if objective.rescores and model.refine is not None:
+        raise Incompatible(
+            f"{objective.rescores} needs log q(z | x) at a given z; {chosen('refine')} moves samples "
+            "and scores only those." + instead("objective.estimator=pathwise", PLAIN["refine"])
+        )
     for name in evidence.latents:
         one_way = f"{chosen('posterior')} scores only its own samples."
         if objective.rescores and not evidence.q[name].dist.scores_given:

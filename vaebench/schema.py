@@ -104,6 +104,7 @@ class Config:
     model: Any = MISSING
     nets: Any = MISSING
     posterior: Any = MISSING
+    refine: Any = MISSING
     prior: Any = MISSING
     likelihood: Any = MISSING
     objective: Any = MISSING

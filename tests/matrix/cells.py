@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from vaebench.commands.listing import choices
 from vaebench.validate import signature
 
-AXES = ("dataset", "nets", "likelihood", "posterior", "prior", "objective", "model")
+AXES = ("dataset", "nets", "likelihood", "posterior", "refine", "prior", "objective", "model")
 """Groups that decide whether a composition makes sense. The model comes last: while it only sets
 defaults of the others, neighbouring cells compose to the same config, and only one need run."""
 

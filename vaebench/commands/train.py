@@ -40,6 +40,7 @@ GROUPS = (
     "model",
     "nets",
     "posterior",
+    "refine",
     "prior",
     "likelihood",
     "objective",

@@ -10,6 +10,7 @@ from vaebench.inference.codes import (
     roles,
     simulate,
 )
+from vaebench.inference.hamiltonian import Hamiltonian
 from vaebench.inference.infer import (
     Batch,
     batch_size,
@@ -24,6 +25,7 @@ from vaebench.inference.leapfrog import leapfrog
 __all__ = [
     "Annealing",
     "Batch",
+    "Hamiltonian",
     "batch_size",
     "conditions",
     "decode",

@@ -11,7 +11,6 @@ References:
 from __future__ import annotations
 
 import math
-from collections import ChainMap
 from dataclasses import dataclass, field
 
 import torch
@@ -21,6 +20,7 @@ from vaebench.distributions import Noise
 from vaebench.inference.codes import conditions, roles
 from vaebench.inference.infer import Batch, batch_size
 from vaebench.inference.leapfrog import Point, leapfrog
+from vaebench.inference.target import Target
 from vaebench.models import Model
 from vaebench.trace import Trace
 
@@ -140,28 +140,6 @@ class Annealing:
             for n, v in z.items()
         }
         return kept, log_accept.clamp(max=0).exp().mean().item()
-
-
-@dataclass
-class Target:
-    """log p(z) and log p(x | z) of a batch, at any z `[k, B, *]`."""
-
-    model: Model
-    batch: Batch
-
-    def __call__(self, z: Point) -> tuple[Tensor, Tensor]:
-        """log p(z) and log p(x | z), each `[k, B]`."""
-        k = len(next(iter(z.values())))
-        p = Trace(k, batch_size(self.batch), ChainMap(z, dict(self.batch)))
-        self.model.generate(p, self.batch)
-        prior = [site.log_prob for name, site in p.sites.items() if name in z]
-        seen = [s.log_prob for name, s in p.sites.items() if s.given and name not in z]
-        return torch.stack(prior).sum(0), torch.stack(seen).sum(0)
-
-    @torch.no_grad()
-    def log_likelihood(self, z: Point) -> Tensor:
-        """log p(x | z), `[k, B]`."""
-        return self(z)[1]
 
 
 @dataclass

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 from vaebench.heads import Conditional
-from vaebench.inference.infer import Batch, batch_size
+from vaebench.inference.infer import Batch, batch_size, refined
 from vaebench.models import Model, Split
 from vaebench.trace import Evidence, Trace
 
@@ -55,7 +55,8 @@ def infer_at(
         model.recognise(q, batch)
     p = Trace(k, size, {**batch, **q.values}, noise=noise)
     model.generate(p, batch)
-    return Evidence(p, q, tuple(site.name for site in q.drawn))
+    evidence = Evidence(p, q, tuple(site.name for site in q.drawn))
+    return refined(model, batch, evidence, noise)
 
 
 def optimise(

@@ -36,7 +36,7 @@ def infer(
     reparam: bool = True,
     noise: Noise | None = None,
 ) -> Evidence:
-    """k samples of q(z | seen) and their evidence about the batch.
+    """k samples of q(z | seen), refined where the model says so, and their evidence about the batch.
 
     Args:
         batch: what p is scored on, and its conditions.
@@ -46,6 +46,20 @@ def infer(
         reparam: pathwise draws.
         noise: where draws come from.
     """
+    found = _unrefined(model, batch, noise, k, seen=seen, given=given, reparam=reparam)
+    return refined(model, batch, found, noise)
+
+
+def _unrefined(
+    model: Model,
+    batch: Batch,
+    noise: Noise | None,
+    k: int = 1,
+    *,
+    seen: Batch | None = None,
+    given: Batch | None = None,
+    reparam: bool = True,
+) -> Evidence:
     seen = batch if seen is None else seen
     given = {} if given is None else given
     size = batch_size(batch)
@@ -53,6 +67,13 @@ def infer(
     p = Trace(k, size, ChainMap(q.values, dict(given), dict(batch)), noise=noise)
     model.joint(p, q, batch, seen)
     return Evidence(p, q, _names(q))
+
+
+def refined(model: Model, batch: Batch, evidence: Evidence, noise: Noise | None) -> Evidence:
+    """The evidence after the model's refinement of q's samples, if it has one."""
+    if model.refine is None or not evidence.latents:
+        return evidence
+    return model.refine(model, batch, evidence, noise or Noise())
 
 
 def _names(q: Trace) -> tuple[str, ...]:
@@ -95,15 +116,16 @@ def stream(model: Model, batch: Batch, k: int, noise: Noise) -> Iterator[Evidenc
     The encoder runs once: chunks after the first are drawn from the distributions that it gave.
     Only where a latent's distribution depends on another latent's draw must recognition run again.
     """
-    first = infer(model, batch, 1, noise=noise)
+    unmoved = _unrefined(model, batch, noise)
+    first = refined(model, batch, unmoved, noise)
     yield first
     width = max((site.dist.width for site in first.observed), default=1)
     chunk = max(1, CHUNK // (width * batch_size(batch)))
-    reusable = all(len(first.q[name].dist.batch_shape) < 2 for name in first.latents)
+    reusable = all(len(unmoved.q[name].dist.batch_shape) < 2 for name in first.latents)
     for start in range(1, k, chunk):
         n = min(chunk, k - start)
         if reusable:
-            yield _redraw(model, batch, first, n, noise)
+            yield refined(model, batch, _redraw(model, batch, unmoved, n, noise), noise)
         else:
             yield infer(model, batch, n, noise=noise)
 

@@ -19,7 +19,7 @@ NOT_A_CHOICE = ("seed", "name", "data_dir")
 
 ASIDE = ("eval", "checkpoint", "logger", "suggested")
 
-GROUPS_FIRST = ("model", "posterior", "prior", "likelihood", "objective", "dataset")
+GROUPS_FIRST = ("model", "posterior", "refine", "prior", "likelihood", "objective", "dataset")
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,39 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
-from vaebench.trace import Trace
+from vaebench.data import Field
+from vaebench.distributions import Noise
+from vaebench.trace import Evidence, Trace
 
 Result = TypeVar("Result")
 Batch = Mapping[str, Tensor]
 
 
+class Refine(nn.Module, ABC):
+    """Moves samples of q nearer to p(z | x). Built as `Refine(latents, observed)`, with the fields of
+    both by name."""
+
+    @abstractmethod
+    def forward(self, model: Model, batch: Batch, evidence: Evidence, noise: Noise) -> Evidence:
+        """The evidence of the moved samples."""
+
+
+def unrefined(latents: Mapping[str, Field], observed: Mapping[str, Field]) -> None:
+    """q's samples stay where they are."""
+
+
 class Model(nn.Module, ABC):
-    """Dependency structure: which sites there are, and what each is conditioned on."""
+    """Dependency structure: which sites there are, and what each is conditioned on.
+
+    Attributes:
+        refine: what moves q's samples before they count; None: nothing does.
+    """
+
+    refine: Refine | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_module("refine", None)
 
     def forward(self, run: Callable[..., Result], *args: Any) -> Result:
         """`run(self, *args)`: lets `functional_call` hold parameters fixed in any program."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from vaebench.data import Field, Spec, Support
 from vaebench.errors import Incompatible
 from vaebench.heads import Conditional, Head, Likelihood, Prior
-from vaebench.models.base import Batch, Split
+from vaebench.models.base import Batch, Refine, Split, unrefined
 from vaebench.nets import Family
 from vaebench.trace import Trace
 
@@ -23,6 +23,7 @@ class VAE(Split):
         prior: fields of z and x → p(z).
         likelihood: `Field` of x → head of p(x | z).
         observed: which name of the batch is x.
+        refine: fields of z and x by name → what moves q's samples.
 
     References:
         Auto-Encoding Variational Bayes (Kingma, Welling 2014), https://arxiv.org/abs/1312.6114
@@ -38,6 +39,7 @@ class VAE(Split):
         prior: Callable[[Field, Field], Prior],
         likelihood: Callable[[Field], Likelihood],
         observed: str = "x",
+        refine: Callable[[dict[str, Field], dict[str, Field]], Refine | None] = unrefined,
     ) -> None:
         super().__init__()
         if latent_dim < 1:
@@ -55,6 +57,7 @@ class VAE(Split):
         self.prior = prior(z, x)
         decoder = nets.decoder(z.shape, p.param_shape, x.mean, p.params_for_mean)
         self.likelihood = Conditional(decoder, p)
+        self.refine = refine({"z": z}, {observed: x})
 
     def recognise(self, q: Trace, batch: Batch) -> None:
         q("z", self.posterior(batch[self.observed]))

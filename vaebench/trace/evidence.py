@@ -31,11 +31,14 @@ class Evidence:
         p: the generative program's trace.
         q: the recognition program's trace.
         latents: names of the sites whose values q drew.
+        correction: what else log w is to be reduced by, `[k, B]`: log-densities of q's auxiliary
+            variables less those of the model's; None: there are none.
     """
 
     p: Trace
     q: Trace
     latents: tuple[str, ...]
+    correction: Tensor | None = None
 
     @property
     def observed(self) -> list[Site]:
@@ -49,7 +52,8 @@ class Evidence:
         log_q = total(self.q[name].log_prob for name in self.latents)
         if log_p is None:
             raise Incompatible("nothing is observed: no site of the model is in the batch")
-        return log_p if log_q is None else log_p - log_q
+        log_w = log_p if log_q is None else log_p - log_q
+        return log_w if self.correction is None else log_w - self.correction
 
     @property
     def recon(self) -> Tensor:
@@ -61,6 +65,8 @@ class Evidence:
 
     def kl_obstacle(self) -> str | None:
         """Why KL(q ‖ p) has no closed form here; None where it has one."""
+        if self.correction is not None:
+            return "q has auxiliary variables"
         visits = [name for name in self.p.sites if name in self.latents]
         if visits != list(self.latents):
             return f"q visits latents in the order {list(self.latents)}, p in {visits}"

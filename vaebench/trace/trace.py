@@ -19,9 +19,10 @@ class Site:
         dist: the distribution visited.
         value: `[k, B, *event]`, or broadcastable to it.
         given: whether the value came from outside instead of being drawn here.
+        lead: k and B.
     """
 
-    __slots__ = ("_lead", "_log_prob", "_score", "dist", "given", "name", "value")
+    __slots__ = ("_log_prob", "_score", "dist", "given", "lead", "name", "value")
 
     def __init__(
         self,
@@ -34,7 +35,7 @@ class Site:
         lead: tuple[int, int],
     ) -> None:
         self.name, self.dist, self.value, self.given = name, dist, value, given
-        self._score, self._lead = score, lead
+        self._score, self.lead = score, lead
         self._log_prob: Tensor | None = None
 
     @property
@@ -46,7 +47,7 @@ class Site:
 
     def spread(self, term: Tensor) -> Tensor:
         """A term of this site's density, expanded to `[k, B]`."""
-        shape, lead = tuple(term.shape), self._lead
+        shape, lead = tuple(term.shape), self.lead
         # A [] or [k, 1] would broadcast too, but is the mark of a sum over the batch.
         if (
             len(shape) not in (1, 2)

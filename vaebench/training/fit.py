@@ -33,7 +33,7 @@ from vaebench.training.schedules import LearningRate
 from vaebench.training.system import System
 from vaebench.training.watch import Averaging, Collapse, Guard
 
-TAGGED = ("model", "posterior", "prior", "likelihood", "objective", "dataset")
+TAGGED = ("model", "posterior", "refine", "prior", "likelihood", "objective", "dataset")
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,7 @@ def build_trainer(cfg: DictConfig, system: System, folder: Path, console: Consol
             detect_anomaly=cfg.trainer.detect_anomaly,
             default_root_dir=folder,
             num_sanity_val_steps=0,
+            inference_mode=False,  # refined samples follow a gradient in evaluation too
             enable_checkpointing=False,  # ours are atomic
             enable_progress_bar=False,
             enable_model_summary=False,
