@@ -83,6 +83,7 @@ def check(model: Model, objective: Objective, spec: Spec) -> Report:
         roles, evidence = _dry_run(model, batch)
         _check_sites(evidence, batch)
         _check_likelihood(model)
+        _check_latents(evidence, objective)
         _check_noise(evidence, objective)
         _check_given(model, evidence, objective)
         _check_scores(evidence, objective)
@@ -123,6 +124,20 @@ def _check_sites(evidence: Evidence, batch: dict[str, Tensor]) -> None:
             raise Incompatible(f"recognition infers {name!r}, which the model never generates")
 
 
+def _check_latents(evidence: Evidence, objective: Objective) -> None:
+    """Refuses objectives that are about latents where there are none, and the reverse."""
+    if objective.needs_latents and not evidence.latents:
+        raise Incompatible(
+            f"{chosen('objective')} is about latents, and {chosen('model')} has none: its log p(x) "
+            "is exact." + instead("objective=likelihood")
+        )
+    if evidence.latents and not objective.needs_latents:
+        raise Incompatible(
+            f"{chosen('objective')} needs log p(x) itself, which {chosen('model')}, with latents, "
+            "can only bound." + instead(PLAIN["objective"])
+        )
+
+
 def _check_noise(evidence: Evidence, objective: Objective) -> None:
     """Refuses a bound, or several samples, of a posterior that is a point."""
     points = [not evidence.q[name].dist.has_density for name in evidence.latents]
@@ -132,9 +147,10 @@ def _check_noise(evidence: Evidence, objective: Objective) -> None:
             "log p(x)." + instead("objective=reconstruction", PLAIN["posterior"])
         )
     if objective.k > 1 and all(points):
+        source = chosen("posterior") if points else chosen("model")
         raise Incompatible(
-            f"k={objective.k}: all samples would be the same, since {chosen('posterior')} has no "
-            "noise." + instead("k=1", PLAIN["posterior"])
+            f"k={objective.k}: all samples would be the same, since {source} has no noise."
+            + instead("k=1", *([PLAIN["posterior"]] if points else []))
         )
 
 

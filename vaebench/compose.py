@@ -58,6 +58,33 @@ def check_anneal(cfg: DictConfig) -> None:
         )
 
 
+PARTS = {
+    "nets": "mlp",
+    "posterior": "gaussian",
+    "prior": "normal",
+    "likelihood": "bernoulli",
+    "refine": "none",
+}
+"""Groups that a model has a use for or not, and the plainest choice of each."""
+
+
+def check_parts(cfg: DictConfig) -> None:
+    """Refuses a part that the model has no use for, and the lack of one that it needs."""
+    for group, plainest in PARTS.items():
+        idle = (
+            cfg[group].get("_target_", "vaebench.models.unrefined") == "vaebench.models.unrefined"
+        )
+        if group in cfg.model and idle and group != "refine":
+            raise Refusal(
+                f"{chosen(group)}: {chosen('model')} needs one." + instead(f"{group}={plainest}")
+            )
+        if group not in cfg.model and not idle:
+            raise Refusal(
+                f"{chosen(group)} has nothing to do: {chosen('model')} has no {group}."
+                + instead(f"{group}=none")
+            )
+
+
 def compose(cfg: DictConfig) -> Composition:
     """Builds data, model and objective, and dry-runs them.
 
@@ -69,6 +96,7 @@ def compose(cfg: DictConfig) -> Composition:
         check_ranges(cfg)
         check_options(cfg)
         check_anneal(cfg)
+        check_parts(cfg)
     except OmegaConfBaseException as error:
         raise Refusal(str(error).splitlines()[0]) from error
     torch.manual_seed(cfg.seed)

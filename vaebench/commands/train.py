@@ -234,7 +234,8 @@ def report(
         shown = f"{metrics[name]:.0f}" if name == "test/active_units" else f"{metrics[name]:.3f}"
         if name == "test/nll":
             shown += "" if error is None else f" ± {error:.3f}"
-            name = f"test/nll = -L_{result.system.eval_k}"
+            exact = not composition.objective.needs_latents
+            name = "test/nll, exact" if exact else f"test/nll = -L_{result.system.eval_k}"
         table.add_row(name, shown)
     console.print(table)
     console.print(f"{result.seconds:.1f} s of training on {result.device}", highlight=False)

@@ -4,6 +4,7 @@ from vaebench.distributions.autoregressive import Autoregressive
 from vaebench.distributions.base import Distribution, Noise, Score, Torch
 from vaebench.distributions.delta import Delta
 from vaebench.distributions.discrete import BernoulliLogits, CategoricalLevels
+from vaebench.distributions.ensemble import Ensemble
 from vaebench.distributions.gaussian import DiagNormal, FullNormal, StandardNormal
 from vaebench.distributions.kl import has_kl, kl_divergence, register_kl
 from vaebench.distributions.mixture import Mixture
@@ -15,6 +16,7 @@ __all__ = [
     "Delta",
     "DiagNormal",
     "Distribution",
+    "Ensemble",
     "FullNormal",
     "Mixture",
     "Noise",

@@ -119,6 +119,8 @@ def stream(model: Model, batch: Batch, k: int, noise: Noise) -> Iterator[Evidenc
     unmoved = _unrefined(model, batch, noise)
     first = refined(model, batch, unmoved, noise)
     yield first
+    if not first.latents:
+        return  # log p(x) is exact: more of it is the same
     width = max((site.dist.width for site in first.observed), default=1)
     chunk = max(1, CHUNK // (width * batch_size(batch)))
     reusable = all(len(unmoved.q[name].dist.batch_shape) < 2 for name in first.latents)

@@ -43,6 +43,7 @@ class InferenceGap(Measure):
 
     def __call__(self, subject: Subject) -> Numbers:
         subject.need_bound()
+        _ = subject.latents
         model, batch = subject.composition.model, subject.batch(self.examples)
         need_continuous(subject)
         options = {"k": self.samples, "steps": self.steps, "lr": self.lr}

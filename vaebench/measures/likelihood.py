@@ -23,7 +23,7 @@ class Importance:
     Attributes:
         log_p: L_K = log 1/K Σ_i w_i, `[B]`: a lower bound on log p(x) in expectation.
         ess: effective sample size (Σ w)² / Σ w², between 1 and K, `[B]` (Kong 1992).
-        k: K.
+        k: K; 1 where there are no latents, and log p(x) is exact.
     """
 
     log_p: Tensor
@@ -52,15 +52,17 @@ def importance(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noise) 
         raise ValueError(f"k={k}: at least one sample")
     total: Tensor | None = None
     squares: Tensor | None = None
+    drawn = 0
     for evidence in stream(model, batch, k, noise):
         log_w = evidence.log_w
+        drawn += len(log_w)
         part, part2 = log_w.logsumexp(0), (2 * log_w).logsumexp(0)
         total = part if total is None else torch.logaddexp(total, part)
         squares = part2 if squares is None else torch.logaddexp(squares, part2)
     assert total is not None
     assert squares is not None
-    ess = (2 * total - squares).exp().clamp(1, k)
-    return Importance(total - math.log(k), ess, k)
+    ess = (2 * total - squares).exp().clamp(1, drawn)
+    return Importance(total - math.log(drawn), ess, drawn)
 
 
 def log_likelihood(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noise) -> Tensor:
@@ -98,9 +100,10 @@ class ImportanceSampling(Measure):
     def __call__(self, subject: Subject) -> Numbers:
         subject.need_bound()
         model, noise = subject.composition.model, subject.noise()
+        k = self.k if subject.roles[0] else 1
 
         def run(batch: Mapping[str, Tensor]) -> Tensor:
-            found = importance(model, batch, self.k, noise)
+            found = importance(model, batch, k, noise)
             exact = subject.composition.data.exact_log_prob(dict(batch))
             columns = [found.log_p, found.ess, found.variance]
             if exact is not None:
@@ -110,7 +113,7 @@ class ImportanceSampling(Measure):
         log_p, ess, variance, *exact = over_batches(subject.batches(self.examples), run).unbind(1)
         numbers = likelihood_metrics(log_p, model)
         numbers["nll_mc_se"] = (variance.double().sum().sqrt() / len(log_p)).item()
-        numbers |= {"ess": ess.mean().item(), "ess_min": ess.min().item(), "k": self.k}
+        numbers |= {"ess": ess.mean().item(), "ess_min": ess.min().item(), "k": k}
         if exact:
             numbers["exact_nll"] = -exact[0].double().mean().item()
         return numbers | {"examples": len(log_p)}

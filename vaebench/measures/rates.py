@@ -42,6 +42,7 @@ class RateDistortion(Measure):
     @torch.no_grad()
     def __call__(self, subject: Subject) -> Numbers:
         subject.need_bound()
+        _ = subject.latents
         model, noise = subject.composition.model, subject.noise(1)
 
         def run(batch: Batch) -> Tensor:
@@ -90,6 +91,8 @@ class Information(Measure):
     @torch.no_grad()
     def __call__(self, subject: Subject) -> Numbers:
         subject.need_bound()
+        if subject.composition.model.refine is not None:
+            raise Inapplicable("refined samples have no density log q(z | x) of their own")
         batch, model = subject.batch(self.examples), subject.composition.model
         evidence, n = infer(model, batch, 1, noise=subject.noise(3)), batch_size(batch)
         own = torch.stack([evidence.q[name].log_prob[0] for name in subject.latents]).sum(0)

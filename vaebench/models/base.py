@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
-from vaebench.data import Field
+from vaebench.data import Field, Spec, Support
 from vaebench.distributions import Noise
+from vaebench.errors import Incompatible
 from vaebench.trace import Evidence, Trace
 
 Result = TypeVar("Result")
@@ -65,3 +66,16 @@ class Split(Model):
     def joint(self, p: Trace, q: Trace, batch: Batch, seen: Batch) -> None:
         self.recognise(q, seen)
         self.generate(p, batch)
+
+
+def observed_field(spec: Spec, name: str) -> Field:
+    """The field of what a model generates.
+
+    Raises:
+        Incompatible: the data have no such name.
+    """
+    if name not in spec.fields:
+        images = [n for n, field in spec.fields.items() if field.support is not Support.LABEL]
+        names = " or ".join(f"model.observed={image}" for image in images)
+        raise Incompatible(f"model.observed={name}: the data have no such name. Use {names}.")
+    return spec[name]

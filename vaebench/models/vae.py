@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vaebench.data import Field, Spec, Support
+from vaebench.data import Field, Spec
 from vaebench.errors import Incompatible
 from vaebench.heads import Conditional, Head, Likelihood, Prior
-from vaebench.models.base import Batch, Refine, Split, unrefined
+from vaebench.models.base import Batch, Refine, Split, observed_field, unrefined
 from vaebench.nets import Family
 from vaebench.trace import Trace
 
@@ -44,13 +44,7 @@ class VAE(Split):
         super().__init__()
         if latent_dim < 1:
             raise Incompatible(f"model.latent_dim={latent_dim}: at least 1")
-        if observed not in spec.fields:
-            images = [n for n, field in spec.fields.items() if field.support is not Support.LABEL]
-            names = " or ".join(f"model.observed={name}" for name in images)
-            raise Incompatible(
-                f"model.observed={observed}: the data have no such name. Use {names}."
-            )
-        x, z = spec[observed], Field((latent_dim,))
+        x, z = observed_field(spec, observed), Field((latent_dim,))
         self.observed = observed
         q, p = posterior(z), likelihood(x)
         self.posterior = Conditional(nets.encoder(x.shape, q.param_shape), q)

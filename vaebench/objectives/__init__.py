@@ -4,6 +4,15 @@ from vaebench.objectives.base import Estimate, Objective
 from vaebench.objectives.constrained import Constrained
 from vaebench.objectives.elbo import ELBO
 from vaebench.objectives.iwae import IWAE
+from vaebench.objectives.likelihood import MaximumLikelihood
 from vaebench.objectives.reconstruction import Reconstruction
 
-__all__ = ["ELBO", "IWAE", "Constrained", "Estimate", "Objective", "Reconstruction"]
+__all__ = [
+    "ELBO",
+    "IWAE",
+    "Constrained",
+    "Estimate",
+    "MaximumLikelihood",
+    "Objective",
+    "Reconstruction",
+]

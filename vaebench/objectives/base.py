@@ -53,6 +53,9 @@ class Objective(nn.Module, ABC):
     has_bound: ClassVar[bool] = True
     """Whether `bound` is reported; without one there is no likelihood to evaluate either."""
 
+    needs_latents: ClassVar[bool] = True
+    """Whether it is about latents; without any, log p(x) itself is what there is to optimise."""
+
     rescores: str = ""
     """The option, if any, that scores samples of q under q again, at parameters held constant."""
 

@@ -27,6 +27,7 @@ def data(view: View) -> list[Path]:
 @torch.no_grad()
 def reconstructions(view: View) -> list[Path]:
     """Rows of data, each above the row of E[x | z] at one z ~ q(z | x)."""
+    _ = view.subject.latents
     evidence = infer(view.subject.composition.model, view.batch, 1, noise=view.noise)
     rebuilt = evidence.p[view.name].dist.mean.reshape(view.images.shape)
     rows = torch.stack([view.images[: 4 * PAIRS], rebuilt[: 4 * PAIRS]], 1).split(PAIRS)
@@ -35,11 +36,13 @@ def reconstructions(view: View) -> list[Path]:
 
 
 def samples(view: View) -> list[Path]:
-    """E[x | z] at z ~ p(z), one for each example's conditions; of vectors, a map."""
+    """E[x | z] at z ~ p(z), one for each example's conditions; of vectors, a map. Without latents,
+    draws of x itself."""
     view.subject.need_bound()
     trace = simulate(view.subject.composition.model, len(view), view.given, view.noise)
     try:
-        images = expected(trace, view.name).reshape(view.images.shape)
+        read = expected if view.subject.roles[0] else drawn
+        images = read(trace, view.name).reshape(view.images.shape)
     except Inapplicable:
         return _map_of_samples(view, drawn(trace, view.observed[0]))
     return [save_grid(view.folder / "samples.png", images, _columns(view))]
