@@ -29,6 +29,8 @@ usage
   vaebench resume RUN               continue a stopped run in its own folder
   vaebench evaluate RUN k=5000      likelihood, inference gaps, information, probes of a finished run
   vaebench sample RUN               samples, interpolations, traversals and maps of a finished run
+  vaebench study NAME               a measurement with a table and a plot: flow_energies, flow_gaps,
+                                    prior_sampling
   vaebench compare RUN… | FOLDER    mean ± sd over seeds, and one HTML page
   vaebench list [GROUP]             what can be chosen, one line each
   vaebench --cfg job [CHOICE=…]     print the composed config instead of running it
@@ -119,7 +121,7 @@ def _dispatch(args: list[str]) -> int:
 
         compare(args[1:])
         return DONE
-    if args[:1] in (["evaluate"], ["sample"]):
+    if args[:1] in (["evaluate"], ["sample"], ["study"]):
         return _look_at(args)
     if args[:1] == ["resume"]:
         return _resume(args[1:])
@@ -154,10 +156,12 @@ def _check(cfg: DictConfig, choices: dict[str, str], folder: Path) -> None:
 
 
 def _look_at(args: list[str]) -> int:
-    """The commands that look at a finished run."""
+    """The commands that measure something and train no run."""
     sys.path.append(os.getcwd())  # a user's own classes
     if args[0] == "evaluate":
         from vaebench.commands.evaluate import evaluate as command
+    elif args[0] == "study":
+        from vaebench.commands.study import study as command
     else:
         from vaebench.commands.sample import sample as command
     command(args[1:])

@@ -32,6 +32,12 @@ GENTLE = 0.1
 """Share of what the encoder emits that an untrained flow moves by: it begins near the identity."""
 
 
+STILL = math.log(math.e - 1)
+"""The wᵀu at which a planar flow's m(wᵀu) is 0."""
+
+TINY = 1e-12
+
+
 class FlowHead(Head):
     """q(z | x): z_0 ~ N(μ(x), diag σ²(x)) pushed through K transforms.
 
@@ -75,7 +81,9 @@ class PlanarFlow(FlowHead):
     def transforms(self, params: Sequence[Tensor]) -> Iterator[Transform]:
         for each in params:
             u, w, b = each.split([self.dim, self.dim, 1], -1)
-            yield Planar(GENTLE * u, w, b.squeeze(-1))
+            # u = 0 would not be the identity but, by the constraint, a contraction: m(0) = -.31.
+            still = STILL * w / (w.square().sum(-1, keepdim=True) + TINY)
+            yield Planar(GENTLE * u + still, w, b.squeeze(-1))
 
 
 class RadialFlow(FlowHead):

@@ -1,0 +1,101 @@
+"""`vaebench study NAME`: measures something that is no training run, into a table and pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, fields, make_dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from vaebench import __version__
+from vaebench.commands.options import read
+from vaebench.commands.output import near, write_json
+from vaebench.errors import Refusal
+from vaebench.measures.pictures.paper import DPI
+from vaebench.measures.studies import STUDIES, Findings, Study
+from vaebench.suggest import did_you_mean
+
+MAY_BE_ZERO = ("seed",)
+
+
+def study(arguments: Sequence[str]) -> None:
+    """Runs a study and keeps what it found in a folder of its own.
+
+    Raises:
+        Refusal: no such study or option, or a folder that cannot be written.
+    """
+    name = arguments[0] if arguments else ""
+    if name not in STUDIES:
+        hint = did_you_mean(name, STUDIES, "vaebench study {}")
+        told = f"no study {name!r}; " if name else ""
+        raise Refusal(f"{told}there are {', '.join(STUDIES)}.{hint}")
+    # The study's own options, and where its findings go.
+    schema = make_dataclass(STUDIES[name].__name__, [("out", str, "")], bases=(STUDIES[name],))
+    words, options = read(f"study {name}", arguments[1:], schema)
+    if words:
+        raise Refusal(f"vaebench study {name} takes options alone, not {words[0]}")
+    _check(options)
+    console = Console()
+    found = options.run(lambda line: console.print(line, highlight=False, soft_wrap=True))
+    show(console, name, found)
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
+    folder = Path(options.out or f"runs/study/{name}/{stamp}").expanduser()
+    try:
+        written = keep(folder, found, options)
+    except OSError as error:
+        raise Refusal(f"{folder} cannot be written: {error.strerror}") from error
+    for path in written:
+        console.print(f"written {near(path)}", highlight=False, soft_wrap=True)
+
+
+def _check(options: Study) -> None:
+    for f in fields(options):
+        value = getattr(options, f.name)
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int | float) and f.name not in MAY_BE_ZERO and not number > 0:
+                raise Refusal(f"{f.name}={number}: must be positive")
+
+
+def show(console: Console, name: str, found: Findings) -> None:
+    """The table, each number beside its standard error."""
+    columns = [c for c in found.rows[0] if not c.endswith("_se")]
+    table = Table(title=name, title_style="bold")
+    for column in columns:
+        text = isinstance(found.rows[0][column], str)
+        table.add_column(column, justify="left" if text else "right")
+    for row in found.rows:
+        table.add_row(*(_cell(row, column) for column in columns))
+    console.print(table)
+    for note in found.notes:
+        console.print(note, style="dim", highlight=False, soft_wrap=True)
+
+
+def _cell(row: dict[str, Any], column: str) -> str:
+    value, error = row[column], row.get(f"{column}_se")
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.4f}" if error is None else f"{value:.4f} ± {error:.4f}"
+
+
+def keep(folder: Path, found: Findings, options: Study) -> list[Path]:
+    """table.csv, study.json and the pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(found.rows[0]))
+    writer.writeheader()
+    writer.writerows(found.rows)
+    (folder / "table.csv").write_text(text.getvalue(), encoding="utf-8")
+    about = {f"option.{name}": value for name, value in asdict(options).items()}
+    write_json(folder / "study.json", {"vaebench": __version__, "notes": found.notes} | about)
+    written = [folder / "table.csv", folder / "study.json"]
+    for name, figure in found.figures.items():
+        path = folder / f"{name}.png"
+        figure.savefig(path, dpi=DPI)
+        written.append(path)
+    return written
