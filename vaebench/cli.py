@@ -130,7 +130,8 @@ def _dispatch(args: list[str]) -> int:
             instead = use(command_line(*args[1:]))
             raise Refusal(f"vaebench check looks at one choice at a time, without -m.{instead}")
         # No run folder: Hydra is told to write nothing, here.
-        return _hydra(args, _check, [*args[1:], "hydra.run.dir=.", "hydra.output_subdir=null"])
+        quietly = ["hydra.mode=RUN", "hydra.run.dir=.", "hydra.output_subdir=null"]
+        return _hydra(args, _check, [*args[1:], *quietly])
     return _hydra(args, _train, args)
 
 

@@ -15,7 +15,7 @@ from vaebench.data import Dataset, Support
 from vaebench.errors import Refusal
 from vaebench.models import Model
 from vaebench.objectives import Objective
-from vaebench.schema import check_keys, check_ranges
+from vaebench.schema import Budget, check_keys, check_ranges
 from vaebench.validate import check_options
 
 BOUNDED = (Support.UNIT, Support.LEVELS, Support.BINARY)
@@ -58,6 +58,15 @@ def check_anneal(cfg: DictConfig) -> None:
         )
 
 
+def check_budget(cfg: DictConfig) -> None:
+    """Refuses a budget of no experiment."""
+    if cfg.budget is not Budget.small and chosen("experiment") == "experiment=none":
+        raise Refusal(
+            f"budget={cfg.budget.value} has nothing to do: experiments have budgets, and none is "
+            "chosen. Use budget=small."
+        )
+
+
 PARTS = {
     "nets": "mlp",
     "posterior": "gaussian",
@@ -97,6 +106,7 @@ def compose(cfg: DictConfig) -> Composition:
         check_options(cfg)
         check_anneal(cfg)
         check_parts(cfg)
+        check_budget(cfg)
     except OmegaConfBaseException as error:
         raise Refusal(str(error).splitlines()[0]) from error
     torch.manual_seed(cfg.seed)

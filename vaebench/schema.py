@@ -53,6 +53,13 @@ class OnNan(Enum):
     rollback = "rollback"
 
 
+class Budget(Enum):
+    """What an experiment may take: two cores for minutes, or a GPU."""
+
+    small = "small"
+    full = "full"
+
+
 @dataclass
 class Evaluation:
     """`eval.*`: the likelihood at the end of training."""
@@ -117,6 +124,7 @@ class Config:
     eval: Evaluation = default(default_factory=Evaluation)
     checkpoint: Checkpoints = default(default_factory=Checkpoints)
     suggested: Suggested = default(default_factory=Suggested)
+    budget: Budget = Budget.small
     k: int = 1
     seed: int = 0
     data_dir: str = ""
@@ -157,6 +165,14 @@ def check_keys(cfg: DictConfig) -> None:
             name = f"{prefix}.{key}".lstrip(".")
             if name not in known:
                 raise Refusal(f"no option {name!r}")
+
+
+def by_budget(small: Any, full: Any, *, _root_: DictConfig) -> Any:
+    """`${by_budget:SMALL,FULL}` in an experiment."""
+    return full if Budget(getattr(_root_.budget, "value", _root_.budget)) is Budget.full else small
+
+
+OmegaConf.register_new_resolver("by_budget", by_budget, replace=True)
 
 
 def register() -> None:

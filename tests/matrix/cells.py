@@ -24,7 +24,7 @@ AXES = ("dataset", "nets", "likelihood", "posterior", "refine", "prior", "object
 """Groups that decide whether a composition makes sense. The model comes last: while it only sets
 defaults of the others, neighbouring cells compose to the same config, and only one need run."""
 
-TRAINING = {"anneal", "logger", "optimizer", "schedule", "trainer"}
+TRAINING = {"anneal", "experiment", "logger", "optimizer", "schedule", "trainer"}
 """Groups that decide how a composition is trained, whatever it is."""
 
 NEEDS_FILES = {"data_dir", "path"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,30 +63,32 @@ def evaluate(arguments: Sequence[str]) -> None:
     console.print(
         f"{quantity} · {options.split.value} split · {saved.checkpoint.name}", highlight=False
     )
-    numbers: dict[str, Any] = {}
-    begun = time.monotonic()
-    for name, found in measure(options, names, subject):
+    measured: dict[str, Any] = {}
+    for name, found, seconds in timed(measure(options, names, subject)):
         if isinstance(found, str):
             if options.measures:
                 raise Refusal(f"measures=[{name}] does not apply: {found}")
-            console.print(
-                f"{name}: does not apply: {found}", style="dim", highlight=False, soft_wrap=True
-            )
-            numbers[f"{name}/does_not_apply"] = found
-            continue
-        seconds = time.monotonic() - begun
-        show(console, name, found, seconds)
-        about = {"split": options.split.value, "checkpoint": saved.checkpoint.name}
-        about |= {"seed": options.seed, "vaebench": __version__, "seconds": round(seconds, 2)}
-        numbers |= {f"{name}/{key}": value for key, value in (found | about).items()}
-        begun = time.monotonic()
-    keep(saved, numbers, console)
+            told = f"{name}: does not apply: {found}"
+            console.print(told, style="dim", highlight=False, soft_wrap=True)
+            numbers: dict[str, Any] = {f"{name}/does_not_apply": found}
+        else:
+            show(console, name, found, seconds)
+            about = {"split": options.split.value, "checkpoint": saved.checkpoint.name}
+            about |= {"seed": options.seed, "vaebench": __version__, "seconds": round(seconds, 2)}
+            numbers = {f"{name}/{key}": value for key, value in (found | about).items()}
+        keep(saved.folder / EVALUATION, numbers)  # at once: a later measure may not end well
+        measured |= numbers
+    console.print(f"written {near(saved.folder / EVALUATION)}", highlight=False, soft_wrap=True)
+    tell_loggers(saved, measured)
     if options.latents:
         written = save_latents(saved.folder / LATENTS, latent_table(subject))
         console.print(f"written {near(written)}", highlight=False, soft_wrap=True)
 
 
 SETTINGS = ("k", "examples", "train", "chains", "temperatures")
+FEW = 10
+"""Effective samples below which an estimate says so."""
+
 ERRORS = {"_se": "± over examples", "_mc_se": "± Monte Carlo"}
 
 
@@ -104,27 +106,42 @@ def show(console: Console, name: str, numbers: Numbers, seconds: float) -> None:
         errors = [numbers.get(f"{key}{suffix}") for suffix in suffixes]
         table.add_row(key, written_as(value), *("" if e is None else f"{e:.3f}" for e in errors))
     console.print(table)
+    if numbers.get("ess_min", FEW) < FEW:
+        told = "few samples count (ess_min): L_k may lie well below log p(x), and ± Monte Carlo too"
+        console.print(told, style="yellow", highlight=False, soft_wrap=True)
 
 
 def written_as(value: float) -> str:
     """Whole numbers as such, all others with three digits."""
-    return f"{value:.0f}" if value == int(value) else f"{value:.3f}"
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.3f}"
 
 
-def keep(saved: Saved, numbers: dict[str, Any], console: Console) -> None:
-    """evaluation.json, where other measures of earlier calls stay; and the run's loggers.
+def timed(
+    found: Iterator[tuple[str, Numbers | str]],
+) -> Iterator[tuple[str, Numbers | str, float]]:
+    """The same, each with the seconds it took."""
+    begun = time.monotonic()
+    for name, numbers in found:
+        yield name, numbers, time.monotonic() - begun
+        begun = time.monotonic()
+
+
+def keep(path: Path, numbers: dict[str, Any]) -> None:
+    """Adds to evaluation.json; other measures of earlier calls stay.
 
     Raises:
         Refusal: the run folder cannot be written.
     """
-    path = saved.folder / EVALUATION
     measured = {name.partition("/")[0] for name in numbers}
     before = {n: v for n, v in read_evaluation(path).items() if n.partition("/")[0] not in measured}
     try:
         write_json(path, dict(sorted((before | numbers).items())))
     except OSError as error:
         raise Refusal(f"{path} cannot be written: {error.strerror}") from error
-    console.print(f"written {near(path)}", highlight=False, soft_wrap=True)
+
+
+def tell_loggers(saved: Saved, numbers: dict[str, Any]) -> None:
+    """The same numbers for the run's loggers."""
     figures = {f"evaluation/{n}": v for n, v in numbers.items() if isinstance(v, int | float)}
     step = step_of(saved.checkpoint)
     loggers = [x for x in build_loggers(saved.cfg, saved.folder) if isinstance(x, Concluding)]

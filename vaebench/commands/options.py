@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from vaebench.errors import Refusal
 from vaebench.suggest import command_line, did_you_mean
@@ -32,12 +33,16 @@ def read(command: str, arguments: Sequence[str], schema: type[T]) -> tuple[list[
             raise Refusal(f"vaebench {command} has no option {name!r}.{hint}")
         else:
             given.append(argument)
-    try:
-        merged = OmegaConf.merge(known, OmegaConf.from_dotlist(given))
-        return words, cast(T, OmegaConf.to_object(merged))
-    except OmegaConfBaseException as error:
-        line = str(error).splitlines()[0]
-        raise Refusal(f"vaebench {command}: {error.full_key}: {line}") from error
+    values = known
+    for argument in given:
+        try:
+            values = OmegaConf.merge(values, OmegaConf.from_dotlist([argument]))
+        except (OmegaConfBaseException, YAMLError) as error:
+            line = str(error).splitlines()[0]
+            raise Refusal(f"vaebench {command}: {argument}: {line}") from error
+    if values.get("seed", 0) < 0:
+        raise Refusal(f"vaebench {command}: seed={values.seed}: must be at least 0")
+    return words, cast(T, OmegaConf.to_object(values))
 
 
 def _names(node: DictConfig, prefix: str = "") -> Iterator[str]:

@@ -12,7 +12,9 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import setup_globals
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
+from yaml import YAMLError
 
 from vaebench.compose import Composition, compose
 from vaebench.distributions import Distribution, Noise
@@ -29,9 +31,13 @@ from vaebench.training.checkpoints import run_folder, weights_of
 def load_config(folder: Path) -> tuple[DictConfig, dict[str, str]]:
     """The composed config of a run and its choices, as the run saw them."""
     setup_globals()  # the resolvers that a config may use outside a Hydra run too
-    HydraConfig.instance().cfg = OmegaConf.load(folder / ".hydra" / "hydra.yaml")
-    saved = OmegaConf.load(folder / ".hydra" / "config.yaml")
-    cfg = OmegaConf.merge(OmegaConf.structured(Config), saved)
+    try:
+        HydraConfig.instance().cfg = OmegaConf.load(folder / ".hydra" / "hydra.yaml")
+        saved = OmegaConf.load(folder / ".hydra" / "config.yaml")
+        cfg = OmegaConf.merge(OmegaConf.structured(Config), saved)
+    except (OSError, YAMLError, OmegaConfBaseException, TypeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise Refusal(f"{folder}/.hydra is not of a run of this program: {reason}") from error
     choices = HydraConfig.instance().cfg.hydra.runtime.choices
     return cfg, {group: choice for group, choice in choices.items() if "/" not in group}
 
@@ -167,7 +173,12 @@ class Loaded:
             if len(names) != 1:
                 raise TypeError(f"a dict with {', '.join(names)} is needed")
             values = {names[0]: values}
-        return {name: torch.as_tensor(value).to(self.device) for name, value in values.items()}
+        return {name: self._own(torch.as_tensor(value)) for name, value in values.items()}
+
+    def _own(self, value: Tensor) -> Tensor:
+        """On the model's device; floats of its precision, which numpy's are not."""
+        floats = value.is_floating_point()
+        return value.to(self.device, torch.get_default_dtype() if floats else value.dtype)
 
     def _single(self, values: dict[str, Any]) -> Any:
         return next(iter(values.values())) if len(values) == 1 else values

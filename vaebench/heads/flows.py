@@ -45,13 +45,16 @@ class FlowHead(Head):
 
     Args:
         latent: `[D]`.
+        K: how many transforms; 0 is the diagonal Gaussian, the first row of the papers' tables.
         sizes: of the transforms' parameters.
     """
 
-    def __init__(self, latent: Field, sizes: Sequence[int]) -> None:
+    def __init__(self, latent: Field, K: int, sizes: Sequence[int]) -> None:
         super().__init__()
-        if not sizes:
-            raise Incompatible("posterior.K=0: at least one transform. Use posterior=gaussian.")
+        if K < 0:
+            raise Incompatible(f"posterior.K={K}: at least 0. Use posterior.K=0.")
+        if any(size < 1 for size in sizes):
+            raise Incompatible("posterior.context=0: at least 1")
         self.dim, self.sizes = latent.numel, list(sizes)
         self.param_shape = (2 * self.dim + sum(sizes),)
 
@@ -76,7 +79,7 @@ class PlanarFlow(FlowHead):
     """
 
     def __init__(self, latent: Field, *, K: int) -> None:
-        super().__init__(latent, [2 * latent.numel + 1] * K)
+        super().__init__(latent, K, [2 * latent.numel + 1] * K)
 
     def transforms(self, params: Sequence[Tensor]) -> Iterator[Transform]:
         for each in params:
@@ -100,7 +103,7 @@ class RadialFlow(FlowHead):
     """
 
     def __init__(self, latent: Field, *, K: int) -> None:
-        super().__init__(latent, [latent.numel + 2] * K)
+        super().__init__(latent, K, [latent.numel + 2] * K)
 
     def transforms(self, params: Sequence[Tensor]) -> Iterator[Transform]:
         for each in params:
@@ -143,13 +146,13 @@ class Couplings(FlowHead):
                 "two dimensions. Use model.latent_dim=2 or posterior=radial."
             )
         scaling = [] if self.affine else [dim]
-        super().__init__(latent, [*[context] * K, *scaling])
+        super().__init__(latent, K, [*[context] * K, *scaling])
         self.a = dim // 2
         outputs = (2 if self.affine else 1) * (dim - self.a)
         self.nets = nn.ModuleList(
             plain(self.a, outputs, hidden, context, activation) for _ in range(K)
         )
-        orders = [_permutation(dim, k, permute) for k in range(K)]
+        orders = [_permutation(dim, k, permute) for k in range(max(K, 1))]
         self.register_buffer("orders", torch.stack(orders), persistent=False)
         self.register_buffer("backs", torch.stack([o.argsort() for o in orders]), persistent=False)
 
@@ -214,21 +217,21 @@ class IAF(FlowHead, Regularised):
         gate: Literal["sigmoid", "doubled"] = "sigmoid",
         weight_sd: float = math.inf,
     ) -> None:
-        super().__init__(latent, [context] * K)
+        super().__init__(latent, K, [context] * K)
         if not weight_sd > 0:
             raise Incompatible(f"posterior.weight_sd={weight_sd}: must be positive (.inf: none)")
         self.doubled, self.weight_sd = gate == "doubled", weight_sd
         up = torch.arange(self.dim)
-        orders = [up if k % 2 == 0 else up.flip(0) for k in range(K)]
+        orders = [up if k % 2 == 0 else up.flip(0) for k in range(max(K, 1))]
         self.register_buffer("orders", torch.stack(orders), persistent=False)
-        self.nets = nn.ModuleList(made(o, 2, hidden, context, activation) for o in orders)
+        self.nets = nn.ModuleList(made(o, 2, hidden, context, activation) for o in orders[:K])
         # Gates begin open, at .88 or, doubled, at 1.
         with torch.no_grad():
             for net in self.nets:
                 net.layers[-1].bias[self.dim :] = 0.0 if self.doubled else 2.0
 
     def transforms(self, params: Sequence[Tensor]) -> Iterator[Transform]:
-        for net, h, order in zip(self.nets, params, self.orders, strict=True):
+        for net, h, order in zip(self.nets, params, self.orders, strict=False):
             yield InverseAutoregressive(partial(_call, net, h), order, doubled=self.doubled)
 
     def penalty(self) -> Tensor | None:

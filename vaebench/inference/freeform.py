@@ -67,8 +67,9 @@ def optimise(
     Adam from where the encoder stands, its step size falling to 0 along a half cosine. Where KL(q ‖
     p) has a closed form it is used.
     """
+    # A short memory of squared gradients: those of a start far off would hold every later step back.
     free = {n: v.clone().requires_grad_() for n, v in emitted(model, batch).items()}
-    optimizer = torch.optim.Adam(list(free.values()), lr=lr)
+    optimizer = torch.optim.Adam(list(free.values()), lr=lr, betas=(0.9, 0.95))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
         optimizer.zero_grad()

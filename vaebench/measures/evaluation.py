@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from enum import Enum
@@ -46,6 +47,10 @@ class Measures:
 
 
 NAMES = tuple(f.name for f in fields(Measures) if f.name not in ("k", "examples"))
+SHARED = ("k", "examples")
+SHARING = ("likelihood", "rate", "units", "probe")
+"""Measures whose number of examples is the shared one."""
+
 MAY_BE_ZERO = ("examples", "seed", "train")
 
 
@@ -86,8 +91,9 @@ def check(name: str, options: Measure) -> None:
     for f in fields(options):  # type: ignore[arg-type]
         value = getattr(options, f.name)
         smallest = 0 if f.name in MAY_BE_ZERO else 1 if isinstance(value, int) else 1e-12
-        if not value >= smallest:
-            raise Refusal(f"{name}.{f.name}={value}: must be at least {smallest:g}")
+        if not smallest <= value < math.inf:
+            typed = f.name if f.name in SHARED and name in SHARING else f"{name}.{f.name}"
+            raise Refusal(f"{typed}={value}: must be at least {smallest:g}, and finite")
 
 
 @torch.no_grad()

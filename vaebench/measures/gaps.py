@@ -75,8 +75,13 @@ class InferenceGap(Measure):
     ) -> tuple[Tensor, Tensor]:
         """The bound of each part `[CHUNKS, B]`, and log w of all samples `[k, B]`."""
         each = -(-self.k // CHUNKS)
-        parts = [infer_at(model, batch, parameters, each, noise) for _ in range(CHUNKS)]
-        return torch.stack([bound(e) for e in parts]), torch.cat([e.log_w for e in parts])
+        bounds, weights = [], []
+        for _ in range(CHUNKS):
+            evidence = infer_at(model, batch, parameters, each, noise)
+            bounds.append(bound(evidence))
+            weights.append(evidence.log_w)
+            del evidence  # before the next: one part's decoder output at a time
+        return torch.stack(bounds), torch.cat(weights)
 
 
 def _error(variances: Tensor) -> float:

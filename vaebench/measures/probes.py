@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vaebench.measures.base import Measure, Numbers, Subject
+from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject
 from vaebench.measures.codes import codes, label_of
 
 
@@ -32,6 +32,13 @@ class Probe(Measure):
         z, y = codes(subject, self.examples)
         assert y_train is not None
         assert y is not None
+        if len(y_train) < self.neighbours or len(y_train.unique()) < 2:
+            raise Inapplicable(
+                f"probe.train={self.train}: {len(y_train)} examples of {len(y_train.unique())} "
+                f"classes are too few for {self.neighbours} neighbours and two classes"
+            )
+        if not z_train.isfinite().all() or not z.isfinite().all():
+            raise Inapplicable("the codes are not finite")
         linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
         knn = KNeighborsClassifier(self.neighbours)
         majority = y_train.mode().values

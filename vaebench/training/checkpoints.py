@@ -183,6 +183,8 @@ def weights_of(folder: Path, name: str) -> tuple[Path, dict[str, torch.Tensor]]:
         state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     except UNREADABLE as error:
         raise Refusal(f"{path} is corrupt") from error
+    except (KeyError, TypeError) as error:
+        raise Refusal(f"{path} is no checkpoint of a run") from error
     return path, evaluated(state)
 
 

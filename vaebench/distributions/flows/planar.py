@@ -33,16 +33,19 @@ class Planar(Transform):
     invertible: ClassVar[bool] = False
 
     def __init__(self, u: Tensor, w: Tensor, b: Tensor) -> None:
-        wu = (w * u).sum(-1)
-        self.wu = F.softplus(wu) - 1
-        # A w of exactly zero is no direction: f is then a shift.
-        share = (self.wu - wu) / (w.square().sum(-1) + TINY)
+        wu, square = (w * u).sum(-1), w.square().sum(-1)
+        share = (F.softplus(wu) - 1 - wu) / (square + TINY)
         self.u, self.w, self.b = u + share.unsqueeze(-1) * w, w, b
+        # 1 + wᵀû is log(1 + e^wᵀu), which may be far below what 1 + wᵀû could be rounded to. A w of
+        # almost nothing is no direction to correct u along: there it goes over into 1 + wᵀu.
+        some = square / (square + TINY)
+        self.stretch = some * F.softplus(wu) + (1 - some) * (1 + wu)
 
     def __call__(self, z: Tensor) -> Step:
         """f(z) and log |1 + (1 - tanh²(wᵀz + b)) wᵀû|."""
         h = torch.tanh((self.w * z).sum(-1) + self.b)
-        return z + self.u * h.unsqueeze(-1), torch.log1p((1 - h.square()) * self.wu)
+        log_det = (h.square() + (1 - h.square()) * self.stretch).log()
+        return z + self.u * h.unsqueeze(-1), log_det
 
     def inverse(self, z: Tensor) -> Step:
         raise Incompatible("a planar flow scores only its own samples")
