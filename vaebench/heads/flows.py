@@ -82,11 +82,12 @@ class PlanarFlow(FlowHead):
         super().__init__(latent, K, [2 * latent.numel + 1] * K)
 
     def transforms(self, params: Sequence[Tensor]) -> Iterator[Transform]:
-        for each in params:
-            u, w, b = each.split([self.dim, self.dim, 1], -1)
-            # u = 0 would not be the identity but, by the constraint, a contraction: m(0) = -.31.
-            still = STILL * w / (w.square().sum(-1, keepdim=True) + TINY)
-            yield Planar(GENTLE * u + still, w, b.squeeze(-1))
+        if not params:
+            return
+        u, w, b = torch.stack(list(params), -2).split([self.dim, self.dim, 1], -1)
+        # u = 0 would not be the identity but, by the constraint, a contraction: m(0) = -.31.
+        still = STILL * w / (w.square().sum(-1, keepdim=True) + TINY)
+        yield from Planar.several(GENTLE * u + still, w, b.squeeze(-1))
 
 
 class RadialFlow(FlowHead):
@@ -106,10 +107,14 @@ class RadialFlow(FlowHead):
         super().__init__(latent, K, [latent.numel + 2] * K)
 
     def transforms(self, params: Sequence[Tensor]) -> Iterator[Transform]:
-        for each in params:
-            center, a, b = each.split([self.dim, 1, 1], -1)
-            alpha = F.softplus(a).squeeze(-1)
-            yield Radial(center, alpha, F.softplus(GENTLE * b + a).squeeze(-1) - alpha)
+        if not params:
+            return
+        center, a, b = torch.stack(list(params), -2).split([self.dim, 1, 1], -1)
+        alpha = F.softplus(a)
+        beta = F.softplus(GENTLE * b + a) - alpha
+        fields = (center.unbind(-2), alpha.squeeze(-1).unbind(-1), beta.squeeze(-1).unbind(-1))
+        for each in zip(*fields, strict=True):
+            yield Radial(*each)
 
 
 class Couplings(FlowHead):

@@ -41,6 +41,19 @@ class Planar(Transform):
         some = square / (square + TINY)
         self.stretch = some * F.softplus(wu) + (1 - some) * (1 + wu)
 
+    @classmethod
+    def several(cls, u: Tensor, w: Tensor, b: Tensor) -> list[Planar]:
+        """K transforms from `[*, K, D]`, `[*, K, D]` and `[*, K]`, constrained in one go."""
+        whole = cls(u, w, b)
+        fields = (whole.u.unbind(-2), w.unbind(-2), b.unbind(-1), whole.stretch.unbind(-1))
+        return [cls._constrained(*parts) for parts in zip(*fields, strict=True)]
+
+    @classmethod
+    def _constrained(cls, u: Tensor, w: Tensor, b: Tensor, stretch: Tensor) -> Planar:
+        made = cls.__new__(cls)
+        made.u, made.w, made.b, made.stretch = u, w, b, stretch
+        return made
+
     def __call__(self, z: Tensor) -> Step:
         """f(z) and log |1 + (1 - tanh²(wᵀz + b)) wᵀû|."""
         h = torch.tanh((self.w * z).sum(-1) + self.b)
