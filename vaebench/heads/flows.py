@@ -54,7 +54,7 @@ class FlowHead(Head):
         if K < 0:
             raise Incompatible(f"posterior.K={K}: at least 0. Use posterior.K=0.")
         if any(size < 1 for size in sizes):
-            raise Incompatible("posterior.context=0: at least 1")
+            raise Incompatible(f"posterior.context={min(sizes)}: at least 1")
         self.dim, self.sizes = latent.numel, list(sizes)
         self.param_shape = (2 * self.dim + sum(sizes),)
 
@@ -242,8 +242,8 @@ class IAF(FlowHead, Regularised):
     def penalty(self) -> Tensor | None:
         if self.weight_sd == math.inf:
             return None
-        squares = [layer.weight.square().sum() for net in self.nets for layer in net.layers]
-        return torch.stack(squares).sum() / (2 * self.weight_sd**2)
+        squares = torch.stack([net.squared_weights() for net in self.nets])
+        return squares.sum() / (2 * self.weight_sd**2)
 
 
 def _call(net: Conditioner, context: Tensor, z: Tensor) -> Tensor:
@@ -251,8 +251,14 @@ def _call(net: Conditioner, context: Tensor, z: Tensor) -> Tensor:
 
 
 def _permutation(dim: int, step: int, permute: str) -> Tensor:
-    """The order of the coordinates at a step; the same in every run."""
-    if permute == "reverse":
-        up = torch.arange(dim)
-        return up if step % 2 == 0 else up.flip(0)
-    return torch.randperm(dim, generator=torch.Generator().manual_seed(step))
+    """The order of the coordinates at a step; the same in every run.
+
+    Steps come in pairs of an order and its reverse, so that what stays at one moves at the next.
+    """
+    order = torch.arange(dim)
+    if permute == "random":
+        order = torch.randperm(dim, generator=torch.Generator().manual_seed(step // 2))
+        # Of an odd number the one in the middle moves both times: another one in each pair.
+        order = torch.cat([order[order != step // 2 % dim], torch.tensor([step // 2 % dim])])
+        order = order.roll(dim - dim // 2)
+    return order if step % 2 == 0 else order.flip(0)

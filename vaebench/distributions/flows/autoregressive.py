@@ -38,17 +38,17 @@ class InverseAutoregressive(Transform):
     def __call__(self, z: Tensor) -> Step:
         """z' and Σ_i log g_i."""
         m, s = self.conditioner(z).chunk(2, -1)
-        gate = self.gain * s.sigmoid()
+        gate = s.sigmoid() if self.gain == 1 else self.gain * s.sigmoid()
         return m + gate * (z - m), self._log_gate(s).sum(-1)
 
     def inverse(self, z: Tensor) -> Step:
         """One coordinate after the other, in their order."""
-        value = torch.zeros_like(z)
+        value = s = torch.zeros_like(z)
         for position in range(z.shape[-1]):
             m, s = self.conditioner(value).chunk(2, -1)
             new = m + (z - m) * (-self._log_gate(s)).exp()
             value = torch.where(self.order == position, new, value)
-        _, s = self.conditioner(value).chunk(2, -1)
+        # The last pass knew all that any s depends on.
         return value, self._log_gate(s).sum(-1)
 
     def _log_gate(self, s: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vaebench.distributions.flows.transform import Step, Transform
 
-TINY = 1e-12
+TINY = 1e-24  # of a squared distance: it keeps the root's slope finite
 
 
 class Radial(Transform):
@@ -48,6 +48,8 @@ class Radial(Transform):
         shift = z - self.center
         far = (shift.square().sum(-1) + TINY).sqrt()
         half = 0.5 * (far - self.alpha - self.beta)
-        r = half + (half.square() + self.alpha * far).sqrt()
+        root = (half.square() + self.alpha * far).sqrt()
+        # The same root twice: where half is negative, the first form would cancel.
+        r = torch.where(half > 0, half + root, self.alpha * far / (root - half))
         value = self.center + (r / far).unsqueeze(-1) * shift
         return value, self._log_det(1 / (self.alpha + r), z.shape[-1])
