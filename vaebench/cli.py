@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from vaebench.errors import Refusal, RunFailed
+from vaebench.paths import conf_dir
 from vaebench.suggest import command_line, use
 
 if TYPE_CHECKING:
@@ -61,13 +62,6 @@ examples
   vaebench sample RUN pictures=[traversals,tsne] seed=1
 
 exit code: 0 done, 1 a run failed, 2 the choice was wrong"""
-
-
-def conf_dir() -> Path:
-    """The configs: inside the package where it is installed, beside it in a checkout."""
-    package = Path(__file__).resolve().parent
-    inside = package / "conf"
-    return inside if inside.is_dir() else package.parent / "conf"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -208,6 +208,10 @@ def _sweep(error: BaseException, args: Sequence[str]) -> str | None:
     return None
 
 
+MANY = 4
+"""Readers of an option up to which all are suggested."""
+
+
 def _unknown(error: BaseException, folders: Sequence[Path]) -> str | None:
     """A key or group that nothing reads."""
     text = _chain(error)
@@ -221,7 +225,7 @@ def _unknown(error: BaseException, folders: Sequence[Path]) -> str | None:
     readers = [f"{group}={name}" for name, keys in _options(folders, group) if option in keys]
     if option and readers:
         read = f"{key} is read by {' and '.join(readers)}, not by what was chosen here"
-        return f"{read}.{use(*readers) if len(readers) < 3 else ''}"
+        return f"{read}.{use(*readers) if len(readers) <= MANY else ''}"
     return f"no option {key!r}"
 
 

@@ -13,7 +13,7 @@ WRONG = {
     # command line: what the one line must say
     "modle=iwae": "no option 'modle'. Did you mean model=iwae?",
     "model=iwaee": "Did you mean model=iwae?",
-    "model=": "there are autoencoder, iwae, vae",
+    "model=": "there are autoencoder, iwae, made, vae",
     "k=abc": "k=abc: an integer was expected",
     "k=0": "k=0: must be at least 1",
     "k=1.5": "k=1.5: an integer was expected",
@@ -97,7 +97,7 @@ WRONG = {
     "evl.k=5": "Did you mean eval.k=5?",
     "epochs=3": "Did you mean trainer.max_epochs=3?",
     "components=5": "prior.components=5?",
-    "prior.components=20": "is read by prior=mixture and prior=vamp",
+    "prior.components=20": "is read by prior=autoregressive and prior=mixture and prior=vamp",
     "+dataset.split.knd=last": "Did you mean dataset.split.kind=last?",
     "+nets.init_=he": "Did you mean nets.init=he?",
     "eval.k=0": "must be at least 1",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -121,6 +122,20 @@ class Matrix:
     def product(self) -> Iterator[Cell]:
         """Every cell."""
         return map(Cell, itertools.product(*self.axes.values()))
+
+    def some(self, count: int, seed: int) -> list[Cell]:
+        """Different cells, drawn at random: of hundreds of thousands nobody waits for all."""
+        drawn = random.Random(seed)
+        numbers = sorted(drawn.sample(range(len(self)), min(count, len(self))))
+        return [self._cell(number) for number in numbers]
+
+    def _cell(self, number: int) -> Cell:
+        """Number so many of the product."""
+        chosen: list[Variant] = []
+        for axis in reversed(self.axes.values()):
+            number, place = divmod(number, len(axis))
+            chosen.append(axis[place])
+        return Cell(tuple(reversed(chosen)))
 
     def pairwise(self, **fixed: str) -> list[Cell]:
         """Few cells in which any two variants of any two axes still meet.

@@ -1,4 +1,4 @@
-"""The full product, on all cores, as a table."""
+"""Thousands of cells, on all cores, as a table."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ def judge(cell: Cell, runner: Runner) -> Row:
     return Row(cell, outcome.state, outcome, outcome.message)
 
 
-def judge_all(folders: Sequence[Path], steps: int) -> list[Row]:
-    """Every cell of these config folders.
+def judge_some(folders: Sequence[Path], steps: int, count: int, seed: int) -> list[Row]:
+    """So many cells of these config folders.
 
     They run in many processes and are judged in one, which then knows where an override leads: most
     of the time to another cell.
     """
-    cells = [*Matrix(folders).product()]
+    cells = Matrix(folders).some(count, seed)
     spawn = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     with ProcessPoolExecutor(os.cpu_count(), spawn, start, (folders, steps)) as pool:
         outcomes = [*pool.map(attempt, cells, chunksize=CHUNK)]

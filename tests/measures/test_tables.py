@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 from scipy.stats import t as student
@@ -13,7 +14,7 @@ from vaebench.measures.tables import higher_is_better, markdown, paired_p, rows
 
 def run(model, seed, nll):
     summary = {"seed": seed, "choices.model": model, "choices.dataset": "digits", "test/nll": nll}
-    return Run(None, summary | {"quantity": "log p(x)", "config.seed": seed})
+    return Run(Path("nowhere"), summary | {"quantity": "log p(x)", "config.seed": seed})
 
 
 RUNS = [

@@ -23,6 +23,7 @@ from vaebench.inference import decode, encode, expected, infer, roles, simulate
 from vaebench.measures.base import Subject
 from vaebench.measures.likelihood import log_likelihood
 from vaebench.models import Model
+from vaebench.paths import conf_dir
 from vaebench.schema import Accelerator, Config
 from vaebench.training import root_device
 from vaebench.training.checkpoints import run_folder, weights_of
@@ -35,6 +36,9 @@ def load_config(folder: Path) -> tuple[DictConfig, dict[str, str]]:
         HydraConfig.instance().cfg = OmegaConf.load(folder / ".hydra" / "hydra.yaml")
         saved = OmegaConf.load(folder / ".hydra" / "config.yaml")
         cfg = OmegaConf.merge(OmegaConf.structured(Config), saved)
+        for group in [str(name) for name in cfg if OmegaConf.is_missing(cfg, name)]:
+            # A run of an older version, which knew no such group: it had none of it.
+            cfg[group] = OmegaConf.load(conf_dir() / group / "none.yaml")
     except (OSError, YAMLError, OmegaConfBaseException, TypeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise Refusal(f"{folder}/.hydra is not of a run of this program: {reason}") from error

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch import distributions as td
 
+from vaebench.chosen import chosen, instead
 from vaebench.data import Field, Support
 from vaebench.distributions import (
     Autoregressive,
@@ -214,7 +215,13 @@ class Vamp(Prior):
         return self.pseudo.sigmoid() if self.bounded else self.pseudo
 
     def forward(self, posterior: Posterior) -> Mixture:
-        return Mixture(posterior, self.inputs, self.log_weights)
+        mixture = Mixture(posterior, self.inputs, self.log_weights)
+        if not mixture.scores_given:
+            raise Incompatible(
+                f"{chosen('prior')} needs log q(z | x) at a given z; {chosen('posterior')} scores "
+                "only its own samples." + instead("prior=normal", "posterior=iaf")
+            )
+        return mixture
 
 
 def _diagonal(params: Tensor) -> DiagNormal:
