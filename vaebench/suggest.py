@@ -41,6 +41,20 @@ def did_you_mean(name: str, names: Iterable[str], form: str = "{}") -> str:
     return f" Did you mean {form.format(found)}?" if found else ""
 
 
+def unknown(option: str, names: Iterable[str], known: Iterable[str]) -> str | None:
+    """What to say of the first of some names that is not known, or nothing.
+
+    Args:
+        option: the list that they stand in, as in `measures=[…]`.
+    """
+    known = list(known)
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known, f"{option}=[{{}}]")
+            return f"{option}=[{name}]: there are {', '.join(known)}.{hint}"
+    return None
+
+
 def use(*suggestions: str) -> str:
     """` Use … or ….`, or nothing."""
     return f" Use {' or '.join(suggestions)}." if suggestions else ""

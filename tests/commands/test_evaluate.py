@@ -243,6 +243,15 @@ def test_a_corrupt_checkpoint_is_refused(here, copied, how):
     assert "best.ckpt is corrupt" in done.err
 
 
+def test_a_run_of_a_version_that_knew_fewer_groups_is_measured(here, copied):
+    config = copied("run") / ".hydra" / "config.yaml"
+    text = config.read_text()
+    older = re.sub(r"refine:\n(  .*\n)+", "", text).replace("  refine: ${refine}\n", "")
+    assert older != text
+    config.write_text(older)
+    assert here("evaluate", "run", "measures=[units]").code == 0
+
+
 def test_a_checkpoint_of_another_model_is_refused(here, copied):
     path = copied("run") / "checkpoints" / "best.ckpt"
     state = torch.load(path, weights_only=True)

@@ -17,12 +17,11 @@ from rich.table import Table
 from vaebench import __version__
 from vaebench.commands.options import one_run, read
 from vaebench.commands.output import close, near, write_json
-from vaebench.commands.saved import Saved, Weights, open_run
+from vaebench.commands.saved import Looking, Saved, look_at
 from vaebench.errors import Refusal
-from vaebench.measures.base import Numbers, Subject
-from vaebench.measures.evaluation import Held, Measures, latent_table, measure, select
+from vaebench.measures.base import Numbers
+from vaebench.measures.evaluation import Measures, latent_table, measure, select
 from vaebench.measures.runs import EVALUATION, read_evaluation
-from vaebench.schema import Accelerator
 from vaebench.training import Concluding, build_loggers
 from vaebench.training.checkpoints import step_of
 
@@ -30,16 +29,11 @@ LATENTS = "latents.npz"
 
 
 @dataclass
-class Options(Measures):
+class Options(Measures, Looking):
     """Of `vaebench evaluate`."""
 
     measures: list[str] = field(default_factory=list)  # none named: all
-    split: Held = Held.test
-    seed: int = 0
-    weights: Weights = Weights.evaluated
     latents: bool = False
-    data_dir: str = ""
-    accelerator: Accelerator = Accelerator.auto
 
 
 def evaluate(arguments: Sequence[str]) -> None:
@@ -51,13 +45,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     words, options = read("evaluate", arguments, Options)
     path = one_run("evaluate", words)
     names = select(options.measures, options)
-    saved = open_run(
-        path,
-        data_dir=options.data_dir,
-        accelerator=options.accelerator,
-        weights=options.weights,
-    )
-    subject = Subject(saved.composition, saved.device, options.split.value, options.seed)
+    saved, subject = look_at(path, options)
     console = Console()
     quantity = saved.composition.report.quantity
     console.print(

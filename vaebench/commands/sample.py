@@ -10,28 +10,20 @@ from rich.console import Console
 
 from vaebench.commands.options import one_run, read
 from vaebench.commands.output import close, near
-from vaebench.commands.saved import Weights, open_run
+from vaebench.commands.saved import Looking, look_at
 from vaebench.commands.train import PICTURES, SHOWN_IN_PICTURES
 from vaebench.errors import Refusal
-from vaebench.measures.base import Subject
-from vaebench.measures.evaluation import Held
 from vaebench.measures.pictures import View, draw, select
-from vaebench.schema import Accelerator
 from vaebench.training import Concluding, build_loggers
 
 
 @dataclass
-class Options:
+class Options(Looking):
     """Of `vaebench sample`."""
 
     pictures: list[str] = field(default_factory=list)  # none named: all
     n: int = SHOWN_IN_PICTURES
-    split: Held = Held.test
-    seed: int = 0
-    weights: Weights = Weights.evaluated
     out: str = ""  # not given: the run folder's pictures/
-    data_dir: str = ""
-    accelerator: Accelerator = Accelerator.auto
 
 
 def sample(arguments: Sequence[str]) -> None:
@@ -43,16 +35,10 @@ def sample(arguments: Sequence[str]) -> None:
     words, options = read("sample", arguments, Options)
     path = one_run("sample", words)
     names = select(options.pictures)
-    if options.n < 1 or options.seed < 0:
-        raise Refusal(f"n={options.n} seed={options.seed}: at least 1 and 0")
-    saved = open_run(
-        path,
-        data_dir=options.data_dir,
-        accelerator=options.accelerator,
-        weights=options.weights,
-    )
+    if options.n < 1:
+        raise Refusal(f"n={options.n}: must be at least 1")
+    saved, subject = look_at(path, options)
     folder = Path(options.out).expanduser() if options.out else saved.folder / PICTURES
-    subject = Subject(saved.composition, saved.device, options.split.value, options.seed)
     console, written = Console(), list[Path]()
     try:
         for name, found in draw(View(subject, folder, options.n), names):

@@ -54,6 +54,25 @@ class Weights(Enum):
     last = "last"
 
 
+class Held(Enum):
+    """Which split is looked at."""
+
+    test = "test"
+    val = "val"
+    train = "train"
+
+
+@dataclass
+class Looking:
+    """Options of every command that looks at a finished run."""
+
+    split: Held = Held.test
+    seed: int = 0
+    weights: Weights = Weights.evaluated
+    data_dir: str = ""
+    accelerator: Accelerator = Accelerator.auto
+
+
 @dataclass(frozen=True)
 class Saved:
     """A run, composed again, with its trained weights.
@@ -104,6 +123,17 @@ def open_run(
     device = root_device(accelerator.value)
     composition.model.to(device).eval()
     return Saved(folder, cfg, composition, device, checkpoint)
+
+
+def look_at(path: str, options: Looking) -> tuple[Saved, Subject]:
+    """A run, and its model with the examples that the options name."""
+    saved = open_run(
+        path,
+        data_dir=options.data_dir,
+        accelerator=options.accelerator,
+        weights=options.weights,
+    )
+    return saved, Subject(saved.composition, saved.device, options.split.value, options.seed)
 
 
 class Loaded:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from enum import Enum
 
 import numpy as np
 import torch
@@ -18,15 +17,7 @@ from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
 from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
-from vaebench.suggest import did_you_mean
-
-
-class Held(Enum):
-    """Which split is looked at."""
-
-    test = "test"
-    val = "val"
-    train = "train"
+from vaebench.suggest import unknown
 
 
 @dataclass
@@ -60,10 +51,8 @@ def select(measures: list[str], options: Measures) -> list[str]:
     Raises:
         Refusal: one is not.
     """
-    for name in measures:
-        if name not in NAMES:
-            hint = did_you_mean(name, NAMES, "measures=[{}]")
-            raise Refusal(f"no measure {name!r}; there are {', '.join(NAMES)}.{hint}")
+    if wrong := unknown("measures", measures, NAMES):
+        raise Refusal(wrong)
     names = measures or list(NAMES)
     for name in names:
         check(name, getattr(options, name))

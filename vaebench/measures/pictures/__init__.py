@@ -12,7 +12,7 @@ from vaebench.measures.pictures.journeys import arithmetic, interpolations, trav
 from vaebench.measures.pictures.maps import pca, tsne
 from vaebench.measures.pictures.samples import data, manifold, reconstructions, samples
 from vaebench.measures.pictures.view import View
-from vaebench.suggest import did_you_mean
+from vaebench.suggest import unknown
 
 __all__ = ["PICTURES", "View", "curves", "draw", "select"]
 
@@ -37,10 +37,8 @@ def select(pictures: Sequence[str]) -> list[str]:
     Raises:
         Refusal: one is not.
     """
-    for name in pictures:
-        if name not in PICTURES:
-            hint = did_you_mean(name, PICTURES, "pictures=[{}]")
-            raise Refusal(f"no picture {name!r}; there are {', '.join(PICTURES)}.{hint}")
+    if wrong := unknown("pictures", pictures, PICTURES):
+        raise Refusal(wrong)
     return list(pictures) or list(PICTURES)
 
 

@@ -17,6 +17,7 @@ from vaebench.errors import Refusal
 from vaebench.heads.flows import IAF, NICE, FlowHead, PlanarFlow, RadialFlow, RealNVP
 from vaebench.measures.pictures.paper import new_figure
 from vaebench.measures.studies.base import Findings, Say, Study, mean_se
+from vaebench.suggest import unknown
 
 BOX = 4.0
 WALL = 0.1
@@ -111,9 +112,8 @@ class FlowEnergies(Study):
     lr: float = 5e-3
 
     def run(self, say: Say) -> Findings:
-        unknown = [name for name in self.flows if name not in FAMILIES]
-        if unknown:
-            raise Refusal(f"flows=[{unknown[0]}]: there are {', '.join(FAMILIES)}")
+        if wrong := unknown("flows", self.flows, FAMILIES):
+            raise Refusal(wrong)
         rows, densities = [], {}
         for number in self.energies:
             log_z = log_normaliser(number)

@@ -19,6 +19,7 @@ from vaebench.inference.freeform import bound
 from vaebench.measures.studies.base import Findings, Say, Study, mean_se
 from vaebench.measures.studies.linear import LinearGaussian, correlated
 from vaebench.models import VAE
+from vaebench.suggest import unknown
 
 TEST = 2000
 NETS: dict[str, Any] = {"hidden": [32], "context": 8, "activation": "elu"}
@@ -65,9 +66,8 @@ class FlowGaps(Study):
 
     def run(self, say: Say) -> Findings:
         known = _models(self.K)
-        for name in self.posteriors:
-            if name not in known:
-                raise Refusal(f"posteriors=[{name}]: there are {', '.join(known)}")
+        if wrong := unknown("posteriors", self.posteriors, known):
+            raise Refusal(wrong)
         generator = torch.Generator().manual_seed(self.seed)
         p = correlated(self.latent_dim, self.dim, self.noise, generator)
         x = p.sample(TEST, generator)

@@ -1,0 +1,138 @@
+"""`vaebench sample RUN`: pictures from a finished run."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.commands.conftest import QUICK
+
+RUNS = {
+    "run": [*QUICK, "logger=csv"],
+    "flat": ["model.latent_dim=2", *QUICK, "logger=csv"],
+    "auto": ["model=autoencoder", *QUICK, "logger=csv"],
+    "made": ["model=made", *QUICK, "logger=csv"],
+    "vector": ["dataset=ppca", "trainer.max_epochs=1", "logger=none"],
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Name → folder of a run, trained when it is first asked for."""
+    from vaebench.cli import main
+
+    root = tmp_path_factory.mktemp("sampled")
+
+    def run(name):
+        if not (root / name).exists():
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(root)
+                patch.setattr("sys.argv", ["vaebench"])
+                assert main([*RUNS[name], f"hydra.run.dir={name}"]) == 0
+        return root / name
+
+    return run
+
+
+@pytest.fixture
+def copied(trained, tmp_path):
+    """Name → a copy of that run, in the folder that a test works in."""
+    return lambda name: shutil.copytree(trained(name), tmp_path / name)
+
+
+def pixels(path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("L"))
+
+
+def said_of(done, picture: str) -> list[str]:
+    return [line for line in done.out.splitlines() if line.startswith(picture)]
+
+
+def test_every_picture_that_applies_is_drawn_and_named(here, copied):
+    folder = copied("run")
+    for path in (folder / "pictures").glob("*"):
+        path.unlink()
+    done = here("sample", "run", "n=12")
+    assert done.code == 0, done
+    names = {path.name for path in (folder / "pictures").iterdir()}
+    expected = {"data", "reconstructions", "samples", "interpolations", "traversals"}
+    expected |= {"arithmetic", "pca", "tsne"}
+    assert names == {f"{n}.png" for n in expected} | {"interpolations.gif", "traversals.gif"}
+    assert "does not apply: the manifold needs" in said_of(done, "manifold")[0]
+    for name in names:
+        assert f"run/pictures/{name}" in done.out
+
+
+def test_a_two_dimensional_latent_has_a_manifold(here, copied):
+    copied("flat")
+    assert here("sample", "flat", "pictures=[manifold]", "n=4", "out=here").code == 0
+
+
+def test_animations_move(here, copied):
+    folder = copied("run")
+    assert here("sample", "run", "pictures=[traversals,interpolations]", "n=8").code == 0
+    for name in ("traversals.gif", "interpolations.gif"):
+        with Image.open(folder / "pictures" / name) as image:
+            assert image.n_frames > 20
+            first = np.asarray(image.convert("L")).copy()
+            image.seek(image.n_frames // 2)
+            assert (np.asarray(image.convert("L")) != first).any()
+
+
+def test_a_seed_fixes_the_samples_and_another_changes_them(here, copied, tmp_path):
+    copied("run")
+    for out, seed in (("a", 1), ("b", 1), ("c", 2)):
+        line = ["pictures=[samples]", "n=9", f"seed={seed}", f"out={out}"]
+        assert here("sample", "run", *line).code == 0
+    a, b, c = (pixels(tmp_path / out / "samples.png") for out in "abc")
+    assert (a == b).all()
+    assert (a != c).any()
+
+
+def test_an_autoencoder_has_no_samples_and_says_so_in_a_line(here, copied):
+    copied("auto")
+    done = here("sample", "auto", "n=12")
+    assert done.code == 0
+    assert "trained on reconstruction alone" in said_of(done, "samples")[0]
+    assert said_of(done, "traversals")[0].endswith("traversals.png")
+
+
+def test_a_model_without_latents_has_samples_alone(here, copied):
+    folder = copied("made")
+    done = here("sample", "made", "n=4")
+    assert done.code == 0
+    assert "no latents" in said_of(done, "traversals")[0]
+    assert set(np.unique(pixels(folder / "pictures" / "samples.png"))) <= {0, 153, 255}
+
+
+def test_vectors_are_drawn_as_a_map(here, copied):
+    folder = copied("vector")
+    done = here("sample", "vector", "n=20")
+    assert done.code == 0
+    assert "x of shape [8] is no image" in said_of(done, "data")[0]
+    assert pixels(folder / "pictures" / "samples.png").std() > 1
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("run pictures=[tsme]", "Did you mean pictures=[tsne]?"),
+        ("run pictures=[manifold]", "pictures=[manifold] does not apply"),
+        ("run n=0", "n=0: must be at least 1"),
+        ("run seed=-1", "seed=-1"),
+        ("run piktures=[pca]", "Did you mean pictures=[pca]?"),
+        ("nowhere", "is no run folder"),
+        ("", "takes one run folder"),
+    ],
+)
+def test_a_wrong_line_is_refused_in_one_line(here, copied, line, said):
+    copied("run")
+    here("--version")  # what a first run printed is read here
+    done = here("sample", *line.split())
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1
+    assert said in done.err
