@@ -194,15 +194,11 @@ def steps_figure() -> Any:
     shown = {
         "N(0, I)": z,
         "planar, expanding": Planar(2.0 * line, 2.0 * line, 0 * one)(z)[0],
-        "planar, contracting": _contracting(z, line),
-        "radial, expanding": Radial(torch.zeros(2), one, 4 * one)(z)[0],
-        "radial, contracting": Radial(torch.zeros(2), one, -0.95 * one)(z)[0],
+        "planar, contracting": Planar(-1.5 * line, line, 0 * one)(z)[0],
+        "radial, expanding": Radial(torch.zeros(2), one, 1.5 * one)(z)[0],
+        "radial, contracting": Radial(torch.zeros(2), one, -0.7 * one)(z)[0],
     }
     figure = new_figure(2.2 * len(shown), 2.5)
     for axes, (title, points) in zip(figure.subplots(1, len(shown)), shown.items(), strict=True):
         _panel(axes, _histogram(points), title)
     return figure
-
-
-def _contracting(z: Tensor, direction: Tensor) -> Tensor:
-    return Planar(-5.0 * direction, 1.0 * direction, torch.zeros(()))(z)[0]

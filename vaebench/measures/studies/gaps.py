@@ -160,7 +160,8 @@ class PriorSampling(Study):
         figure = new_figure(5.2, 3.6)
         axes = figure.subplots()
         for name, colour in (("prior", "#dd8452"), ("posterior", "#4c72b0")):
-            label = f"{self.samples} samples of the {name}"
+            source = "prior" if name == "prior" else "best diagonal q"
+            label = f"{self.samples} samples of the {source}"
             errors = [row[f"{name}_error"] for row in rows]
             spread = [2 * row[f"{name}_error_se"] for row in rows]
             axes.errorbar(self.dims, errors, spread, color=colour, label=label, marker="o", ms=4)
