@@ -29,6 +29,7 @@ bench: $(INSTALLED)  ## needs MNIST (VAEBENCH_DATA_DIR=DIR make bench) and, for 
 	$(BIN)/python benchmarks/likelihood.py
 	$(BIN)/python benchmarks/grid.py
 	$(BIN)/python benchmarks/page.py
+	$(BIN)/python benchmarks/flows.py
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
