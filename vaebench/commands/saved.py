@@ -19,7 +19,7 @@ from yaml import YAMLError
 from vaebench.compose import Composition, compose
 from vaebench.distributions import Distribution, Noise
 from vaebench.errors import Refusal
-from vaebench.inference import decode, encode, expected, infer, roles, simulate
+from vaebench.inference import decode, drawn, encode, expected, infer, roles, simulate
 from vaebench.measures.base import Subject
 from vaebench.measures.likelihood import log_likelihood
 from vaebench.models import Model
@@ -184,7 +184,7 @@ class Loaded:
         if not self.objective.has_bound:
             raise Refusal("trained on reconstruction alone: the prior means nothing")
         trace = simulate(self.model, n, {}, Noise(self._generator(seed)))
-        read: Callable[..., Tensor] = expected if mean else _value
+        read: Callable[..., Tensor] = expected if mean else drawn
         return self._single({name: read(trace, name) for name in self.observed})
 
     def log_prob(self, x: Any, *, k: int = 100, seed: int = 0) -> Tensor:
@@ -216,12 +216,6 @@ class Loaded:
 
     def _single(self, values: dict[str, Any]) -> Any:
         return next(iter(values.values())) if len(values) == 1 else values
-
-
-def _value(trace: Any, name: str) -> Tensor:
-    from vaebench.inference import drawn
-
-    return drawn(trace, name)
 
 
 def load(run: str | Path, *, data_dir: str = "", accelerator: str = "auto") -> Loaded:

@@ -35,7 +35,6 @@ class Autoregressive(Distribution):
     ) -> None:
         self.conditional, self.order, self.like = conditional, order, like
         self._batch_shape = torch.Size(batch_shape)
-        self.is_discrete = self._at(()).is_discrete
 
     @property
     def batch_shape(self) -> torch.Size:
@@ -44,6 +43,10 @@ class Autoregressive(Distribution):
     @property
     def event_shape(self) -> torch.Size:
         return self.order.shape
+
+    @property
+    def is_discrete(self) -> bool:  # type: ignore[override]  # read rarely, and costs a pass
+        return self._at(()).is_discrete
 
     @property
     def width(self) -> int:

@@ -16,7 +16,10 @@ class Ensemble(Distribution):
 
     def __init__(self, members: Sequence[Distribution]) -> None:
         self.members = list(members)
-        self.is_discrete = self.members[0].is_discrete
+
+    @property
+    def is_discrete(self) -> bool:  # type: ignore[override]
+        return self.members[0].is_discrete
 
     @property
     def batch_shape(self) -> torch.Size:

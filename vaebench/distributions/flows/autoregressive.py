@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -54,4 +55,4 @@ class InverseAutoregressive(Transform):
     def _log_gate(self, s: Tensor) -> Tensor:
         """log(gain σ(s)), without overflow."""
         log_gate = F.logsigmoid(s)
-        return log_gate + torch.log(torch.tensor(self.gain)) if self.gain != 1 else log_gate
+        return log_gate + math.log(self.gain) if self.gain != 1 else log_gate
