@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -58,6 +59,32 @@ def here(tmp_path, monkeypatch, capfd):
         return Outcome(code, *capfd.readouterr())
 
     return run
+
+
+@pytest.fixture(scope="module")
+def trained(request, tmp_path_factory):
+    """Name → folder of a run of the module's RUNS, trained when it is first asked for."""
+    root = tmp_path_factory.mktemp("trained")
+
+    def run(name: str) -> Path:
+        if not (root / name).exists():
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(root)
+                patch.setattr("sys.argv", ["vaebench"])
+                assert main([*request.module.RUNS[name], f"hydra.run.dir={name}"]) == 0
+        return root / name
+
+    return run
+
+
+@pytest.fixture
+def copied(trained, tmp_path):
+    """Name → a copy of that run, in the empty folder that a test works in."""
+
+    def copy(name: str) -> Path:
+        return Path(shutil.copytree(trained(name), tmp_path / name))
+
+    return copy
 
 
 def run_folders(root: Path) -> list[Path]:

@@ -34,34 +34,6 @@ RUNS = {
 }
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """Name → folder of a run by the real command, trained when it is first asked for."""
-    from vaebench.cli import main
-
-    root = tmp_path_factory.mktemp("trained")
-
-    def run(name: str) -> Path:
-        if not (root / name).exists():
-            with pytest.MonkeyPatch.context() as patch:
-                patch.chdir(root)
-                patch.setattr("sys.argv", ["vaebench"])
-                assert main([*RUNS[name], f"hydra.run.dir={name}"]) == 0
-        return root / name
-
-    return run
-
-
-@pytest.fixture
-def copied(trained, tmp_path):
-    """Name → a copy of that run, in the empty folder that a test works in."""
-
-    def copy(name: str) -> Path:
-        return Path(shutil.copytree(trained(name), tmp_path / name))
-
-    return copy
-
-
 def evaluation(folder: Path) -> dict[str, object]:
     return json.loads((folder / "evaluation.json").read_text())
 

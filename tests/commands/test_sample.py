@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,30 +15,6 @@ RUNS = {
     "made": ["model=made", *QUICK, "logger=csv"],
     "vector": ["dataset=ppca", "trainer.max_epochs=1", "logger=none"],
 }
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """Name → folder of a run, trained when it is first asked for."""
-    from vaebench.cli import main
-
-    root = tmp_path_factory.mktemp("sampled")
-
-    def run(name):
-        if not (root / name).exists():
-            with pytest.MonkeyPatch.context() as patch:
-                patch.chdir(root)
-                patch.setattr("sys.argv", ["vaebench"])
-                assert main([*RUNS[name], f"hydra.run.dir={name}"]) == 0
-        return root / name
-
-    return run
-
-
-@pytest.fixture
-def copied(trained, tmp_path):
-    """Name → a copy of that run, in the folder that a test works in."""
-    return lambda name: shutil.copytree(trained(name), tmp_path / name)
 
 
 def pixels(path) -> np.ndarray:
