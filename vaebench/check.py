@@ -14,6 +14,7 @@ from vaebench.chosen import chosen, instead
 from vaebench.data import Spec
 from vaebench.errors import Incompatible
 from vaebench.heads import Likelihood
+from vaebench.inference import infer_at_values
 from vaebench.models import Model
 from vaebench.objectives import Objective
 from vaebench.suggest import did_you_mean
@@ -85,9 +86,11 @@ def check(model: Model, objective: Objective, spec: Spec) -> Report:
         _check_likelihood(model)
         _check_latents(evidence, objective)
         _check_noise(evidence, objective)
+        _check_kinds(evidence)
         _check_given(model, evidence, objective)
+        _check_draws(evidence, objective)
         _check_scores(evidence, objective)
-        _check_pathwise(evidence)
+        _check_programs(model, evidence, objective, batch)
         _check_gradients(model, objective, batch)
     model.train(training)
     return Report(_quantity(roles), roles, _sites(evidence), _notes(model, objective))
@@ -159,14 +162,14 @@ def _check_given(model: Model, evidence: Evidence, objective: Objective) -> None
     if objective.rescores and model.refine is not None:
         raise Incompatible(
             f"{objective.rescores} needs log q(z | x) at a given z; {chosen('refine')} moves samples "
-            "and scores only those." + instead("objective.estimator=pathwise", PLAIN["refine"])
+            "and scores only those." + _two_way(objective, PLAIN["refine"])
         )
     for name in evidence.latents:
         one_way = f"{chosen('posterior')} scores only its own samples."
         if objective.rescores and not evidence.q[name].dist.scores_given:
             raise Incompatible(
                 f"{objective.rescores} needs log q(z | x) at a given z; {one_way}"
-                + instead("objective.estimator=pathwise", TWO_WAY)
+                + _two_way(objective, TWO_WAY)
             )
         if objective.has_bound and not evidence.p[name].dist.scores_given:
             raise Incompatible(
@@ -175,13 +178,50 @@ def _check_given(model: Model, evidence: Evidence, objective: Objective) -> None
             )
 
 
-def _check_pathwise(evidence: Evidence) -> None:
+def _two_way(objective: Objective, other: str) -> str:
+    """What to use instead where q cannot score given values."""
+    path = "objective.estimator=pathwise" if objective.draws_option else PLAIN["objective"]
+    return instead(path, other)
+
+
+def _check_kinds(evidence: Evidence) -> None:
+    """Refuses a density of real numbers for bits, and the reverse."""
     for name in evidence.latents:
-        dist = evidence.q[name].dist
-        if not dist.has_rsample:
+        q, p = evidence.q[name].dist, evidence.p[name].dist
+        if q.is_discrete == p.is_discrete:
+            continue
+        plain = "prior=bernoulli" if q.is_discrete else PLAIN["prior"]
+        other = PLAIN["posterior"] if q.is_discrete else "posterior=bernoulli"
+        kinds = ("bits", "a density of real numbers")
+        infers, gives = kinds if q.is_discrete else kinds[::-1]
+        raise Incompatible(
+            f"{chosen('posterior')} infers {infers} at site {name!r}, and {chosen('prior')} is "
+            f"one of {gives}." + instead(plain, other)
+        )
+
+
+def _check_draws(evidence: Evidence, objective: Objective) -> None:
+    """Refuses an estimator that q's samples do not serve."""
+    option = objective.draws_option or chosen("objective")
+    dists = {name: evidence.q[name].dist for name in evidence.latents}
+    if objective.draws == "relaxed" and not any(d.is_discrete for d in dists.values()):
+        raise Incompatible(
+            f"{option} relaxes discrete latents, and {chosen('posterior')} has none."
+            + instead("objective.estimator=auto", "posterior=bernoulli")
+        )
+    for name, dist in dists.items():
+        told = f"{chosen('posterior')}, {type(dist).__name__} at site {name!r}"
+        relaxed = objective.draws == "relaxed" and dist.is_discrete
+        if objective.draws != "score" and not relaxed and not dist.has_rsample:
+            auto = ["objective.estimator=auto"] if objective.draws_option else []
             raise Incompatible(
-                f"{chosen('objective')} needs pathwise gradients; {chosen('posterior')} has none, "
-                f"{type(dist).__name__} at site {name!r}." + instead(PLAIN["posterior"])
+                f"{option} needs a path from parameters to samples; {told}, has none."
+                + instead(*auto, PLAIN["posterior"])
+            )
+        if objective.draws == "score" and not dist.has_density:
+            raise Incompatible(
+                f"{option} needs the density of samples; {told}, has none."
+                + instead("objective.estimator=pathwise", PLAIN["posterior"])
             )
 
 
@@ -205,6 +245,31 @@ def _scored(evidence: Evidence, objective: Objective) -> Iterator[tuple[str, Sit
             yield "posterior", evidence.q[name]
 
 
+def _check_programs(
+    model: Model, evidence: Evidence, objective: Objective, batch: dict[str, Tensor]
+) -> None:
+    """Refuses to let q learn from what p makes up where they are made of the same weights."""
+    if not objective.dreams:
+        return
+    named = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    again = infer_at_values(model, batch, {n: evidence.q[n].value for n in evidence.latents})
+    sides = [
+        sum(site.log_prob.sum() for site in trace.sites.values() if site.log_prob.requires_grad)
+        for trace in (again.p, again.q)
+    ]
+    found = [
+        torch.autograd.grad(side, list(named.values()), allow_unused=True, retain_graph=True)
+        for side in sides
+    ]
+    for name, *both in zip(named, *found, strict=True):
+        if all(gradient is not None for gradient in both):
+            raise Incompatible(
+                f"{chosen('objective')} trains recognition on what generation makes up, and both "
+                f"use {name}: one would learn from itself."
+                + instead(PLAIN["prior"], PLAIN["objective"])
+            )
+
+
 def _check_likelihood(model: Model) -> None:
     for name, module in model.named_modules():
         if "likelihood" in name and isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -218,7 +283,10 @@ def _check_likelihood(model: Model) -> None:
 def _check_gradients(model: Model, objective: Objective, batch: dict[str, Tensor]) -> None:
     named = [(f"model.{n}", p) for n, p in model.named_parameters() if p.requires_grad]
     named += [(f"objective.{n}", p) for n, p in objective.named_parameters() if p.requires_grad]
+    kept = {name: buffer.clone() for name, buffer in objective.named_buffers()}
     loss = objective(model, batch, torch.zeros((), dtype=torch.long)).loss
+    for name, buffer in objective.named_buffers():
+        buffer.copy_(kept[name])  # what a baseline made of made-up data
     if loss.ndim:
         raise Incompatible(
             f"{chosen('objective')}: the loss has shape {list(loss.shape)}; a scalar was expected."

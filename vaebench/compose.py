@@ -58,6 +58,15 @@ def check_anneal(cfg: DictConfig) -> None:
         )
 
 
+def check_baseline(cfg: DictConfig) -> None:
+    """Refuses a baseline of an objective that has no use for one."""
+    if "baseline" not in cfg.objective and not cfg.baseline._target_.endswith(".Running"):
+        raise Refusal(
+            f"{chosen('baseline')} has nothing to do: {chosen('objective')} has no signal to "
+            "subtract it from." + instead("baseline=running", "objective=elbo")
+        )
+
+
 def check_budget(cfg: DictConfig) -> None:
     """Refuses a budget of no experiment."""
     if cfg.budget is not Budget.small and chosen("experiment") == "experiment=none":
@@ -105,6 +114,7 @@ def compose(cfg: DictConfig) -> Composition:
         check_ranges(cfg)
         check_options(cfg)
         check_anneal(cfg)
+        check_baseline(cfg)
         check_parts(cfg)
         check_budget(cfg)
     except OmegaConfBaseException as error:

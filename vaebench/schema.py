@@ -116,6 +116,7 @@ class Config:
     likelihood: Any = MISSING
     objective: Any = MISSING
     anneal: Any = MISSING
+    baseline: Any = MISSING
     optimizer: Any = MISSING
     schedule: Any = MISSING
     logger: Any = MISSING

@@ -25,7 +25,7 @@ AXES = ("dataset", "nets", "likelihood", "posterior", "refine", "prior", "object
 """Groups that decide whether a composition makes sense. The model comes last: while it only sets
 defaults of the others, neighbouring cells compose to the same config, and only one need run."""
 
-TRAINING = {"anneal", "experiment", "logger", "optimizer", "schedule", "trainer"}
+TRAINING = {"anneal", "baseline", "experiment", "logger", "optimizer", "schedule", "trainer"}
 """Groups that decide how a composition is trained, whatever it is."""
 
 NEEDS_FILES = {"data_dir", "path"}

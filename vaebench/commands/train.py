@@ -48,6 +48,7 @@ GROUPS = (
     "optimizer",
     "schedule",
     "anneal",
+    "baseline",
 )
 PICTURES = "pictures"
 DRAWN = ("data", "reconstructions", "samples", "manifold")

@@ -16,6 +16,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from vaebench.errors import Incompatible
+
 Score = Callable[[], Tensor]
 """A log-density that is computed when, and only if, somebody asks for it."""
 
@@ -83,6 +85,15 @@ class Distribution(ABC):
         """A draw and how to score it; override where one pass serves both."""
         value = self.rsample(shape, noise)
         return value, partial(self.log_prob, value)
+
+    def relaxed(self, shape: Sequence[int], noise: Noise, temperature: float) -> Tensor:
+        """Draws off the grid of a discrete distribution, differentiable in its parameters, which
+        tend to draws as the temperature falls to 0."""
+        raise Incompatible(f"{type(self).__name__} has no continuous relaxation")
+
+    def rounded(self, value: Tensor) -> Tensor:
+        """The points of the grid that are nearest to relaxed draws."""
+        return value.round()
 
     def sample(self, shape: Sequence[int] = (), noise: Noise | None = None) -> Tensor:
         """Values without gradients."""

@@ -1,4 +1,4 @@
-"""Distributions of pixels with finitely many values."""
+"""Distributions of pixels and bits: of entries with finitely many values."""
 
 from __future__ import annotations
 
@@ -41,6 +41,22 @@ class BernoulliLogits(Distribution):
     def rsample(self, shape: Sequence[int], noise: Noise) -> Tensor:
         u = noise.uniform((*shape, *self.logits.shape), self.logits)
         return (u < self.logits.sigmoid()).to(self.logits.dtype)
+
+    def relaxed(self, shape: Sequence[int], noise: Noise, temperature: float) -> Tensor:
+        """sigmoid((logit - logit(u)) / τ), u ~ U(0, 1): above ½ exactly where a draw from the same
+        u is 1.
+
+        References:
+            The Concrete Distribution (Maddison, Mnih, Teh 2017), https://arxiv.org/abs/1611.00712
+            Categorical Reparameterization with Gumbel-Softmax (Jang, Gu, Poole 2017),
+            https://arxiv.org/abs/1611.01144
+        """
+        u = noise.uniform((*shape, *self.logits.shape), self.logits)
+        tiny = torch.finfo(u.dtype).eps
+        return ((self.logits - u.clamp(tiny, 1 - tiny).logit()) / temperature).sigmoid()
+
+    def factors(self) -> BernoulliLogits:
+        return BernoulliLogits(self.logits, 0)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Σ_i x_i log p_i + (1 - x_i) log(1 - p_i)."""

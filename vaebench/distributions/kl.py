@@ -7,8 +7,10 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from vaebench.distributions.base import Distribution, Torch, sum_event
+from vaebench.distributions.discrete import BernoulliLogits
 from vaebench.distributions.gaussian import DiagNormal, FullNormal, StandardNormal
 
 Q = TypeVar("Q", bound=Distribution)
@@ -64,6 +66,13 @@ def _diag_diag(q: DiagNormal, p: DiagNormal) -> Tensor:
     log_ratio = p.log_scale - q.log_scale
     squares = (-2 * log_ratio).exp() + ((q.loc - p.loc) * (-p.log_scale).exp()).square()
     return sum_event(log_ratio + 0.5 * (squares - 1), q.event_dims)
+
+
+@register_kl(BernoulliLogits, BernoulliLogits)
+def _bits(q: BernoulliLogits, p: BernoulliLogits) -> Tensor:
+    """Σ_d q_d (l_d - m_d) + log(1 - q_d) - log(1 - p_d), with l and m the logits of q and p."""
+    free = F.softplus(p.logits) - F.softplus(q.logits)
+    return sum_event(q.mean * (q.logits - p.logits) + free, q.event_dims)
 
 
 @register_kl(FullNormal, StandardNormal)

@@ -25,6 +25,7 @@ class Mixture(Distribution):
         self.conditional, self.inputs, self.log_weights = conditional, inputs, log_weights
         self.components = conditional(inputs)
         self.scores_given = self.components.scores_given
+        self.is_discrete = self.components.is_discrete
 
     @property
     def batch_shape(self) -> torch.Size:

@@ -1,5 +1,12 @@
 """Heads: parameters to distributions. Posteriors, priors and likelihoods."""
 
-from vaebench.heads.base import Conditional, Head, Likelihood, Prior, Regularised
+from vaebench.heads.base import (
+    Conditional,
+    Head,
+    Likelihood,
+    Prior,
+    Regularised,
+    latent_field,
+)
 
-__all__ = ["Conditional", "Head", "Likelihood", "Prior", "Regularised"]
+__all__ = ["Conditional", "Head", "Likelihood", "Prior", "Regularised", "latent_field"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from vaebench.data import Field, Support
 from vaebench.distributions import Distribution
 
 
@@ -20,9 +22,17 @@ class Head(nn.Module, ABC):
 
     param_shape: tuple[int, ...]
 
+    support: ClassVar[Support] = Support.REAL
+    """Of a posterior head: the values that its latent takes."""
+
     @abstractmethod
     def forward(self, params: Tensor) -> Distribution:
         """The distribution with these parameters."""
+
+
+def latent_field(dim: int, head: Head) -> Field:
+    """The field of a latent `[dim]` that a posterior head infers."""
+    return Field((dim,), head.support, 2 if head.support is Support.BINARY else 0)
 
 
 class Regularised(nn.Module, ABC):

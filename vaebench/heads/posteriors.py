@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
-from vaebench.data import Field
-from vaebench.distributions import Delta, DiagNormal, FullNormal
+from vaebench.data import Field, Support
+from vaebench.distributions import BernoulliLogits, Delta, DiagNormal, FullNormal
 from vaebench.heads.base import Head
 
 
@@ -52,6 +54,23 @@ class FullGaussian(Head):
         flat = flat.index_copy(-1, self.place, lower)
         tril = flat.unflatten(-1, (self.size, self.size)) + torch.diag_embed(log_diagonal.exp())
         return FullNormal(loc, tril)
+
+
+class Bits(Head):
+    """q(z | x) = Π_d Bernoulli(z_d; sigmoid(l_d(x))), for z in {0, 1}^D.
+
+    References:
+        The Helmholtz Machine (Dayan, Hinton, Neal, Zemel 1995)
+    """
+
+    support: ClassVar[Support] = Support.BINARY
+
+    def __init__(self, latent: Field) -> None:
+        super().__init__()
+        self.param_shape = latent.shape
+
+    def forward(self, params: Tensor) -> BernoulliLogits:
+        return BernoulliLogits(params)
 
 
 class PointMass(Head):

@@ -13,6 +13,7 @@ from vaebench.chosen import chosen, instead
 from vaebench.data import Field, Support
 from vaebench.distributions import (
     Autoregressive,
+    BernoulliLogits,
     DiagNormal,
     Distribution,
     Mixture,
@@ -60,6 +61,17 @@ class LearnedGaussian(Prior):
 
     def forward(self, posterior: Posterior) -> DiagNormal:
         return _diagonal(self.params)
+
+
+class Bits(Prior):
+    """p(z) = Π_d Bernoulli(z_d; sigmoid(l_d)) with learned l, which begin at 0."""
+
+    def __init__(self, latent: Field, observed: Field) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.zeros(latent.shape))
+
+    def forward(self, posterior: Posterior) -> BernoulliLogits:
+        return BernoulliLogits(self.logits)
 
 
 class FlowPrior(Prior):
@@ -155,6 +167,34 @@ class AutoregressivePrior(Prior):
         which = td.Categorical(logits=logits, validate_args=False)
         mixture = td.MixtureSameFamily(which, each, validate_args=False)
         return Torch(td.Independent(mixture, 1, validate_args=False))
+
+
+class AutoregressiveBits(Prior):
+    """p(z) = Π_i Bernoulli(z_i; sigmoid(l_i(z_{<i}))) of bits, the logits from a MADE.
+
+    Args:
+        hidden: widths of the MADE; with none it is a fully visible sigmoid belief net.
+        activation: of the MADE.
+
+    References:
+        Deep AutoRegressive Networks (Gregor, Danihelka, Mnih, Blundell, Wierstra 2014),
+        https://arxiv.org/abs/1310.8499
+    """
+
+    order: Tensor
+
+    def __init__(
+        self, latent: Field, observed: Field, *, hidden: list[int], activation: Activation
+    ) -> None:
+        super().__init__()
+        self.register_buffer("order", torch.arange(latent.numel), persistent=False)
+        self.net = made(self.order, 1, hidden, 0, activation)
+
+    def forward(self, posterior: Posterior) -> Autoregressive:
+        return Autoregressive(self._conditional, self.order, self.net.layers[-1].bias)
+
+    def _conditional(self, z: Tensor) -> BernoulliLogits:
+        return BernoulliLogits(self.net(z, z))
 
 
 class GaussianMixture(Prior):

@@ -16,16 +16,20 @@ from vaebench.inference.infer import (
     batch_size,
     frozen,
     infer,
+    infer_at_values,
     log_mean_exp,
     rescore,
     stream,
 )
 from vaebench.inference.leapfrog import leapfrog
+from vaebench.inference.replay import Replay
+from vaebench.inference.scores import scores
 
 __all__ = [
     "Annealing",
     "Batch",
     "Hamiltonian",
+    "Replay",
     "batch_size",
     "conditions",
     "decode",
@@ -34,10 +38,12 @@ __all__ = [
     "expected",
     "frozen",
     "infer",
+    "infer_at_values",
     "leapfrog",
     "log_mean_exp",
     "rescore",
     "roles",
+    "scores",
     "simulate",
     "stream",
 ]

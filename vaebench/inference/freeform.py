@@ -32,7 +32,7 @@ def emitted(model: Model, batch: Batch) -> Parameters:
             "recognition and generation take turns, so that q has no parameters of z"
         )
     found: Parameters = {}
-    with torch.no_grad(), _outputs_pass(model, partial(_note, found)):
+    with torch.no_grad(), outputs_pass(model, partial(_note, found)):
         q = Trace(1, batch_size(batch), batch)
         model.recognise(q, batch)
     if len(found) != len(q.drawn):
@@ -51,7 +51,7 @@ def infer_at(
     """Evidence of k samples of q with these parameters in place of what the encoder emits."""
     size = batch_size(batch)
     q = Trace(k, size, batch, noise=noise)
-    with _outputs_pass(model, lambda name, value: parameters[name]):
+    with outputs_pass(model, lambda name, value: parameters[name]):
         model.recognise(q, batch)
     p = Trace(k, size, {**batch, **q.values}, noise=noise)
     model.generate(p, batch)
@@ -98,7 +98,7 @@ def _note(found: Parameters, name: str, value: Tensor) -> Tensor:
 
 
 @contextmanager
-def _outputs_pass(model: nn.Module, through: Any) -> Iterator[None]:
+def outputs_pass(model: nn.Module, through: Any) -> Iterator[None]:
     """While open, what the net of each conditional emits passes `through(name, value)`."""
     hooks = [
         module.net.register_forward_hook(lambda net, inputs, value, name=name: through(name, value))

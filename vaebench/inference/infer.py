@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vaebench.distributions import Noise
 from vaebench.models import Model
-from vaebench.trace import Evidence, Trace
+from vaebench.trace import Evidence, Relax, Trace
 
 Batch = Mapping[str, Tensor]
 Result = TypeVar("Result")
@@ -34,6 +34,7 @@ def infer(
     seen: Batch | None = None,
     given: Batch | None = None,
     reparam: bool = True,
+    relax: Relax | None = None,
     noise: Noise | None = None,
 ) -> Evidence:
     """k samples of q(z | seen), refined where the model says so, and their evidence about the batch.
@@ -44,9 +45,10 @@ def infer(
             drawn.
         given: values for latents of both programs.
         reparam: pathwise draws.
+        relax: how q's discrete latents are drawn, in place of their own draws.
         noise: where draws come from.
     """
-    found = _unrefined(model, batch, noise, k, seen=seen, given=given, reparam=reparam)
+    found = _unrefined(model, batch, noise, k, seen=seen, given=given, reparam=reparam, relax=relax)
     return refined(model, batch, found, noise)
 
 
@@ -59,14 +61,25 @@ def _unrefined(
     seen: Batch | None = None,
     given: Batch | None = None,
     reparam: bool = True,
+    relax: Relax | None = None,
 ) -> Evidence:
     seen = batch if seen is None else seen
     given = {} if given is None else given
     size = batch_size(batch)
-    q = Trace(k, size, ChainMap(dict(given), dict(seen)), reparam=reparam, noise=noise)
+    known = ChainMap(dict(given), dict(seen))
+    q = Trace(k, size, known, reparam=reparam, relax=relax, noise=noise)
     p = Trace(k, size, ChainMap(q.values, dict(given), dict(batch)), noise=noise)
     model.joint(p, q, batch, seen)
     return Evidence(p, q, _names(q))
+
+
+def infer_at_values(model: Model, batch: Batch, latents: Batch) -> Evidence:
+    """The evidence of given values `[k, B, *event]` of all latents, each scored under q and p."""
+    k, size = next(iter(latents.values())).shape[:2]
+    q = Trace(k, size, ChainMap(dict(latents), dict(batch)))
+    p = Trace(k, size, ChainMap(dict(latents), dict(batch)))
+    model.joint(p, q, batch, batch)
+    return Evidence(p, q, tuple(latents))
 
 
 def refined(model: Model, batch: Batch, evidence: Evidence, noise: Noise | None) -> Evidence:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from vaebench.data import Field, Spec
 from vaebench.errors import Incompatible
-from vaebench.heads import Conditional, Head, Likelihood, Prior
+from vaebench.heads import Conditional, Head, Likelihood, Prior, latent_field
 from vaebench.models.base import Batch, Refine, Split, observed_field, unrefined
 from vaebench.nets import Family
 from vaebench.trace import Trace
@@ -44,9 +44,9 @@ class VAE(Split):
         super().__init__()
         if latent_dim < 1:
             raise Incompatible(f"model.latent_dim={latent_dim}: at least 1")
-        x, z = observed_field(spec, observed), Field((latent_dim,))
-        self.observed = observed
-        q, p = posterior(z), likelihood(x)
+        x, self.observed = observed_field(spec, observed), observed
+        q, p = posterior(Field((latent_dim,))), likelihood(x)
+        z = latent_field(latent_dim, q)
         self.posterior = Conditional(nets.encoder(x.shape, q.param_shape), q)
         self.prior = prior(z, x)
         decoder = nets.decoder(z.shape, p.param_shape, x.mean, p.params_for_mean)

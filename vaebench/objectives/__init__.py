@@ -5,14 +5,19 @@ from vaebench.objectives.constrained import Constrained
 from vaebench.objectives.elbo import ELBO
 from vaebench.objectives.iwae import IWAE
 from vaebench.objectives.likelihood import MaximumLikelihood
+from vaebench.objectives.piwae import PIWAE
 from vaebench.objectives.reconstruction import Reconstruction
+from vaebench.objectives.wake_sleep import RWS, WakeSleep
 
 __all__ = [
     "ELBO",
     "IWAE",
+    "PIWAE",
+    "RWS",
     "Constrained",
     "Estimate",
     "MaximumLikelihood",
     "Objective",
     "Reconstruction",
+    "WakeSleep",
 ]

@@ -14,7 +14,7 @@ from vaebench.data import Spec
 from vaebench.errors import Incompatible
 from vaebench.heads import Regularised
 from vaebench.models import Model
-from vaebench.objectives.anneal import Anneal, Constant
+from vaebench.objectives.estimators import Draws
 from vaebench.trace import Evidence
 
 Batch = Mapping[str, Tensor]
@@ -57,7 +57,16 @@ class Objective(nn.Module, ABC):
     """Whether it is about latents; without any, log p(x) itself is what there is to optimise."""
 
     rescores: str = ""
-    """The option, if any, that scores samples of q under q again, at parameters held constant."""
+    """The option, if any, that scores samples of q under q again, as given values."""
+
+    draws: Draws = "pathwise"
+    """What it asks of q."""
+
+    draws_option: str = ""
+    """The option that asks it; the objective itself where there is none."""
+
+    dreams: bool = False
+    """Whether q learns from data that p makes up."""
 
     def __init__(self, model: Model, spec: Spec, *, k: int, weight_sd: float) -> None:
         super().__init__()
@@ -92,38 +101,6 @@ class Objective(nn.Module, ABC):
     def groups(self) -> list[dict[str, Any]]:
         """Optimizer groups of the objective's own parameters; none by default."""
         return []
-
-
-class Weighted(Objective):
-    """An objective whose loss weighs log p(z) - log q(z | x) by β · anneal(step).
-
-    Args:
-        beta: β ≥ 0. The reported bound is that of β = 1 whatever the loss uses.
-        anneal: the share of β that a training step uses; an evaluation uses all of it.
-        **shared: k and weight_sd.
-    """
-
-    def __init__(
-        self, model: Model, spec: Spec, *, beta: float, anneal: Anneal, **shared: Any
-    ) -> None:
-        super().__init__(model, spec, **shared)
-        if beta < 0:
-            raise Incompatible(f"objective.beta={beta}: must not be negative")
-        self.beta, self.anneal = beta, anneal
-
-    def weight(self, step: Tensor) -> Tensor | float:
-        """β at a step of training."""
-        return self.beta * self.anneal(step) if self.training else self.beta
-
-    @property
-    def plain(self) -> bool:
-        """Whether β is 1 throughout."""
-        return self.beta == 1 and isinstance(self.anneal, Constant)
-
-
-def honest(value: Tensor, surrogate: Tensor) -> Tensor:
-    """The value of one expression with the gradient of another."""
-    return value.detach() + surrogate - surrogate.detach()
 
 
 def honest_terms(bound: Tensor, evidence: Evidence) -> dict[str, Tensor]:

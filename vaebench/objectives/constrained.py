@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,13 +12,17 @@ from torch.nn import functional as F
 
 from vaebench.data import Spec
 from vaebench.errors import Incompatible
-from vaebench.inference import infer
 from vaebench.models import Model
-from vaebench.objectives.base import Batch, Estimate, Objective, honest
+from vaebench.objectives.base import Batch, Estimate
+from vaebench.objectives.bounds import Mean
 from vaebench.objectives.divergence import KL, Divergence
+from vaebench.objectives.estimated import Estimated
+from vaebench.objectives.estimators import Terms, honest
+from vaebench.objectives.reconstruction import Estimator
+from vaebench.trace import Evidence
 
 
-class Constrained(Objective):
+class Constrained(Estimated):
     """max E[log p(x | z)] subject to E[KL(q(z | x) ‖ p(z))] < δ: the form that β-VAE comes from.
 
     One descent step on the parameters and one ascent step on the multiplier λ ≥ 0 of the
@@ -25,11 +30,12 @@ class Constrained(Objective):
     is found instead of chosen; it is reported as `multiplier`, and the bound is the plain one.
 
     Args:
+        estimator: of the gradient of E_q[log p(x | z) - λ KL].
         limit: δ ≥ 0, in nats.
         kl: as in the evidence lower bound.
         multiplier: λ at the start, positive.
         multiplier_lr: learning rate of λ (of its softplus preimage).
-        **shared: k and weight_sd.
+        **shared: baseline, temperature, k and weight_sd.
 
     References:
         β-VAE (Higgins, Matthey, Pal et al. 2017), eq. 2
@@ -41,13 +47,14 @@ class Constrained(Objective):
         model: Model,
         spec: Spec,
         *,
+        estimator: Estimator = "auto",
         limit: float,
         kl: KL,
         multiplier: float,
         multiplier_lr: float,
         **shared: Any,
     ) -> None:
-        super().__init__(model, spec, **shared)
+        super().__init__(model, spec, estimator=estimator, **shared)
         if limit < 0:
             raise Incompatible(f"objective.limit={limit}: must not be negative")
         for name, value in (("multiplier", multiplier), ("multiplier_lr", multiplier_lr)):
@@ -57,17 +64,29 @@ class Constrained(Objective):
         self.notes.extend(self.kl.notes)
         self.limit, self.multiplier_lr = limit, multiplier_lr
         self.preimage = nn.Parameter(torch.tensor(multiplier + math.log(-math.expm1(-multiplier))))
+        self.prepare(model, spec, Mean(), partial(self.read, multiplier=1.0))
 
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
-        evidence = infer(model, batch, self.k)
-        recon, kl = evidence.recon.mean(0), self.kl(evidence).mean(0)
-        multiplier, excess = F.softplus(self.preimage), kl.mean() - self.limit
-        lagrangian = multiplier.detach() * excess - recon.mean()
+        multiplier = F.softplus(self.preimage)
+        fixed = multiplier.detach()
+        read = partial(self.read, multiplier=fixed)
+        found = self.estimator(model, batch, self.k, read, self.bound)
+        evidence = found.evidence
+        recon, kl = evidence.recon.detach().mean(0), self.kl(evidence).detach().mean(0)
+        excess = kl.mean() - self.limit
         # Descending on minus λ's term is ascending on the Lagrangian.
-        loss = honest(lagrangian, lagrangian - multiplier * excess.detach())
-        recon, kl, multiplier = recon.detach(), kl.detach(), multiplier.detach()
-        terms = {"bound": recon - kl, "recon": recon, "kl": kl, "multiplier": multiplier}
-        return Estimate(loss, terms, evidence)
+        loss = honest(fixed * excess - recon.mean(), self.loss(found) - multiplier * excess)
+        terms = {"bound": recon - kl, "recon": recon, "kl": kl}
+        return Estimate(loss, self.honest(terms, found) | {"multiplier": fixed}, evidence)
+
+    def read(self, evidence: Evidence, multiplier: Tensor | float) -> Terms:
+        """log p(x | z), and -λ KL at each latent, `[k, B]` each."""
+        charges = {f"kl {name}": self.kl.at(evidence, name) for name in evidence.latents}
+        if evidence.correction is not None:
+            charges["correction"] = evidence.correction
+        recon = {site.name: site.log_prob for site in evidence.observed}
+        return recon | {name: -multiplier * charge for name, charge in charges.items()}
 
     def groups(self) -> list[dict[str, Any]]:
-        return [{"params": [self.preimage], "lr": self.multiplier_lr, "weight_decay": 0.0}]
+        multiplier = {"params": [self.preimage], "lr": self.multiplier_lr, "weight_decay": 0.0}
+        return [multiplier, *super().groups()]

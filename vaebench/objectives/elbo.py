@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -12,9 +13,23 @@ from vaebench.data import Spec
 from vaebench.errors import Incompatible
 from vaebench.inference import infer
 from vaebench.models import Model
-from vaebench.objectives.base import Batch, Estimate, Weighted
+from vaebench.objectives.base import Batch, Estimate
+from vaebench.objectives.bounds import Mean
 from vaebench.objectives.divergence import KL, Divergence
+from vaebench.objectives.estimated import Weighted
+from vaebench.objectives.estimators import Terms, honest
 from vaebench.trace import Evidence
+
+Estimator = Literal[
+    "auto",
+    "pathwise",
+    "stl",
+    "score",
+    "nvil",
+    "concrete",
+    "straight_through",
+    "straight_through_concrete",
+]
 
 
 class ELBO(Weighted):
@@ -25,11 +40,14 @@ class ELBO(Weighted):
     stays the plain one.
 
     Args:
+        estimator: of the gradient. `pathwise` and `stl` follow samples of q; `score` and `nvil` need
+            its density alone; the others relax bits, at the price of a bias. `auto`: pathwise, or
+            `nvil` where q has no path.
         kl: `analytic`: the closed form; `mc`: from the same k samples; `auto`: the closed form
             where q and p have one, else `mc`. The run says which it was.
         free_bits: λ ≥ 0, in nats; 0: none.
         free_bits_per: what j runs over: each `dimension` of each latent, or each `site`.
-        **shared: beta, anneal, k and weight_sd.
+        **shared: baseline, temperature, beta, anneal, k and weight_sd.
 
     References:
         Auto-Encoding Variational Bayes (Kingma, Welling 2014), https://arxiv.org/abs/1312.6114
@@ -43,40 +61,77 @@ class ELBO(Weighted):
         model: Model,
         spec: Spec,
         *,
+        estimator: Estimator = "auto",
         kl: KL,
         free_bits: float,
         free_bits_per: Literal["dimension", "site"],
         **shared: Any,
     ) -> None:
-        super().__init__(model, spec, **shared)
+        super().__init__(model, spec, estimator=estimator, **shared)
         if free_bits < 0:
             raise Incompatible(f"objective.free_bits={free_bits}: must not be negative")
-        self.kl = Divergence(kl, model, spec)
+        self.kl = Divergence(_sampled(kl, estimator), model, spec)
         self.notes.extend(self.kl.notes)
         self.free_bits, self.per_dimension = free_bits, free_bits_per == "dimension"
         if free_bits and self.per_dimension:
             _check_dimensions(infer(model, spec.example(), 1))
+        self.prepare(model, spec, Mean(), self.read)
 
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
-        evidence = infer(model, batch, self.k)
-        recon, kl = evidence.recon.mean(0), self.kl(evidence).mean(0)
-        charged = self.free(evidence) if self.free_bits else kl.mean()
-        loss = self.weight(step) * charged - recon.mean()
-        recon, kl = recon.detach(), kl.detach()
-        return Estimate(loss, {"bound": recon - kl, "recon": recon, "kl": kl}, evidence)
+        weight = None if self.plain else self.weight(step)
+        found = self.estimator(model, batch, self.k, partial(self.read, weight=weight), self.bound)
+        loss, evidence = self.loss(found), found.evidence
+        recon, kl = evidence.recon.detach().mean(0), self.kl(evidence).detach().mean(0)
+        if self.free_bits:
+            beta = 1.0 if weight is None else weight
+            loss = honest(beta * self.free(evidence) - recon.mean(), loss)
+        terms = {"bound": recon - kl, "recon": recon, "kl": kl}
+        return Estimate(loss, self.honest(terms, found), evidence)
+
+    def read(self, evidence: Evidence, weight: Tensor | float | None = None) -> Terms:
+        """log p(x | z), and minus the weighted KL at each latent, `[k, B]` each."""
+        charges = {f"kl {name}": self.charge(evidence, name) for name in evidence.latents}
+        if evidence.correction is not None:
+            charges["correction"] = evidence.correction
+        recon = {site.name: site.log_prob for site in evidence.observed}
+        minus = -1.0 if weight is None else -weight
+        return recon | {name: minus * charge for name, charge in charges.items()}
+
+    def charge(self, evidence: Evidence, name: str) -> Tensor:
+        """The KL at one latent, `[k, B]`: with free bits, that of every j which exceeds λ."""
+        if not self.free_bits:
+            return self.kl.at(evidence, name)
+        counts = (self.means(evidence, name).detach() >= self.free_bits).to(evidence.recon.dtype)
+        if not self.per_dimension:
+            return self.kl.at(evidence, name) * counts
+        kl = evidence.kl_by_dimension(name)
+        assert kl is not None  # the constructor made sure
+        event = evidence.q[name].dist.event_shape
+        kl = kl.flatten(kl.ndim - len(event)) * counts
+        return evidence.q[name].spread(kl.sum(-1))
 
     def free(self, evidence: Evidence) -> Tensor:
         """Σ_j max(λ, E_batch KL_j), a scalar."""
-        means = [self._means(evidence, name) for name in evidence.latents]
+        means = [self.means(evidence, name) for name in evidence.latents]
         return torch.cat(means).clamp(min=self.free_bits).sum()
 
-    def _means(self, evidence: Evidence, name: str) -> Tensor:
+    def means(self, evidence: Evidence, name: str) -> Tensor:
         """KL_j averaged over samples and examples, `[J]`, for the dimensions or the one site."""
         if not self.per_dimension:
             return self.kl.at(evidence, name).mean().view(1)
         kl = evidence.kl_by_dimension(name)
         assert kl is not None  # the constructor made sure
         return kl.reshape(-1, evidence.q[name].dist.event_shape.numel()).mean(0)
+
+
+def _sampled(kl: KL, estimator: str) -> KL:
+    """Dropping the score of q needs log q at samples: a closed form has no score to drop."""
+    if estimator == "stl" and kl == "analytic":
+        raise Incompatible(
+            "objective.kl=analytic with objective.estimator=stl: a closed form has no score of q "
+            "to drop. Use objective.kl=mc or objective.estimator=pathwise."
+        )
+    return "mc" if estimator == "stl" else kl
 
 
 def _check_dimensions(evidence: Evidence) -> None:

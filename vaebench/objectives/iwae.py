@@ -1,84 +1,93 @@
-"""The importance-weighted bound and its gradient estimators."""
+"""Importance-weighted bounds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, get_args
+from functools import partial
+from typing import Any, Literal
 
 from torch import Tensor
 
 from vaebench.data import Spec
-from vaebench.inference import infer, log_mean_exp, rescore
+from vaebench.errors import Incompatible
 from vaebench.models import Model
-from vaebench.objectives.base import Batch, Estimate, Weighted, honest, honest_terms
+from vaebench.objectives.base import Batch, Estimate, honest_terms
+from vaebench.objectives.bounds import Blend, Bound, LogMeanExp, Mean
+from vaebench.objectives.estimated import Weighted
+from vaebench.objectives.estimators import Terms
 from vaebench.trace import Evidence
 
-Estimator = Literal["pathwise", "stl", "dreg"]
+Estimator = Literal[
+    "auto",
+    "pathwise",
+    "stl",
+    "dreg",
+    "one_of_k",
+    "score",
+    "vimco",
+    "concrete",
+    "straight_through",
+    "straight_through_concrete",
+]
 
 
 class IWAE(Weighted):
-    """L_k = E[log 1/k Σ_i w_i], w_i = p(x, z_i) / q(z_i | x).
+    """L_k = E[log 1/k Σ_i w_i], w_i = p(x, z_i) / q(z_i | x), and its relatives.
 
     Args:
         estimator: of the gradient. `pathwise`: of log-mean-exp itself (Burda et al. 2016), unbiased.
-            `stl`: without q's score, no variance at the exact posterior, biased for k > 1 (Roeder,
-            Wu, Duvenaud 2017). `dreg`: doubly reparameterised, q's path weighted by w̃², unbiased
-            with a signal that does not fade as k grows (Tucker et al. 2019).
-        **shared: beta, anneal, k and weight_sd. β tempers the weights, w = p(x|z) [p(z) / q(z|x)]^β.
+            `stl`: without q's score, no variance at the exact posterior, biased for k > 1. `dreg`:
+            doubly reparameterised, unbiased, with a signal that does not fade as k grows.
+            `one_of_k`: one backward pass for a sample drawn by its weight. `score` and `vimco` need
+            q's density alone; the others relax bits. `auto`: pathwise, or where q has no path
+            `vimco` for k > 1 and `score` for k = 1.
+        M: bounds of k samples each, that are averaged (MIWAE for M > 1): M · k samples.
+        elbo_share: α of α ELBO + (1 - α) L_k (CIWAE), in [0, 1].
+        **shared: baseline, temperature, beta, anneal, k and weight_sd. β tempers the weights, w =
+            p(x|z) [p(z) / q(z|x)]^β.
 
     References:
         Importance Weighted Autoencoders (Burda, Grosse, Salakhutdinov 2016),
         https://arxiv.org/abs/1509.00519
+        Tighter Variational Bounds are Not Necessarily Better (Rainforth, Kosiorek, Le, Maddison,
+        Igl, Wood, Teh 2018), https://arxiv.org/abs/1802.04537
     """
 
-    def __init__(self, model: Model, spec: Spec, *, estimator: Estimator, **shared: Any) -> None:
-        super().__init__(model, spec, **shared)
-        self.surrogate = SURROGATES[estimator]
-        self.rescores = "" if estimator == "pathwise" else f"objective.estimator={estimator}"
+    def __init__(
+        self,
+        model: Model,
+        spec: Spec,
+        *,
+        estimator: Estimator = "auto",
+        M: int = 1,
+        elbo_share: float = 0.0,
+        **shared: Any,
+    ) -> None:
+        super().__init__(model, spec, estimator=estimator, **shared)
+        if M < 1:
+            raise Incompatible(f"objective.M={M}: at least 1")
+        if not 0 <= elbo_share <= 1:
+            raise Incompatible(f"objective.elbo_share={elbo_share}: must lie in [0, 1]")
+        self.samples = M * self.k
+        tight: Bound = LogMeanExp(M)
+        self.prepare(
+            model, spec, Blend(elbo_share, Mean(), tight) if elbo_share else tight, tempered
+        )
+
+    @property
+    def for_discrete(self) -> str:  # type: ignore[override]
+        return "vimco" if self.k > 1 else "score"
 
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
-        evidence = infer(model, batch, self.k)
         beta = None if self.plain else self.weight(step)
-        bound, evidence = self.surrogate(model, batch, evidence, beta)
-        honest_bound = bound if beta is None else log_mean_exp(evidence.log_w)
-        return Estimate(-bound.mean(), honest_terms(honest_bound, evidence), evidence)
+        read = partial(tempered, beta=beta)
+        found = self.estimator(model, batch, self.samples, read, self.bound)
+        bound = found.surrogate if beta is None else self.bound.value(found.evidence.log_w)
+        terms = self.honest(honest_terms(bound, found.evidence), found)
+        return Estimate(self.loss(found), terms, found.evidence)
 
 
-Beta = Tensor | float | None
-Bound = tuple[Tensor, Evidence]
-
-
-def tempered(evidence: Evidence, beta: Beta) -> Tensor:
+def tempered(evidence: Evidence, beta: Tensor | float | None = None) -> Terms:
     """log p(x|z) + β [log p(z) - log q(z|x)], `[k, B]`; None is β = 1, at no cost."""
     if beta is None:
-        return evidence.log_w
-    return evidence.recon + beta * (evidence.log_w - evidence.recon)
-
-
-def pathwise(model: Model, batch: Batch, evidence: Evidence, beta: Beta = None) -> Bound:
-    """L_k with its own gradient, `[B]`."""
-    return log_mean_exp(tempered(evidence, beta)), evidence
-
-
-def stl(model: Model, batch: Batch, evidence: Evidence, beta: Beta = None) -> Bound:
-    """L_k, q scored at frozen parameters: its score function's term is dropped."""
-    evidence, _ = rescore(evidence, model, batch)
-    return log_mean_exp(tempered(evidence, beta)), evidence
-
-
-def dreg(model: Model, batch: Batch, evidence: Evidence, beta: Beta = None) -> Bound:
-    """L_k with gradient Σ w̃ ∂_θ log p(x, z) + Σ w̃² ∂_z log w ∂_φ z."""
-    evidence, copies = rescore(evidence, model, batch)
-    log_w = tempered(evidence, beta)
-    w = log_w.detach().softmax(0)
-    for z in copies.values():
-        if z.requires_grad:
-            z.register_hook(_weighted(w))
-    return honest(log_mean_exp(log_w), (w * log_w).sum(0)), evidence
-
-
-def _weighted(w: Tensor) -> Callable[[Tensor], Tensor]:
-    return lambda gradient: w.reshape(*w.shape, *(1 for _ in gradient.shape[2:])) * gradient
-
-
-SURROGATES = dict(zip(get_args(Estimator), (pathwise, stl, dreg), strict=True))
+        return {"log_w": evidence.log_w}
+    return {"log_w": evidence.recon + beta * (evidence.log_w - evidence.recon)}

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
-from vaebench.inference import infer
+from vaebench.data import Spec
 from vaebench.models import Model
-from vaebench.objectives.base import Batch, Estimate, Objective
+from vaebench.objectives.base import Batch, Estimate
+from vaebench.objectives.bounds import Mean
+from vaebench.objectives.estimated import Estimated
+from vaebench.objectives.estimators import Terms
+from vaebench.trace import Evidence
+
+Estimator = Literal[
+    "auto",
+    "pathwise",
+    "score",
+    "nvil",
+    "concrete",
+    "straight_through",
+    "straight_through_concrete",
+]
 
 
-class Reconstruction(Objective):
+class Reconstruction(Estimated):
     """-E_q[log p(x | z)]: the autoencoder's loss with a delta posterior. No bound on log p(x).
+
+    Args:
+        estimator: of its gradient.
+        **shared: baseline, temperature, k and weight_sd.
 
     References:
         Reducing the Dimensionality of Data with Neural Networks (Hinton, Salakhutdinov 2006)
@@ -20,7 +38,19 @@ class Reconstruction(Objective):
 
     has_bound: ClassVar[bool] = False
 
+    def __init__(
+        self, model: Model, spec: Spec, *, estimator: Estimator = "auto", **shared: Any
+    ) -> None:
+        super().__init__(model, spec, estimator=estimator, **shared)
+        self.prepare(model, spec, Mean(), reconstruction)
+
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
-        evidence = infer(model, batch, self.k)
-        recon = evidence.recon.mean(0)
-        return Estimate(-recon.mean(), {"recon": recon.detach()}, evidence)
+        found = self.estimator(model, batch, self.k, reconstruction, self.bound)
+        recon = found.evidence.recon.detach().mean(0)
+        terms = self.honest({"recon": recon}, found)
+        return Estimate(self.loss(found), terms, found.evidence)
+
+
+def reconstruction(evidence: Evidence) -> Terms:
+    """log p(x | z), `[k, B]`."""
+    return {site.name: site.log_prob for site in evidence.observed}

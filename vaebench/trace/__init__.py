@@ -1,6 +1,6 @@
 """Traces: drawing, scoring and the shapes of both."""
 
 from vaebench.trace.evidence import Evidence
-from vaebench.trace.trace import Site, Trace
+from vaebench.trace.trace import Relax, Site, Trace
 
-__all__ = ["Evidence", "Site", "Trace"]
+__all__ = ["Evidence", "Relax", "Site", "Trace"]

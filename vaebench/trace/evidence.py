@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 
@@ -39,6 +39,7 @@ class Evidence:
     q: Trace
     latents: tuple[str, ...]
     correction: Tensor | None = None
+    _kls: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def observed(self) -> list[Site]:
@@ -83,11 +84,13 @@ class Evidence:
         return self.recon.new_zeros(self.q.lead) if kl is None else kl
 
     def kl_at(self, name: str) -> Tensor:
-        """KL(q ‖ p) of one latent in closed form, `[k, B]`."""
-        site = self.q[name]
-        kl = kl_divergence(site.dist, self.p[name].dist)
-        # A q that does not read x: one number, the same for every example.
-        return site.spread(kl if kl.ndim else kl.expand(1, self.q.lead[1]))
+        """KL(q ‖ p) of one latent in closed form, `[k, B]`; computed at the first reading."""
+        if name not in self._kls:
+            site = self.q[name]
+            kl = kl_divergence(site.dist, self.p[name].dist)
+            # A q that does not read x: one number, the same for every example.
+            self._kls[name] = site.spread(kl if kl.ndim else kl.expand(1, self.q.lead[1]))
+        return self._kls[name]
 
     def kl_by_dimension(self, name: str) -> Tensor | None:
         """KL(q_d ‖ p_d) of each dimension of one latent, `[*batch, *event]`; None where the KL is

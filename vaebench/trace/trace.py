@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -62,6 +62,10 @@ class Site:
         return term.expand(lead)
 
 
+Relax = Callable[[Distribution, Sequence[int], Noise], Tensor]
+"""Draws of a discrete distribution that carry a gradient."""
+
+
 class Trace:
     """What a program visited: names to sites, in the order of the visits.
 
@@ -70,6 +74,7 @@ class Trace:
         batch_size: B.
         given: values for some names; the rest are drawn.
         reparam: whether draws carry pathwise gradients, where the distribution has them.
+        relax: how discrete distributions are drawn, in place of their own draws.
         noise: where draws come from.
     """
 
@@ -80,11 +85,12 @@ class Trace:
         given: Mapping[str, Tensor] | None = None,
         *,
         reparam: bool = True,
+        relax: Relax | None = None,
         noise: Noise | None = None,
     ) -> None:
         self.lead = (k, batch_size)
         self.given: Mapping[str, Tensor] = {} if given is None else given
-        self.reparam, self.noise = reparam, noise or Noise()
+        self.reparam, self.relax, self.noise = reparam, relax, noise or Noise()
         self.sites: dict[str, Site] = {}
         self.values: dict[str, Tensor] = {}
 
@@ -115,6 +121,9 @@ class Trace:
 
     def _draw(self, dist: Distribution) -> tuple[Tensor, Score]:
         missing = self.lead[: 2 - len(dist.batch_shape)]
+        if self.relax is not None and dist.is_discrete:
+            value = self.relax(dist, missing, self.noise)
+            return value, partial(dist.log_prob, value)
         if self.reparam:
             return dist.rsample_and_log_prob(missing, self.noise)
         with torch.no_grad():

@@ -1,0 +1,65 @@
+"""Noise that can be used once more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from vaebench.distributions import Noise
+from vaebench.errors import Incompatible
+
+
+class Replay(Noise):
+    """Keeps what it gave, so that some of the samples can be drawn again."""
+
+    def __init__(self) -> None:
+        self.kept: list[Tensor] = []
+
+    @property
+    def generator(self) -> torch.Generator | None:  # type: ignore[override]
+        """None can be lent: what was drawn from it would not be kept."""
+        raise Incompatible(
+            "a distribution of torch.distributions draws noise that cannot be repeated. Use "
+            "objective.estimator=pathwise."
+        )
+
+    def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        return self._keep(torch.randn(shape, dtype=like.dtype, device=like.device))
+
+    def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        return self._keep(torch.rand(shape, dtype=like.dtype, device=like.device))
+
+    def only(self, number: Tensor) -> Noise:
+        """The noise of one sample for each example.
+
+        Args:
+            number: which of the k samples, `[B]`.
+        """
+        return Kept([_of(x, number) for x in self.kept])
+
+    def _keep(self, noise: Tensor) -> Tensor:
+        self.kept.append(noise)
+        return noise
+
+
+class Kept(Noise):
+    """Gives what was kept, in order."""
+
+    def __init__(self, kept: list[Tensor]) -> None:
+        super().__init__()
+        self.kept = iter(kept)
+
+    def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        return next(self.kept)
+
+    def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        return next(self.kept)
+
+
+def _of(noise: Tensor, number: Tensor) -> Tensor:
+    """`[1, B, …]` of `[k, B, …]`; noise that is not of samples stays."""
+    if noise.ndim < 2 or noise.shape[1] != len(number):
+        return noise
+    return noise[number, torch.arange(len(number), device=noise.device)].unsqueeze(0)

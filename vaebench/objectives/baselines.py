@@ -1,0 +1,225 @@
+"""Baselines of the score function: what is subtracted from its signal, at no cost in bias."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from vaebench.data import Spec
+from vaebench.errors import Incompatible
+from vaebench.inference import roles, scores
+from vaebench.models import Model
+from vaebench.objectives.bounds import mean_of_others
+from vaebench.trace import Evidence
+
+Batch = Mapping[str, Tensor]
+
+DECAY = 0.95
+HIDDEN = 100
+
+
+@dataclass
+class Value:
+    """A baseline at a batch.
+
+    Attributes:
+        value: broadcastable to `[k, B]`, without gradients.
+        loss: of its own parameters, scalar; None: it has none.
+    """
+
+    value: Tensor
+    loss: Tensor | None = None
+
+
+class Baseline(nn.Module, ABC):
+    """b(x), or what earlier batches say of the signal. Built as `Baseline(model, spec)`."""
+
+    at_least: int = 1
+    """Samples of each example that it needs."""
+
+    def __init__(self, model: Model, spec: Spec) -> None:
+        super().__init__()
+
+    @abstractmethod
+    def forward(self, signal: Tensor, model: Model, batch: Batch, evidence: Evidence) -> Value:
+        """The baseline of a signal `[k, B]`, which has no gradients."""
+
+
+class Nothing(Baseline):
+    """0."""
+
+    def forward(self, signal: Tensor, model: Model, batch: Batch, evidence: Evidence) -> Value:
+        return Value(torch.zeros_like(signal))
+
+
+class Constant(Baseline):
+    """A number.
+
+    Args:
+        value: b, in nats.
+    """
+
+    value: Tensor
+
+    def __init__(self, model: Model, spec: Spec, *, value: float) -> None:
+        super().__init__(model, spec)
+        self.register_buffer("value", torch.tensor(value), persistent=False)
+
+    def forward(self, signal: Tensor, model: Model, batch: Batch, evidence: Evidence) -> Value:
+        return Value(self.value)
+
+
+class LeaveOneOut(Baseline):
+    """The mean signal of the other samples of the same example.
+
+    References:
+        Variational Inference for Monte Carlo Objectives (Mnih, Rezende 2016)
+        Buy 4 REINFORCE Samples, Get a Baseline for Free! (Kool, van Hoof, Welling 2019)
+    """
+
+    at_least = 2
+
+    def forward(self, signal: Tensor, model: Model, batch: Batch, evidence: Evidence) -> Value:
+        return Value(mean_of_others(signal))
+
+
+class Average(nn.Module):
+    """A moving average over batches, Σ_t d^(T-t) x_t / Σ_t d^(T-t).
+
+    Args:
+        shape: of what is averaged.
+        decay: d; 1 is the plain mean of all.
+    """
+
+    total: Tensor
+    weight: Tensor
+
+    def __init__(self, shape: tuple[int, ...], decay: float) -> None:
+        super().__init__()
+        self.decay = decay
+        self.register_buffer("total", torch.zeros(shape))
+        self.register_buffer("weight", torch.zeros(()))
+
+    @torch.no_grad()
+    def add(self, x: Tensor) -> None:
+        """What a batch says."""
+        self.total.mul_(self.decay).add_(x.to(self.total.dtype))
+        self.weight.mul_(self.decay).add_(1.0)
+
+    def read(self, otherwise: Tensor) -> Tensor:
+        """The average; before the first batch something else."""
+        found = self.weight > 0
+        return torch.where(found, self.total / self.weight.clamp(min=1e-12), otherwise)
+
+
+class Running(Baseline):
+    """The mean signal of earlier batches; at the first batch, that of the other samples.
+
+    Args:
+        decay: how much of its weight a batch keeps at the next one, in [0, 1].
+
+    References:
+        Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning
+        (Williams 1992)
+    """
+
+    def __init__(self, model: Model, spec: Spec, *, decay: float) -> None:
+        super().__init__(model, spec)
+        self.mean = Average((), _decay(decay))
+
+    def forward(self, signal: Tensor, model: Model, batch: Batch, evidence: Evidence) -> Value:
+        value = self.mean.read(others(signal))
+        if self.training:
+            self.mean.add(signal.mean())
+        return Value(value)
+
+
+class Optimal(Baseline):
+    """b* = E[B s²] / E[s²], the constant that leaves the least variance, from earlier batches.
+
+    s² is the squared length of q's score ∂ log q / ∂(what q's nets emit), so that no pass through
+    the nets is needed.
+
+    Args:
+        decay: how much of its weight a batch keeps at the next one, in [0, 1].
+
+    References:
+        Lecture slides of CSC 2541 (Toronto 2016); Variance Reduction Techniques for Gradient
+        Estimates in Reinforcement Learning (Greensmith, Bartlett, Baxter 2004)
+    """
+
+    def __init__(self, model: Model, spec: Spec, *, decay: float) -> None:
+        super().__init__(model, spec)
+        self.products, self.squares = Average((), _decay(decay)), Average((), _decay(decay))
+
+    def forward(self, signal: Tensor, model: Model, batch: Batch, evidence: Evidence) -> Value:
+        first = others(signal)
+        products = self.products.read(first)
+        value = torch.where(
+            self.squares.weight > 0, products / self.squares.read(torch.ones_like(first)), first
+        )
+        if self.training:
+            squares = scores(model, batch, evidence).square()
+            self.products.add((signal * squares).mean())
+            self.squares.add(squares.mean())
+        return Value(value)
+
+
+class Learned(Baseline):
+    """b(x) + c: a net of the data fitted to the signal by least squares, and a running mean.
+
+    Args:
+        hidden: width of the net's hidden layer.
+        decay: how much of its weight in the mean a batch keeps at the next one, in [0, 1].
+
+    References:
+        Neural Variational Inference and Learning in Belief Networks (Mnih, Gregor 2014),
+        https://arxiv.org/abs/1402.0030
+    """
+
+    def __init__(
+        self, model: Model, spec: Spec, *, hidden: int = HIDDEN, decay: float = DECAY
+    ) -> None:
+        super().__init__(model, spec)
+        if hidden < 1:
+            raise Incompatible(f"baseline.hidden={hidden}: at least 1")
+        self.names = roles(model, spec.example())[1]
+        width = sum(spec[name].numel for name in self.names)
+        self.net = nn.Sequential(nn.Linear(width, hidden), nn.Tanh(), nn.Linear(hidden, 1))
+        nn.init.zeros_(self.net[-1].weight)
+        nn.init.zeros_(self.net[-1].bias)
+        self.mean, self.square = Average((), _decay(decay)), Average((), _decay(decay))
+
+    def forward(self, signal: Tensor, model: Model, batch: Batch, evidence: Evidence) -> Value:
+        x = torch.cat([batch[name].flatten(1) for name in self.names], 1)
+        centre = self.mean.read(others(signal))
+        spread = self.spread(signal)
+        b = self.net(x.to(self.net[0].weight.dtype)).squeeze(-1)
+        # In units of the signal's spread, so that the net's steps do not depend on its scale.
+        error = (signal - centre) / spread - b
+        if self.training:
+            self.mean.add(signal.mean())
+            self.square.add(signal.square().mean())
+        return Value(centre + spread * b.detach(), error.square().mean())
+
+    def spread(self, signal: Tensor) -> Tensor:
+        """Standard deviation of the signal over earlier batches, at least a part of its size."""
+        mean = self.mean.read(torch.zeros_like(signal[0, 0]))
+        variance = self.square.read(torch.ones_like(mean)) - mean.square()
+        return variance.clamp(min=1e-4).sqrt()
+
+
+def _decay(value: float) -> float:
+    if not 0 <= value <= 1:
+        raise Incompatible(f"baseline.decay={value}: must lie in [0, 1]")
+    return value
+
+
+def others(signal: Tensor) -> Tensor:
+    """The mean signal of all samples but each one's own, `[k, B]`; of a single one, 0."""
+    count = signal.numel()
+    return (signal.sum() - signal) / max(1, count - 1)

@@ -1,0 +1,180 @@
+"""Objectives whose gradient is estimated by any of several estimators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar, get_args
+
+from torch import Tensor
+
+from vaebench.chosen import chosen, instead
+from vaebench.data import Spec
+from vaebench.errors import Incompatible
+from vaebench.inference import infer
+from vaebench.models import Model
+from vaebench.objectives.anneal import Anneal, Constant
+from vaebench.objectives.base import Objective
+from vaebench.objectives.baselines import DECAY, Baseline, Running
+from vaebench.objectives.bounds import Bound
+from vaebench.objectives.estimators import (
+    NVIL,
+    STL,
+    VIMCO,
+    DReG,
+    Estimator,
+    OneOfK,
+    Pathwise,
+    Read,
+    Relaxed,
+    Sampled,
+    Score,
+    Way,
+)
+
+TEMPERATURE = 0.5
+"""τ of concrete samples unless told otherwise (Jang, Gu, Poole 2017)."""
+
+DEFAULT = partial(Running, decay=DECAY)
+"""The baseline of the score function unless told otherwise."""
+
+PLAIN: dict[str, Callable[[], Estimator]] = {
+    "pathwise": Pathwise,
+    "stl": STL,
+    "dreg": DReG,
+    "one_of_k": OneOfK,
+    "vimco": VIMCO,
+}
+
+
+class Estimated(Objective):
+    """A bound on samples of q, and one of the ways to estimate its gradient.
+
+    Args:
+        estimator: which; `auto`: pathwise where q has a path, else one for discrete latents.
+        baseline: of `score`.
+        temperature: τ of the concrete relaxations, > 0.
+        **shared: k and weight_sd.
+    """
+
+    for_discrete: ClassVar[str] = "nvil"
+    """What `auto` is where q has no path."""
+
+    def __init__(
+        self,
+        model: Model,
+        spec: Spec,
+        *,
+        estimator: str = "auto",
+        baseline: Callable[[Model, Spec], Baseline] = DEFAULT,
+        temperature: float = TEMPERATURE,
+        **shared: Any,
+    ) -> None:
+        super().__init__(model, spec, **shared)
+        if not temperature > 0:
+            raise Incompatible(f"objective.temperature={temperature}: must be positive")
+        self._wanted, self._baseline, self._temperature = estimator, baseline, temperature
+
+    def prepare(self, model: Model, spec: Spec, bound: Bound, read: Read) -> None:
+        """Builds the estimator, once the objective can say what it reads."""
+        self.bound = bound
+        name = self._resolved(model, spec)
+        option = f"objective.estimator={name}"
+        self.estimator = self._build(name, model, spec, read)
+        self.draws, self.draws_option = self.estimator.draws, option
+        self.rescores = option if self.estimator.rescores else ""
+        if self.k < self.estimator.at_least:
+            raise Incompatible(
+                f"{option} compares the samples of an example, and k={self.k}. Use k=5 or "
+                "objective.estimator=score."
+            )
+
+    def _resolved(self, model: Model, spec: Spec) -> str:
+        if self._wanted != "auto":
+            return self._wanted
+        evidence = infer(model, spec.example(), 1)
+        grid = [n for n in evidence.latents if not evidence.q[n].dist.has_rsample]
+        if not grid:
+            return "pathwise"
+        self.notes.append(
+            f"objective.estimator={self.for_discrete}: {chosen('posterior')} has no path from "
+            "parameters to samples"
+        )
+        return self.for_discrete
+
+    def _build(self, name: str, model: Model, spec: Spec, read: Read) -> Estimator:
+        option = f"objective.estimator={name}"
+        if name != "score" and not _is_default(self._baseline):
+            raise Incompatible(
+                f"{chosen('baseline')} has nothing to do: {option} has none to choose. Use "
+                "baseline=running or objective.estimator=score."
+            )
+        if name not in get_args(Way) and self._temperature != TEMPERATURE:
+            raise Incompatible(
+                f"objective.temperature={self._temperature} has nothing to do: {option} relaxes "
+                f"nothing. Use objective.temperature={TEMPERATURE}."
+            )
+        if name == "score":
+            return Score(self._fitting(self._baseline(model, spec)))
+        if name == "nvil":
+            return NVIL(model, spec, read)
+        if name in PLAIN:
+            return PLAIN[name]()
+        return Relaxed(name, self._temperature)  # type: ignore[arg-type]
+
+    def _fitting(self, baseline: Baseline) -> Baseline:
+        if self.k < baseline.at_least:
+            raise Incompatible(
+                f"{chosen('baseline')} compares the samples of an example, and k={self.k}."
+                + instead("baseline=running", "k=5")
+            )
+        return baseline
+
+    def groups(self) -> list[dict[str, Any]]:
+        own = list(self.estimator.parameters())
+        return [{"params": own, "weight_decay": 0.0}] if own else []
+
+    def honest(self, terms: dict[str, Tensor], sampled: Sampled) -> dict[str, Tensor]:
+        """The terms; of samples off the grid, in training, nothing but the relaxed bound."""
+        if self.training and self.estimator.biased_value:
+            return {"relaxed": sampled.surrogate.detach()}
+        return terms
+
+    @staticmethod
+    def loss(sampled: Sampled) -> Tensor:
+        """Minus the bound, whose gradient also fits what the estimator has to learn."""
+        loss = -sampled.surrogate.mean()
+        if sampled.penalty is None:
+            return loss
+        return loss + (sampled.penalty - sampled.penalty.detach())
+
+
+class Weighted(Estimated):
+    """An objective whose loss weighs log p(z) - log q(z | x) by β · anneal(step).
+
+    Args:
+        beta: β ≥ 0. The reported bound is that of β = 1 whatever the loss uses.
+        anneal: the share of β that a training step uses; an evaluation uses all of it.
+        **shared: estimator, baseline, temperature, k and weight_sd.
+    """
+
+    def __init__(
+        self, model: Model, spec: Spec, *, beta: float, anneal: Anneal, **shared: Any
+    ) -> None:
+        super().__init__(model, spec, **shared)
+        if beta < 0:
+            raise Incompatible(f"objective.beta={beta}: must not be negative")
+        self.beta, self.anneal = beta, anneal
+
+    def weight(self, step: Tensor) -> Tensor | float:
+        """β at a step of training."""
+        return self.beta * self.anneal(step) if self.training else self.beta
+
+    @property
+    def plain(self) -> bool:
+        """Whether β is 1 throughout."""
+        return self.beta == 1 and isinstance(self.anneal, Constant)
+
+
+def _is_default(baseline: Callable[[Model, Spec], Baseline]) -> bool:
+    return getattr(baseline, "func", baseline) is Running

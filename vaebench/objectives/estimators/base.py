@@ -1,0 +1,71 @@
+"""Gradient estimators: how samples of q become a surrogate of a bound."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import ClassVar, Literal
+
+from torch import Tensor, nn
+
+from vaebench.models import Model
+from vaebench.objectives.bounds import Bound
+from vaebench.trace import Evidence
+
+Batch = Mapping[str, Tensor]
+Terms = Mapping[str, Tensor]
+"""Addends of f(x, z), by name, `[k, B]` each."""
+
+Read = Callable[[Evidence], Terms]
+"""What a bound takes from the evidence."""
+
+Draws = Literal["pathwise", "score", "relaxed"]
+
+
+def summed(terms: Terms) -> Tensor:
+    """f, `[k, B]`."""
+    return reduce(add, terms.values())
+
+
+def honest(value: Tensor, surrogate: Tensor) -> Tensor:
+    """The value of one expression with the gradient of another."""
+    return value.detach() + surrogate - surrogate.detach()
+
+
+@dataclass
+class Sampled:
+    """A bound at samples of q.
+
+    Attributes:
+        surrogate: its value is the bound's `[B]`, its gradient estimates that of the expected bound.
+        evidence: of the samples.
+        penalty: a loss of the estimator's own parameters, scalar; None: it has none.
+    """
+
+    surrogate: Tensor
+    evidence: Evidence
+    penalty: Tensor | None = None
+
+
+class Estimator(nn.Module, ABC):
+    """∇ E_q[B(f_1, …, f_k)] from samples of q."""
+
+    draws: ClassVar[Draws]
+    """What it asks of q: a path from parameters to samples, the density of samples as constants,
+    or a relaxation."""
+
+    rescores: ClassVar[bool] = False
+    """Whether samples are scored under q again, as given values."""
+
+    at_least: ClassVar[int] = 1
+    """Samples that it needs."""
+
+    biased_value: ClassVar[bool] = False
+    """Whether, in training, the surrogate's value is no value of the bound."""
+
+    @abstractmethod
+    def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
+        """The bound at k samples for each example."""

@@ -1,0 +1,80 @@
+"""Neural variational inference and learning: a signal and a baseline for each layer of q."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from vaebench.data import Spec
+from vaebench.inference import infer, infer_at_values
+from vaebench.models import Model
+from vaebench.objectives.baselines import Learned
+from vaebench.objectives.bounds import Bound
+from vaebench.objectives.estimators.base import (
+    Batch,
+    Draws,
+    Estimator,
+    Read,
+    Sampled,
+    honest,
+    summed,
+)
+
+
+class NVIL(Estimator):
+    """Σ_l (f^l - b_l(x)) ∂ log q_l + ∂f, for the mean of f over samples.
+
+    f^l holds the terms of f that latent l, or one drawn from it, enters; b_l is a net of the data
+    and a running mean. Which terms a latent enters is found once, by following gradients. The
+    paper also divides each layer's signal by its running deviation: that rescales the gradient,
+    which Adam would undo, and is left out so that the gradient is the bound's own.
+
+    Args:
+        read: what names the terms of f.
+
+    References:
+        Neural Variational Inference and Learning in Belief Networks (Mnih, Gregor 2014),
+        https://arxiv.org/abs/1402.0030
+    """
+
+    draws: ClassVar[Draws] = "score"
+    rescores: ClassVar[bool] = True
+
+    def __init__(self, model: Model, spec: Spec, read: Read) -> None:
+        super().__init__()
+        self.moves = dependence(model, spec.example(), read)
+        self.baselines = nn.ModuleDict({name: Learned(model, spec) for name in self.moves})
+
+    def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
+        evidence = infer(model, batch, k, reparam=False)
+        terms = read(evidence)
+        value = bound.value(summed(terms))
+        surrogate, penalties = value, []
+        for name, moved in self.moves.items():
+            signal = bound.share(summed({n: terms[n].detach() for n in moved}))
+            b = self.baselines[name](signal, model, batch, evidence)
+            surrogate = surrogate + ((signal - b.value) * evidence.q[name].log_prob).sum(0)
+            penalties.append(b.loss)
+        return Sampled(honest(value, surrogate), evidence, torch.stack(penalties).sum())
+
+
+def dependence(model: Model, batch: Batch, read: Read) -> dict[str, tuple[str, ...]]:
+    """Latent → the terms of f that it enters, itself or through one that q draws after it."""
+    drawn = infer(model, batch, 2, reparam=False)
+    leaves = {n: drawn.q[n].value.clone().requires_grad_() for n in drawn.latents}
+    terms = read(infer_at_values(model, batch, leaves))
+    direct = {n: {t for t, f in terms.items() if _moves(f, z)} for n, z in leaves.items()}
+    found: dict[str, tuple[str, ...]] = {}
+    for i, name in enumerate(drawn.latents):
+        reached = set().union(*(direct[later] for later in drawn.latents[i:]))
+        found[name] = tuple(t for t in terms if t in reached)
+    return found
+
+
+def _moves(f: Tensor, z: Tensor) -> bool:
+    if not f.requires_grad:
+        return False
+    (gradient,) = torch.autograd.grad(f.sum(), z, retain_graph=True, allow_unused=True)
+    return gradient is not None

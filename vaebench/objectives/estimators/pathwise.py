@@ -1,0 +1,105 @@
+"""Estimators that follow samples along their path from q's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from vaebench.distributions import Noise
+from vaebench.inference import Replay, infer, rescore
+from vaebench.models import Model
+from vaebench.objectives.bounds import Bound
+from vaebench.objectives.estimators.base import (
+    Batch,
+    Draws,
+    Estimator,
+    Read,
+    Sampled,
+    honest,
+    summed,
+)
+
+
+class Pathwise(Estimator):
+    """The gradient of B itself at z = g(ε, x; φ).
+
+    References:
+        Auto-Encoding Variational Bayes (Kingma, Welling 2014), https://arxiv.org/abs/1312.6114
+    """
+
+    draws: ClassVar[Draws] = "pathwise"
+
+    def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
+        evidence = infer(model, batch, k)
+        return Sampled(bound.value(summed(read(evidence))), evidence)
+
+
+class STL(Estimator):
+    """Pathwise, without q's score: no variance at the exact posterior, biased for importance
+    weights of k > 1.
+
+    References:
+        Sticking the Landing (Roeder, Wu, Duvenaud 2017), https://arxiv.org/abs/1703.09194
+    """
+
+    draws: ClassVar[Draws] = "pathwise"
+    rescores: ClassVar[bool] = True
+
+    def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
+        evidence, _ = rescore(infer(model, batch, k), model, batch)
+        return Sampled(bound.value(summed(read(evidence))), evidence)
+
+
+class DReG(Estimator):
+    """Doubly reparameterised: Σ w̃ ∂_θ f + Σ w̃² ∂_z f ∂_φ z for a log-mean-exp. Unbiased, with a
+    signal that does not fade as k grows.
+
+    References:
+        Doubly Reparameterized Gradient Estimators for Monte Carlo Objectives (Tucker, Lawson, Gu,
+        Maddison 2019), https://arxiv.org/abs/1810.04152
+    """
+
+    draws: ClassVar[Draws] = "pathwise"
+    rescores: ClassVar[bool] = True
+
+    def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
+        evidence, copies = rescore(infer(model, batch, k), model, batch)
+        f = summed(read(evidence))
+        ratio = bound.path_ratio(f.detach())
+        for z in copies.values():
+            if z.requires_grad:
+                z.register_hook(_weighted(ratio))
+        weights = bound.weights(f.detach())
+        return Sampled(honest(bound.value(f), (weights * f).sum(0)), evidence)
+
+
+class OneOfK(Estimator):
+    """∂f_i for one sample i of k, drawn with its weight ∂B/∂f_i: k passes forward, one backward.
+
+    References:
+        Importance Weighted Autoencoders (Burda, Grosse, Salakhutdinov 2016),
+        https://arxiv.org/abs/1509.00519, section 3
+    """
+
+    draws: ClassVar[Draws] = "pathwise"
+
+    def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
+        noise = Replay()
+        with torch.no_grad():
+            evidence = infer(model, batch, k, noise=noise)
+            f = summed(read(evidence))
+        again = infer(model, batch, 1, noise=noise.only(_drawn(bound.weights(f))))
+        return Sampled(honest(bound.value(f), summed(read(again))[0]), evidence)
+
+
+def _drawn(weights: Tensor) -> Tensor:
+    """A sample's number for each example `[B]`, drawn with its weight `[k, B]`."""
+    u = Noise().uniform(weights.shape[1:], weights)
+    return (weights.cumsum(0) < u * weights.sum(0)).sum(0).clamp(max=len(weights) - 1)
+
+
+def _weighted(w: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda gradient: w.reshape(*w.shape, *(1 for _ in gradient.shape[2:])) * gradient

@@ -1,0 +1,79 @@
+"""Estimators that need nothing but the density of samples: the score function's."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import add
+from typing import ClassVar
+
+from torch import Tensor
+
+from vaebench.inference import infer
+from vaebench.models import Model
+from vaebench.objectives.baselines import Baseline
+from vaebench.objectives.bounds import Bound
+from vaebench.objectives.estimators.base import (
+    Batch,
+    Draws,
+    Estimator,
+    Read,
+    Sampled,
+    honest,
+    summed,
+)
+from vaebench.trace import Evidence
+
+
+def log_q(evidence: Evidence) -> Tensor:
+    """log q(z | x), `[k, B]`."""
+    return reduce(add, (evidence.q[name].log_prob for name in evidence.latents))
+
+
+class Score(Estimator):
+    """Σ_i (B_i - b) ∂ log q(z_i | x) + ∂B, where B_i is what of B sample i enters: REINFORCE.
+
+    Args:
+        baseline: b, which must not depend on sample i.
+
+    References:
+        Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning
+        (Williams 1992)
+    """
+
+    draws: ClassVar[Draws] = "score"
+    rescores: ClassVar[bool] = True
+
+    def __init__(self, baseline: Baseline) -> None:
+        super().__init__()
+        self.baseline = baseline
+
+    def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
+        evidence = infer(model, batch, k, reparam=False)
+        f = summed(read(evidence))
+        value = bound.value(f)
+        signal = bound.share(f.detach())
+        b = self.baseline(signal, model, batch, evidence)
+        surrogate = ((signal - b.value) * log_q(evidence)).sum(0) + value
+        return Sampled(honest(value, surrogate), evidence, b.loss)
+
+
+class VIMCO(Estimator):
+    """The score function with, for sample i, what the other samples say of it as the baseline:
+    B_i with f_i replaced by their mean.
+
+    References:
+        Variational Inference for Monte Carlo Objectives (Mnih, Rezende 2016),
+        https://arxiv.org/abs/1602.06725
+    """
+
+    draws: ClassVar[Draws] = "score"
+    rescores: ClassVar[bool] = True
+    at_least: ClassVar[int] = 2
+
+    def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
+        evidence = infer(model, batch, k, reparam=False)
+        f = summed(read(evidence))
+        value, fixed = bound.value(f), f.detach()
+        signal = bound.share(fixed) - bound.share_without(fixed)
+        surrogate = (signal * log_q(evidence)).sum(0) + value
+        return Sampled(honest(value, surrogate), evidence)

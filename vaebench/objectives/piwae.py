@@ -1,0 +1,93 @@
+"""Partially importance-weighted autoencoders: a tight bound for p, an informative one for q."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import add
+from typing import Any, Literal
+
+from torch import Tensor
+
+from vaebench.data import Spec
+from vaebench.distributions import Noise
+from vaebench.errors import Incompatible
+from vaebench.inference import batch_size, frozen, infer
+from vaebench.models import Model
+from vaebench.objectives.base import Batch, Estimate, Objective, honest_terms
+from vaebench.objectives.bounds import LogMeanExp
+from vaebench.objectives.estimators import honest
+from vaebench.trace import Evidence, Trace
+
+
+class PIWAE(Objective):
+    """θ follows L_{Mk}, over all M · k samples; φ follows the mean of M bounds L_k.
+
+    Args:
+        estimator: of φ's gradient. `pathwise`: scores the samples under p twice, once with constant
+            z for θ and once with constant θ for φ; `vimco`: for latents without a path, k > 1.
+            `auto`: whichever q can serve.
+        M: bounds of k samples each.
+        **shared: k and weight_sd.
+
+    References:
+        Tighter Variational Bounds are Not Necessarily Better (Rainforth, Kosiorek, Le, Maddison,
+        Igl, Wood, Teh 2018), https://arxiv.org/abs/1802.04537
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        spec: Spec,
+        *,
+        estimator: Literal["auto", "pathwise", "vimco"],
+        M: int,
+        **shared: Any,
+    ) -> None:
+        super().__init__(model, spec, **shared)
+        if M < 1:
+            raise Incompatible(f"objective.M={M}: at least 1")
+        self.all, self.each, self.samples = LogMeanExp(), LogMeanExp(M), M * self.k
+        if estimator == "auto":
+            evidence = infer(model, spec.example(), 1)
+            path = all(evidence.q[name].dist.has_rsample for name in evidence.latents)
+            estimator = "pathwise" if path else "vimco"
+        self.draws = "pathwise" if estimator == "pathwise" else "score"
+        self.draws_option = self.rescores = f"objective.estimator={estimator}"
+        if self.draws == "score" and self.k < 2:
+            raise Incompatible(
+                f"{self.draws_option} compares the samples of an example, and k={self.k}. Use k=5."
+            )
+
+    def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
+        if self.draws == "score":
+            evidence = infer(model, batch, self.samples, reparam=False)
+            for_q = self._by_score(evidence)
+        else:
+            evidence, log_w = self._along_path(model, batch)
+            for_q = self.each.value(log_w)
+        log_w = evidence.log_w.detach()
+        log_p = reduce(add, (site.log_prob for site in evidence.p.sites.values()))
+        for_p = (self.all.weights(log_w) * log_p).sum(0)
+        value = self.all.value(log_w)
+        loss = -honest(value, for_p + for_q).mean()
+        return Estimate(loss, honest_terms(value, evidence), evidence)
+
+    def _along_path(self, model: Model, batch: Batch) -> tuple[Evidence, Tensor]:
+        """The evidence of constant samples, and log w along their path with p held constant."""
+        lead, noise = (self.samples, batch_size(batch)), Noise()
+        q = Trace(*lead, batch, noise=noise)
+        model.recognise(q, batch)
+        latents = tuple(site.name for site in q.drawn)
+        held = Trace(*lead, {**batch, **q.values}, noise=noise)
+        frozen(model, lambda m: m.generate(held, batch))
+        constant = {name: value.detach() for name, value in q.values.items()}
+        p = Trace(*lead, {**batch, **constant}, noise=noise)
+        model.generate(p, batch)
+        return Evidence(p, q, latents), Evidence(held, q, latents).log_w
+
+    def _by_score(self, evidence: Evidence) -> Tensor:
+        """VIMCO's surrogate of the M bounds, with φ's gradient alone, `[B]`."""
+        log_w = evidence.log_w.detach()
+        signal = self.each.share(log_w) - self.each.share_without(log_w)
+        log_q = reduce(add, (evidence.q[name].log_prob for name in evidence.latents))
+        return ((signal - self.each.weights(log_w)) * log_q).sum(0)
