@@ -74,8 +74,8 @@ def refusal(model, objective=elbo, spec=SPEC, **options):
     return str(error.value)
 
 
-def reconstruction(model, spec, k=1):
-    return Reconstruction(model, spec, k=k, weight_sd=float("inf"))
+def reconstruction(model, spec, k=1, **options):
+    return Reconstruction(model, spec, k=k, weight_sd=float("inf"), **options)
 
 
 # ------------------------------------------------------------------------------- what is right
@@ -223,9 +223,15 @@ class Pathless(Toy):
 
 @pytest.mark.parametrize("objective", [elbo, iwae, reconstruction])
 def test_pathwise_gradients_of_a_posterior_without_them_are_refused(objective):
-    said = refusal(Pathless(), objective)
-    assert "needs pathwise gradients; this posterior has none, Step at site 'z'" in said
-    assert said.endswith("Use posterior=gaussian.")
+    said = refusal(Pathless(), objective, estimator="pathwise")
+    assert "needs a path from parameters to samples; this posterior, Step at site 'z'" in said
+    assert said.endswith("Use objective.estimator=auto.")
+
+
+@pytest.mark.parametrize("objective", [elbo, iwae, reconstruction])
+def test_a_posterior_without_pathwise_gradients_has_an_estimator_that_needs_none(objective):
+    model = Pathless()
+    assert check(model, objective(model, SPEC, estimator="auto"), SPEC).quantity == "log p(x)"
 
 
 class Point(Toy):
@@ -305,7 +311,7 @@ class Idle(Toy):
         ("prior", " Use prior=normal."),
         ("posterior", " Use posterior=gaussian."),
         ("likelihood", " Use likelihood=gaussian."),
-        ("something", "does not depend on it."),
+        ("something", " Use objective=elbo."),
     ],
 )
 def test_a_parameter_that_is_never_trained_is_refused_by_name(part, remedy):

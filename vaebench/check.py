@@ -86,7 +86,7 @@ def check(model: Model, objective: Objective, spec: Spec) -> Report:
         _check_likelihood(model)
         _check_latents(evidence, objective)
         _check_noise(evidence, objective)
-        _check_kinds(evidence)
+        _check_kinds(evidence, objective)
         _check_given(model, evidence, objective)
         _check_draws(evidence, objective)
         _check_scores(evidence, objective)
@@ -184,45 +184,37 @@ def _two_way(objective: Objective, other: str) -> str:
     return instead(path, other)
 
 
-def _check_kinds(evidence: Evidence) -> None:
+def _check_kinds(evidence: Evidence, objective: Objective) -> None:
     """Refuses a density of real numbers for bits, and the reverse."""
-    for name in evidence.latents:
+    for name in evidence.latents if objective.has_bound else ():
         q, p = evidence.q[name].dist, evidence.p[name].dist
         if q.is_discrete == p.is_discrete:
             continue
-        plain = "prior=bernoulli" if q.is_discrete else PLAIN["prior"]
-        other = PLAIN["posterior"] if q.is_discrete else "posterior=bernoulli"
-        kinds = ("bits", "a density of real numbers")
-        infers, gives = kinds if q.is_discrete else kinds[::-1]
+        infers, knows = ("bits", "real numbers") if q.is_discrete else ("real numbers", "bits")
         raise Incompatible(
-            f"{chosen('posterior')} infers {infers} at site {name!r}, and {chosen('prior')} is "
-            f"one of {gives}." + instead(plain, other)
+            f"{chosen('posterior')} infers {infers} at site {name!r}, and {chosen('prior')} is a "
+            f"density of {knows}." + instead("prior=bernoulli" if q.is_discrete else PLAIN["prior"])
         )
 
 
 def _check_draws(evidence: Evidence, objective: Objective) -> None:
     """Refuses an estimator that q's samples do not serve."""
     option = objective.draws_option or chosen("objective")
+    other = instead("objective.estimator=auto" if objective.draws_option else PLAIN["posterior"])
     dists = {name: evidence.q[name].dist for name in evidence.latents}
     if objective.draws == "relaxed" and not any(d.is_discrete for d in dists.values()):
         raise Incompatible(
-            f"{option} relaxes discrete latents, and {chosen('posterior')} has none."
-            + instead("objective.estimator=auto", "posterior=bernoulli")
+            f"{option} relaxes discrete latents, and {chosen('posterior')} has none." + other
         )
     for name, dist in dists.items():
         told = f"{chosen('posterior')}, {type(dist).__name__} at site {name!r}"
         relaxed = objective.draws == "relaxed" and dist.is_discrete
         if objective.draws != "score" and not relaxed and not dist.has_rsample:
-            auto = ["objective.estimator=auto"] if objective.draws_option else []
             raise Incompatible(
-                f"{option} needs a path from parameters to samples; {told}, has none."
-                + instead(*auto, PLAIN["posterior"])
+                f"{option} needs a path from parameters to samples; {told}, has none." + other
             )
         if objective.draws == "score" and not dist.has_density:
-            raise Incompatible(
-                f"{option} needs the density of samples; {told}, has none."
-                + instead("objective.estimator=pathwise", PLAIN["posterior"])
-            )
+            raise Incompatible(f"{option} needs the density of samples; {told}, has none." + other)
 
 
 def _check_scores(evidence: Evidence, objective: Objective) -> None:
@@ -264,8 +256,8 @@ def _check_programs(
     for name, *both in zip(named, *found, strict=True):
         if all(gradient is not None for gradient in both):
             raise Incompatible(
-                f"{chosen('objective')} trains recognition on what generation makes up, and both "
-                f"use {name}: one would learn from itself."
+                f"{chosen('objective')} trains recognition on what generation makes up, and with "
+                f"{chosen('prior')} both use {name}: one would learn from itself."
                 + instead(PLAIN["prior"], PLAIN["objective"])
             )
 
@@ -305,9 +297,15 @@ def _check_gradients(model: Model, objective: Objective, batch: dict[str, Tensor
             part = next((part for part in name.split(".") if part in PLAIN), "model")
             raise Incompatible(
                 f"{chosen(part)}: {name} is never trained, since the loss of "
-                f"{chosen('objective')} does not depend on it."
-                + (instead(PLAIN[part]) if part in PLAIN else "")
+                f"{chosen('objective')} does not depend on it." + _remedy(part, objective)
             )
+
+
+def _remedy(part: str, objective: Objective) -> str:
+    """What to use instead of a part that is never trained."""
+    if part in ("model", "posterior") and not objective.has_bound:
+        return instead("model=vae")  # only a prior would reach the upper of several latents
+    return (instead(PLAIN[part]) if part in PLAIN else "") or instead(PLAIN["objective"])
 
 
 def _quantity(roles: dict[str, str]) -> str:

@@ -126,7 +126,7 @@ def test_a_download_takes_its_place_and_is_read(tmp_path, kind, raw, monkeypatch
     files = {file.name: file.read_bytes() for file in raw.iterdir()}
 
     def fetch(self):
-        Path(self.raw_folder).mkdir(parents=True)
+        Path(self.raw_folder).mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             (Path(self.raw_folder) / name).write_bytes(content)
 

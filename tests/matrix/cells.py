@@ -36,6 +36,7 @@ SMALL = {
     "hidden": lambda now: 16 if isinstance(now, int) else [16],
     "channels": lambda now: [2, 3],
     "components": lambda now: 3,
+    "layers": lambda now: [3, 2],
 }
 """What makes a choice tiny, by the name of its option."""
 
@@ -49,7 +50,7 @@ SUPPORTS = (
 )
 """Data with an option `binarize` can be binary, grey levels or floats in [0, 1]."""
 
-SWITCHED_ON = 0.1
+SWITCHED_ON = 0.001
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ def _variants(group: str, name: str, node: DictConfig) -> Iterator[Variant]:
         small += MADE_UP
     target = node.get("_target_", "")
     options: Sequence[tuple[str, ...]] = [()]
-    if group == "objective":
+    if group == "objective" and target:  # those of one class are tried at one of its YAMLs
         options = [(), *_estimators(plain, get_object(target))]
     elif group == "dataset" and "binarize" in plain:
         options = SUPPORTS

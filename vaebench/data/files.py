@@ -32,7 +32,18 @@ def corrupt(path: Path) -> Iterator[None]:
 
 def grey(values: np.ndarray[Any, Any]) -> Tensor:
     """uint8 grey values as floats j/255."""
-    return torch.from_numpy(np.ascontiguousarray(values)).float() / 255
+    return torch.from_numpy(np.ascontiguousarray(values)).float().div_(255)
+
+
+def check_md5(path: Path, published: str) -> None:
+    """Refuses a file whose MD5 sum is not the published one."""
+    from torchvision.datasets.utils import calculate_md5
+
+    with corrupt(path):
+        found = calculate_md5(path)
+    if found != published:
+        line = f"{path} is truncated or corrupt: {path.stat().st_size} bytes of MD5 sum {found}"
+        raise DataError(f"{line}, {published} was expected; replace it")
 
 
 def check_idx(path: Path) -> None:

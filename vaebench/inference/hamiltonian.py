@@ -10,6 +10,7 @@ from operator import add
 import torch
 from torch import Tensor, nn
 
+from vaebench.chosen import chosen, instead
 from vaebench.data import Field
 from vaebench.distributions import DiagNormal, Distribution, Noise, StandardNormal
 from vaebench.errors import Incompatible
@@ -68,7 +69,10 @@ class Hamiltonian(Refine):
 
     def forward(self, model: Model, batch: Batch, evidence: Evidence, noise: Noise) -> Evidence:
         if any(evidence.q[name].dist.is_discrete for name in evidence.latents):
-            raise Incompatible("Hamiltonian dynamics moves continuous latents alone")
+            raise Incompatible(
+                f"{chosen('refine')} moves latents along a slope, and {chosen('posterior')} infers "
+                "bits." + instead("refine=none")
+            )
         k, size = evidence.q.lead
         z = {n: _whole(evidence.q[n]) for n in evidence.latents}
         v = {n: noise.normal(value.shape, value) for n, value in z.items()}
@@ -125,8 +129,14 @@ class Moved(Distribution):
         raise Incompatible("refine=hamiltonian scores only its own samples")
 
 
+STEEPEST = 1e3
+"""Length of a slope beyond which it is shortened: where a net makes log p(x, z) fall like a wall,
+the steps would leave every float. A kick by any function of z keeps volumes and can be undone, so
+the bound stays one."""
+
+
 class Slope:
-    """∇_z log p(x, z), differentiable where gradients are on."""
+    """∇_z log p(x, z) for each latent, no longer than 1000, differentiable where gradients are on."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -143,7 +153,13 @@ class Slope:
             gradients = torch.autograd.grad(
                 (prior + seen).sum(), list(points.values()), create_graph=learning
             )
-        return dict(zip(points, gradients, strict=True))
+        return {n: _shortened(g) for n, g in zip(points, gradients, strict=True)}
+
+
+def _shortened(slope: Tensor) -> Tensor:
+    """A slope `[k, B, *event]` of length STEEPEST at most."""
+    length = slope.flatten(2).norm(dim=2).clamp(min=STEEPEST)
+    return slope * (STEEPEST / length).reshape(*length.shape, *(1 for _ in slope.shape[2:]))
 
 
 def _whole(site: Site) -> Tensor:

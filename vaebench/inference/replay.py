@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from vaebench.chosen import chosen
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 
@@ -21,8 +22,8 @@ class Replay(Noise):
     def generator(self) -> torch.Generator | None:  # type: ignore[override]
         """None can be lent: what was drawn from it would not be kept."""
         raise Incompatible(
-            "a distribution of torch.distributions draws noise that cannot be repeated. Use "
-            "objective.estimator=pathwise."
+            f"{chosen('objective')} repeats the noise of one sample, and {chosen('posterior')} draws "
+            "it inside torch.distributions. Use objective.estimator=pathwise."
         )
 
     def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:

@@ -39,6 +39,9 @@ class Model(nn.Module, ABC):
 
     refine: Refine | None
 
+    has_free_energy: bool = False
+    """Whether its bound is reported as a Helmholtz free energy too."""
+
     def __init__(self) -> None:
         super().__init__()
         self.register_module("refine", None)

@@ -34,7 +34,7 @@ class Hierarchical(Split):
         likelihood: `Field` of x → head of p(x | z_1).
         observed: which name of the batch is x.
         refine: fields of latents and x by name → what moves q's samples.
-        free_energy: whether the Helmholtz free energy is reported, with its energy and entropy.
+        helmholtz: whether all latents are to be bits and the free energy is reported.
 
     References:
         The Helmholtz Machine (Dayan, Hinton, Neal, Zemel 1995)
@@ -56,14 +56,19 @@ class Hierarchical(Split):
         likelihood: Callable[[Field], Likelihood],
         observed: str = "x",
         refine: Callable[[dict[str, Field], dict[str, Field]], Refine | None] = unrefined,
-        free_energy: bool = False,
+        helmholtz: bool = False,
     ) -> None:
         super().__init__()
         if not layers or min(layers) < 1:
             raise Incompatible(f"model.layers={layers}: at least one layer, each at least 1 wide")
         x, self.observed = observed_field(spec, observed), observed
-        self.free_energy = free_energy
+        self.has_free_energy = helmholtz
         heads = [posterior(Field((width,))) for width in layers]
+        if helmholtz and heads[0].support is not Support.BINARY:
+            raise Incompatible(
+                f"{chosen('model')} is a net of bits, and {chosen('posterior')} infers real numbers."
+                + instead("posterior=bernoulli", "model=hierarchical")
+            )
         fields = [latent_field(width, head) for width, head in zip(layers, heads, strict=True)]
         self.names = [f"z{i + 1}" for i in range(len(layers))]
         self.posterior = nn.ModuleList(

@@ -76,8 +76,8 @@ class Constrained(Estimated):
         excess = kl.mean() - self.limit
         # Descending on minus λ's term is ascending on the Lagrangian.
         loss = honest(fixed * excess - recon.mean(), self.loss(found) - multiplier * excess)
-        terms = {"bound": recon - kl, "recon": recon, "kl": kl}
-        return Estimate(loss, self.honest(terms, found) | {"multiplier": fixed}, evidence)
+        terms = {"bound": recon - kl, "recon": recon, "kl": kl, "multiplier": fixed}
+        return Estimate(loss, terms, evidence)
 
     def read(self, evidence: Evidence, multiplier: Tensor | float) -> Terms:
         """log p(x | z), and -λ KL at each latent, `[k, B]` each."""

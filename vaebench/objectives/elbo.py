@@ -86,7 +86,7 @@ class ELBO(Weighted):
             beta = 1.0 if weight is None else weight
             loss = honest(beta * self.free(evidence) - recon.mean(), loss)
         terms = {"bound": recon - kl, "recon": recon, "kl": kl}
-        return Estimate(loss, self.honest(terms, found), evidence)
+        return Estimate(loss, terms, evidence)
 
     def read(self, evidence: Evidence, weight: Tensor | float | None = None) -> Terms:
         """log p(x | z), and minus the weighted KL at each latent, `[k, B]` each."""

@@ -134,12 +134,6 @@ class Estimated(Objective):
         own = list(self.estimator.parameters())
         return [{"params": own, "weight_decay": 0.0}] if own else []
 
-    def honest(self, terms: dict[str, Tensor], sampled: Sampled) -> dict[str, Tensor]:
-        """The terms; of samples off the grid, in training, nothing but the relaxed bound."""
-        if self.training and self.estimator.biased_value:
-            return {"relaxed": sampled.surrogate.detach()}
-        return terms
-
     @staticmethod
     def loss(sampled: Sampled) -> Tensor:
         """Minus the bound, whose gradient also fits what the estimator has to learn."""

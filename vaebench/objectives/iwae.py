@@ -82,8 +82,7 @@ class IWAE(Weighted):
         read = partial(tempered, beta=beta)
         found = self.estimator(model, batch, self.samples, read, self.bound)
         bound = found.surrogate if beta is None else self.bound.value(found.evidence.log_w)
-        terms = self.honest(honest_terms(bound, found.evidence), found)
-        return Estimate(self.loss(found), terms, found.evidence)
+        return Estimate(self.loss(found), honest_terms(bound, found.evidence), found.evidence)
 
 
 def tempered(evidence: Evidence, beta: Tensor | float | None = None) -> Terms:

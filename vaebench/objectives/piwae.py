@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from vaebench.chosen import chosen, instead
 from vaebench.data import Spec
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
@@ -52,7 +53,13 @@ class PIWAE(Objective):
             path = all(evidence.q[name].dist.has_rsample for name in evidence.latents)
             estimator = "pathwise" if path else "vimco"
         self.draws = "pathwise" if estimator == "pathwise" else "score"
-        self.draws_option = self.rescores = f"objective.estimator={estimator}"
+        self.draws_option = f"objective.estimator={estimator}"
+        self.rescores = self.draws_option if self.draws == "score" else ""
+        if model.refine is not None:
+            raise Incompatible(
+                f"{chosen('objective')} holds p constant along q's path, and {chosen('refine')} "
+                "moves q's samples by p." + instead("refine=none", "objective=iwae")
+            )
         if self.draws == "score" and self.k < 2:
             raise Incompatible(
                 f"{self.draws_option} compares the samples of an example, and k={self.k}. Use k=5."

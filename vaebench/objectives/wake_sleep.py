@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from vaebench.chosen import chosen
 from vaebench.data import Spec
 from vaebench.inference import infer, roles, simulate
 from vaebench.models import Model
@@ -37,7 +38,7 @@ class WakeSleep(Objective):
 
     def __init__(self, model: Model, spec: Spec, **shared: Any) -> None:
         super().__init__(model, spec, **shared)
-        self.rescores = "sleep"
+        self.rescores = chosen("objective")
         self.observed = roles(model, spec.example())[1]
 
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:

@@ -17,6 +17,7 @@ from vaebench.data.seeds import BINARIZATION, EVALUATION, derived
 from vaebench.distributions import Noise
 from vaebench.inference import batch_size
 from vaebench.measures.base import BATCH as EVAL_BATCH
+from vaebench.measures.energy import free_energy
 from vaebench.measures.latents import Latents
 from vaebench.measures.likelihood import likelihood_metrics, log_likelihood
 from vaebench.training.average import Average
@@ -261,7 +262,10 @@ class System(pl.LightningModule):
 
     def _evaluate(self, batch: Batch) -> None:
         estimate = self.objective(self.model, batch, self._step())
-        self.held_out.add({"loss": estimate.loss} | estimate.terms, batch_size(batch))
+        terms = {"loss": estimate.loss} | estimate.terms
+        if self.model.has_free_energy:
+            terms |= free_energy(estimate.evidence)
+        self.held_out.add(terms, batch_size(batch))
         self.latents.add(estimate.evidence)
 
     def on_validation_epoch_end(self) -> None:

@@ -63,9 +63,6 @@ class Estimator(nn.Module, ABC):
     at_least: ClassVar[int] = 1
     """Samples that it needs."""
 
-    biased_value: ClassVar[bool] = False
-    """Whether, in training, the surrogate's value is no value of the bound."""
-
     @abstractmethod
     def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
         """The bound at k samples for each example."""

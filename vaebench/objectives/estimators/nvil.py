@@ -57,12 +57,16 @@ class NVIL(Estimator):
             b = self.baselines[name](signal, model, batch, evidence)
             surrogate = surrogate + ((signal - b.value) * evidence.q[name].log_prob).sum(0)
             penalties.append(b.loss)
-        return Sampled(honest(value, surrogate), evidence, torch.stack(penalties).sum())
+        penalty = torch.stack(penalties).sum() if penalties else None
+        return Sampled(honest(value, surrogate), evidence, penalty)
 
 
 def dependence(model: Model, batch: Batch, read: Read) -> dict[str, tuple[str, ...]]:
     """Latent → the terms of f that it enters, itself or through one that q draws after it."""
     drawn = infer(model, batch, 2, reparam=False)
+    scorable = [drawn.q[n].dist.scores_given and drawn.q[n].dist.has_density for n in drawn.latents]
+    if not scorable or not all(scorable):
+        return {}  # `check` has more to say about it
     leaves = {n: drawn.q[n].value.clone().requires_grad_() for n in drawn.latents}
     terms = read(infer_at_values(model, batch, leaves))
     direct = {n: {t for t, f in terms.items() if _moves(f, z)} for n, z in leaves.items()}
@@ -70,7 +74,7 @@ def dependence(model: Model, batch: Batch, read: Read) -> dict[str, tuple[str, .
     for i, name in enumerate(drawn.latents):
         reached = set().union(*(direct[later] for later in drawn.latents[i:]))
         found[name] = tuple(t for t in terms if t in reached)
-    return found
+    return {name: terms for name, terms in found.items() if terms}
 
 
 def _moves(f: Tensor, z: Tensor) -> bool:

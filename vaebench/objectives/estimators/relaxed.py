@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor
 
 from vaebench.distributions import Distribution, Noise
@@ -18,6 +19,7 @@ from vaebench.objectives.estimators.base import (
     Estimator,
     Read,
     Sampled,
+    honest,
     summed,
 )
 from vaebench.trace import Relax
@@ -29,7 +31,7 @@ class Relaxed(Estimator):
     """Pathwise gradients of a relaxation of q's discrete latents.
 
     `concrete`: samples lie off the grid in training, where the bound's masses are read as the
-    multilinear functions that they are; `straight_through`: samples of q, whose gradient is that
+    multilinear functions that they are, and the bound is reported at other samples of q; `straight_through`: samples of q, whose gradient is that
     of their mean; `straight_through_concrete`: samples of q, whose gradient is that of the concrete
     ones. An evaluation draws from q itself.
 
@@ -54,11 +56,17 @@ class Relaxed(Estimator):
             "straight_through": through_mean,
             "straight_through_concrete": partial(through_concrete, temperature=temperature),
         }
-        self.relax, self.biased_value = relaxations[way], way == "concrete"
+        self.relax, self.off_grid = relaxations[way], way == "concrete"
 
     def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
         evidence = infer(model, batch, k, relax=self.relax if self.training else None)
-        return Sampled(bound.value(summed(read(evidence))), evidence)
+        surrogate = bound.value(summed(read(evidence)))
+        if not (self.training and self.off_grid):
+            return Sampled(surrogate, evidence)
+        with torch.no_grad():  # what is reported is the bound, which relaxed samples do not give
+            evidence = infer(model, batch, k)
+            value = bound.value(summed(read(evidence)))
+        return Sampled(honest(value, surrogate), evidence)
 
 
 def concrete(
