@@ -31,7 +31,7 @@ usage
   vaebench evaluate RUN k=5000      likelihood, inference gaps, information, probes of a finished run
   vaebench sample RUN               samples, interpolations, traversals and maps of a finished run
   vaebench study NAME               a measurement with a table and a plot: flow_energies, flow_gaps,
-                                    prior_sampling
+                                    prior_sampling, gradient_variance
   vaebench compare RUN… | FOLDER    mean ± sd over seeds, and one HTML page
   vaebench list [GROUP]             what can be chosen, one line each
   vaebench --cfg job [CHOICE=…]     print the composed config instead of running it
@@ -99,6 +99,10 @@ def _fail(line: str, code: int) -> int:
     return code
 
 
+NOWHERE = ("hydra.mode=RUN", "hydra.run.dir=.", "hydra.output_subdir=null")
+"""No run folder: Hydra is told to write nothing, here."""
+
+
 def _dispatch(args: list[str]) -> int:
     if "--help" in args or "-h" in args:
         print(_help(args))
@@ -123,9 +127,7 @@ def _dispatch(args: list[str]) -> int:
         if {"-m", "--multirun"} & set(args):
             instead = use(command_line(*args[1:]))
             raise Refusal(f"vaebench check looks at one choice at a time, without -m.{instead}")
-        # No run folder: Hydra is told to write nothing, here.
-        quietly = ["hydra.mode=RUN", "hydra.run.dir=.", "hydra.output_subdir=null"]
-        return _hydra(args, _check, [*args[1:], *quietly])
+        return _hydra(args, _check, [*args[1:], *NOWHERE])
     return _hydra(args, _train, args)
 
 
@@ -156,7 +158,13 @@ def _look_at(args: list[str]) -> int:
     if args[0] == "evaluate":
         from vaebench.commands.evaluate import evaluate as command
     elif args[0] == "study":
+        from vaebench.commands.study import choices_in
         from vaebench.commands.study import study as command
+
+        words = choices_in(args[1:])
+        if words is not None:
+            own = [a for a in args[1:] if a not in words]
+            return _hydra(args, lambda cfg, *_: command(own, cfg), [*words, *NOWHERE])
     else:
         from vaebench.commands.sample import sample as command
     command(args[1:])

@@ -7,25 +7,41 @@ import io
 from collections.abc import Sequence
 from dataclasses import asdict, fields, make_dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
 from vaebench import __version__
 from vaebench.commands.options import read
 from vaebench.commands.output import near, write_json
+from vaebench.compose import compose
 from vaebench.errors import Refusal
 from vaebench.measures.pictures.paper import DPI
 from vaebench.measures.studies import STUDIES, Findings, Study
 from vaebench.suggest import did_you_mean
 
-MAY_BE_ZERO = ("seed",)
+MAY_BE_ZERO = ("seed", "steps")
 
 
-def study(arguments: Sequence[str]) -> None:
+def choices_in(arguments: Sequence[str]) -> list[str] | None:
+    """The words that compose a study's model, besides its own options; None: it has no model."""
+    kind = STUDIES.get(arguments[0]) if arguments else None
+    if kind is None or not kind.composes:
+        return None
+    own = {"out", *(f.name for f in fields(kind))}
+    return [word for word in arguments[1:] if word.partition("=")[0] not in own]
+
+
+def study(arguments: Sequence[str], cfg: DictConfig | None = None) -> None:
     """Runs a study and keeps what it found in a folder of its own.
+
+    Args:
+        arguments: its name and options.
+        cfg: of its model, where it has one.
 
     Raises:
         Refusal: no such study or option, or a folder that cannot be written.
@@ -42,7 +58,8 @@ def study(arguments: Sequence[str]) -> None:
         raise Refusal(f"vaebench study {name} takes options alone, not {words[0]}")
     _check(options)
     console = Console()
-    found = options.run(lambda line: console.print(line, highlight=False, soft_wrap=True))
+    say = partial(console.print, highlight=False, soft_wrap=True)
+    found = options.run(say) if cfg is None else options.of(compose(cfg), say)
     show(console, name, found)
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
     folder = Path(options.out or f"runs/study/{name}/{stamp}").expanduser()

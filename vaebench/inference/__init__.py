@@ -24,12 +24,14 @@ from vaebench.inference.infer import (
 from vaebench.inference.leapfrog import leapfrog
 from vaebench.inference.replay import Replay
 from vaebench.inference.scores import scores
+from vaebench.inference.target import Target
 
 __all__ = [
     "Annealing",
     "Batch",
     "Hamiltonian",
     "Replay",
+    "Target",
     "batch_size",
     "conditions",
     "decode",

@@ -10,6 +10,7 @@ from vaebench.measures.base import Inapplicable
 from vaebench.measures.pictures.curves import curves
 from vaebench.measures.pictures.journeys import arithmetic, interpolations, traversals
 from vaebench.measures.pictures.maps import pca, tsne
+from vaebench.measures.pictures.posteriors import posteriors
 from vaebench.measures.pictures.samples import data, manifold, reconstructions, samples
 from vaebench.measures.pictures.view import View
 from vaebench.suggest import unknown
@@ -23,6 +24,7 @@ PICTURES: dict[str, Picture] = {
     "reconstructions": reconstructions,
     "samples": samples,
     "manifold": manifold,
+    "posteriors": posteriors,
     "interpolations": interpolations,
     "traversals": traversals,
     "arithmetic": arithmetic,

@@ -16,7 +16,6 @@ ENDS = 5  # pairs of examples
 STEPS = 9  # points of a way, ends included
 FRAMES = 24
 DIMENSIONS = 12
-REACH = 3.0  # standard deviations of the prior
 TRIPLES = 6
 PEOPLE = 10
 
@@ -107,26 +106,29 @@ def _ways(
 
 
 def traversals(view: View) -> list[Path]:
-    """One example's code with one dimension at a time moved from -3 to 3, those that carry most
-    first."""
+    """One example's code with one dimension at a time moved from -3 to 3, a bit's probability from
+    0 to 1, those that carry most first."""
     measured, carried = view.divergences()
     chosen = sorted(carried, key=lambda key: -carried[key])[:DIMENSIONS]
-    coarse, fine = (torch.linspace(-REACH, REACH, n).tolist() for n in (11, FRAMES))
+    coarse, fine = (torch.linspace(0, 1, n).tolist() for n in (11, FRAMES))
     images = torch.cat([_moved(view, name, d, coarse) for name, d in chosen])
     names = [f"{name}.{d}  {measured} {carried[name, d]:.2f}" for name, d in chosen]
-    columns = [f"{round(x, 1) + 0.0:+.1f}" for x in coarse]  # not -0.0
+    low, high = view.ends(chosen[0][0])
+    columns = [f"{round(low + (high - low) * t, 1) + 0.0:+.1f}" for t in coarse]  # not -0.0
     title = "one dimension at a time, by what it carries"
     sheet = save_sheet(view.folder / "traversals.png", images, names, columns, title)
     frames = torch.stack([_moved(view, name, d, fine) for name, d in chosen], 1).unbind(0)
     return [sheet, save_animation(view.folder / "traversals.gif", frames, 4)]
 
 
-def _moved(view: View, name: str, dimension: int, values: Sequence[float]) -> Tensor:
-    """The first example decoded with one dimension set to each value, `[values, C, H, W]`."""
+def _moved(view: View, name: str, dimension: int, ways: Sequence[float]) -> Tensor:
+    """The first example decoded with one dimension at each part of its way, `[ways, C, H, W]`."""
     z: Point = {
-        n: code[:1].repeat(len(values), *(1,) * (code.ndim - 1)) for n, code in view.codes.items()
+        n: code[:1].repeat(len(ways), *(1,) * (code.ndim - 1)) for n, code in view.codes.items()
     }
-    z[name].flatten(1)[:, dimension] = torch.tensor(values, device=view.subject.device)
+    low, high = view.ends(name)
+    values = low + (high - low) * torch.tensor(ways, device=view.subject.device)
+    z[name].flatten(1)[:, dimension] = values
     return view.decode(z)
 
 

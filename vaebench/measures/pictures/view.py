@@ -14,9 +14,11 @@ from vaebench.inference import Batch, batch_size, conditions, decode, encode, ex
 from vaebench.measures.base import Inapplicable, Subject
 from vaebench.measures.codes import label_of
 from vaebench.measures.pictures.paper import is_image
+from vaebench.trace import Evidence
 
 Point = dict[str, Tensor]
 
+REACH = 3.0
 POOL = 1000
 """Examples whose codes class means are taken over."""
 
@@ -99,6 +101,16 @@ class View:
             for c in sorted(set(y.tolist()))
         }
 
+    def ends(self, latent: str) -> tuple[float, float]:
+        """Between which values a dimension of a latent is moved: standard deviations of the prior,
+        or a bit's probability."""
+        bits = self._recognised.q[latent].dist.is_discrete
+        return (0.0, 1.0) if bits else (-REACH, REACH)
+
+    @cached_property
+    def _recognised(self) -> Evidence:
+        return infer(self.subject.composition.model, self.batch, 1, noise=self.noise)
+
     def decode(self, z: Point, example: int | Tensor = 0) -> Tensor:
         """E[x | z] as images `[m, C, H, W]`, under the conditions of these examples."""
         m = len(next(iter(z.values())))
@@ -111,7 +123,7 @@ class View:
     def divergences(self) -> tuple[str, dict[tuple[str, int], float]]:
         """How much each dimension of each latent carries, and what that is measured in: its mean
         KL from the prior, else the variance of its posterior mean."""
-        evidence = infer(self.subject.composition.model, self.batch, 1, noise=self.noise)
+        evidence = self._recognised
         found: dict[tuple[str, int], float] = {}
         measured = "KL"
         for name in self.codes:

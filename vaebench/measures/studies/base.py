@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
+
+from vaebench.compose import Composition
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,18 +34,29 @@ class Findings:
 
 
 @dataclass
-class Study(ABC):
-    """Its fields are its options."""
+class Study:
+    """Its fields are its options. It overrides `run`, or `of` where it is about a composed model."""
+
+    composes: ClassVar[bool] = False
+    """Whether it is about a model that further words on the command line choose."""
 
     seed: int = 0
 
-    @abstractmethod
     def run(self, say: Say) -> Findings:
         """Measures.
 
         Raises:
             Refusal: an option that means nothing.
         """
+        raise NotImplementedError
+
+    def of(self, composition: Composition, say: Say) -> Findings:
+        """Measures a composed model.
+
+        Raises:
+            Refusal: an option or a model that means nothing here.
+        """
+        raise NotImplementedError
 
 
 def mean_se(values: Tensor) -> tuple[float, float]:
