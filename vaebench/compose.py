@@ -124,6 +124,7 @@ def compose(cfg: DictConfig) -> Composition:
     spec = data.spec
     # Called with the spec here: as a keyword of `instantiate` it would become a DictConfig.
     model: Model = instantiate(cfg.model)(spec)
+    instantiate(cfg.weights)(model)
     objective: Objective = instantiate(cfg.objective)(model, spec)
     check_batch(data)
     report = check(model, objective, spec)

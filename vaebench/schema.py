@@ -112,6 +112,7 @@ class Config:
     nets: Any = MISSING
     posterior: Any = MISSING
     refine: Any = MISSING
+    weights: Any = MISSING
     prior: Any = MISSING
     likelihood: Any = MISSING
     objective: Any = MISSING

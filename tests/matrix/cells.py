@@ -21,7 +21,17 @@ from omegaconf import DictConfig, OmegaConf
 from vaebench.commands.listing import choices
 from vaebench.validate import signature
 
-AXES = ("dataset", "nets", "likelihood", "posterior", "refine", "prior", "objective", "model")
+AXES = (
+    "dataset",
+    "nets",
+    "likelihood",
+    "posterior",
+    "refine",
+    "weights",
+    "prior",
+    "objective",
+    "model",
+)
 """Groups that decide whether a composition makes sense. The model comes last: while it only sets
 defaults of the others, neighbouring cells compose to the same config, and only one need run."""
 
@@ -138,13 +148,15 @@ class Matrix:
             chosen.append(axis[place])
         return Cell(tuple(reversed(chosen)))
 
-    def pairwise(self, **fixed: str) -> list[Cell]:
+    def pairwise(self, *, plain: tuple[str, ...] = (), **fixed: str) -> list[Cell]:
         """Few cells in which any two variants of any two axes still meet.
 
         Args:
+            plain: axes whose choices come without further options.
             **fixed: axes of one choice alone.
         """
-        free = {g: [self.plain(g, fixed[g])] if g in fixed else a for g, a in self.axes.items()}
+        axes = {g: [v for v in a if g not in plain or not v.options] for g, a in self.axes.items()}
+        free = {g: [self.plain(g, fixed[g])] if g in fixed else a for g, a in axes.items()}
         return [Cell(tuple(row)) for row in AllPairs([*free.values()])]
 
     def plain(self, group: str, name: str) -> Variant:

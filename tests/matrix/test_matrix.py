@@ -19,7 +19,9 @@ YARDSTICK = {"dataset": "ppca", "nets": "mlp", "likelihood": "gaussian"}
 """Where log p(x) is known, and nothing but posterior, prior and objective can be in the way."""
 
 MATRIX = Matrix([conf_dir()])
-CELLS = [*MATRIX.pairwise(), *MATRIX.pairwise(**YARDSTICK)]
+CELLS = [*MATRIX.pairwise(plain=("objective",)), *MATRIX.pairwise(**YARDSTICK)]
+"""How an objective estimates its gradient concerns q and p, which the second ones are about."""
+
 QUICK, LONG = 120, 300
 
 

@@ -37,13 +37,19 @@ def load_config(folder: Path) -> tuple[DictConfig, dict[str, str]]:
         saved = OmegaConf.load(folder / ".hydra" / "config.yaml")
         cfg = OmegaConf.merge(OmegaConf.structured(Config), saved)
         for group in [str(name) for name in cfg if OmegaConf.is_missing(cfg, name)]:
-            # A run of an older version, which knew no such group: it had none of it.
-            cfg[group] = OmegaConf.load(conf_dir() / group / "none.yaml")
+            # A run of an older version, which knew no such group: it was as the default is now.
+            cfg[group] = OmegaConf.load(conf_dir() / group / f"{_default(group)}.yaml")
     except (OSError, YAMLError, OmegaConfBaseException, TypeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise Refusal(f"{folder}/.hydra is not of a run of this program: {reason}") from error
     choices = HydraConfig.instance().cfg.hydra.runtime.choices
     return cfg, {group: choice for group, choice in choices.items() if "/" not in group}
+
+
+def _default(group: str) -> str:
+    """What a run chooses of a group unless told otherwise."""
+    defaults = OmegaConf.load(conf_dir() / "config.yaml").defaults
+    return next(entry[group] for entry in defaults if group in entry)
 
 
 class Weights(Enum):

@@ -41,6 +41,7 @@ GROUPS = (
     "nets",
     "posterior",
     "refine",
+    "weights",
     "prior",
     "likelihood",
     "objective",

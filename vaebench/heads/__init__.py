@@ -5,8 +5,7 @@ from vaebench.heads.base import (
     Head,
     Likelihood,
     Prior,
-    Regularised,
     latent_field,
 )
 
-__all__ = ["Conditional", "Head", "Likelihood", "Prior", "Regularised", "latent_field"]
+__all__ = ["Conditional", "Head", "Likelihood", "Prior", "latent_field"]

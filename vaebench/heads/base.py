@@ -35,14 +35,6 @@ def latent_field(dim: int, head: Head) -> Field:
     return Field((dim,), head.support, 2 if head.support is Support.BINARY else 0)
 
 
-class Regularised(nn.Module, ABC):
-    """A module that wants its weights small: a Gaussian prior of its own over them."""
-
-    @abstractmethod
-    def penalty(self) -> Tensor | None:
-        """-log p(weights) up to its constant, of the data set as a whole; None: no prior."""
-
-
 class Likelihood(Head):
     """A head of data: it knows which parameters give a wanted mean."""
 

@@ -24,8 +24,8 @@ from vaebench.distributions.flows import (
     Transform,
 )
 from vaebench.errors import Incompatible
-from vaebench.heads.base import Head, Regularised
-from vaebench.nets.base import Activation
+from vaebench.heads.base import Head
+from vaebench.nets.base import Activation, Regularised
 from vaebench.nets.conditioner import Conditioner, made, plain
 
 GENTLE = 0.1

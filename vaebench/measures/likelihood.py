@@ -78,11 +78,17 @@ def likelihood_metrics(log_p: Tensor, model: Model) -> Numbers:
         model: tells whether its likelihood has bits per dimension on these data.
     """
     metrics = mean_and_se("nll", -log_p)
-    heads = [m for m in model.modules() if isinstance(m, Likelihood)]
+    heads = _outermost([m for m in model.modules() if isinstance(m, Likelihood)])
     bits = heads[0].bits_per_nat() if len(heads) == 1 else None
     if bits is not None:
         metrics["bpd"] = metrics["nll"] * bits[0] + bits[1]
     return metrics
+
+
+def _outermost(heads: list[Likelihood]) -> list[Likelihood]:
+    """Those that are no part of another."""
+    parts = {id(part) for head in heads for part in head.modules() if part is not head}
+    return [head for head in heads if id(head) not in parts]
 
 
 @dataclass

@@ -28,6 +28,15 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
+class Regularised(nn.Module, ABC):
+    """A module whose weights have a price: a prior of its own over them."""
+
+    @abstractmethod
+    def penalty(self) -> Tensor | None:
+        """-log p(weights) up to its constant, or KL(q(weights) ‖ p), of the data set as a whole;
+        None: no prior."""
+
+
 class Family(ABC):
     """A family of nets.
 

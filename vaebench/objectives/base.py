@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from vaebench.data import Spec
 from vaebench.errors import Incompatible
-from vaebench.heads import Regularised
 from vaebench.models import Model
+from vaebench.nets.base import Regularised
+from vaebench.nets.weights import AdaptiveNoise
 from vaebench.objectives.estimators import Draws
 from vaebench.trace import Evidence
 
@@ -77,6 +78,7 @@ class Objective(nn.Module, ABC):
         self.k, self.weight_sd, self.size = k, weight_sd, spec.size
         self.notes: list[str] = []
         self.regularised = [m for m in model.modules() if isinstance(m, Regularised)]
+        self.noisy = [m for m in model.modules() if isinstance(m, AdaptiveNoise)]
 
     @abstractmethod
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
@@ -84,6 +86,8 @@ class Objective(nn.Module, ABC):
 
     def forward(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
         """Loss and terms of a batch; `step` is the 0-dim training step, for schedules."""
+        for module in self.noisy:
+            module.draw()
         estimate = self.estimate(model, batch, step)
         if self.weight_sd < float("inf"):
             estimate.loss = estimate.loss + self.weight_penalty(model) / self.size

@@ -1,0 +1,70 @@
+"""Weights that are known for sure, or only up to Gaussian noise."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from vaebench.errors import Incompatible
+from vaebench.nets.base import Regularised
+
+
+def point(model: nn.Module) -> None:
+    """Weights are numbers."""
+
+
+class AdaptiveNoise(Regularised):
+    """q(w) = N(μ, σ²) for each weight of a layer, with learned μ and σ; training sees one draw for
+    each step, evaluation the means.
+
+    The price, once for the whole data set, is KL(q(w) ‖ N(m, s²)) with the m and s of the layer
+    that make it least: Σ_w log(s / σ_w), s² = mean of σ_w² + (μ_w - m)².
+
+    Args:
+        layer: whose weight it is.
+        relative: initial σ, in units of the layer's own spread.
+
+    References:
+        Practical Variational Inference for Neural Networks (Graves 2011)
+        Deep AutoRegressive Networks (Gregor, Danihelka, Mnih, Blundell, Wierstra 2014), as adaNoise
+    """
+
+    def __init__(self, layer: nn.Module, relative: float) -> None:
+        super().__init__()
+        weight = layer.weight
+        assert isinstance(weight, Tensor)
+        spread = weight.detach().std().clamp(min=1e-3)
+        self.log_sd = nn.Parameter(torch.full_like(weight, float((relative * spread).log())))
+        self._layer = (layer,)  # not a child of its own child
+        self.noise: Tensor | None = None
+
+    def draw(self) -> None:
+        """New noise, which stays until the next: whoever scores again sees the same net."""
+        self.noise = torch.randn_like(self.log_sd)
+
+    def forward(self, mean: Tensor) -> Tensor:
+        if not self.training or self.noise is None:
+            return mean
+        return mean + self.log_sd.exp() * self.noise
+
+    def penalty(self) -> Tensor:
+        """KL(q(w) ‖ N(m, s²)), a scalar."""
+        mean = self._layer[0].parametrizations.weight.original
+        variance = ((2 * self.log_sd).exp() + (mean - mean.mean()).square()).mean()
+        return 0.5 * variance.log() * mean.numel() - self.log_sd.sum()
+
+
+def gaussian(model: nn.Module, *, relative_sd: float) -> None:
+    """Every weight of the model's linear and convolutional layers under adaptive noise; biases stay.
+
+    Args:
+        relative_sd: initial σ in units of each layer's own spread, positive.
+    """
+    if not relative_sd > 0:
+        raise Incompatible(
+            f"weights.relative_sd={relative_sd}: must be positive. Use weights=point."
+        )
+    layers = [m for m in model.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]
+    for layer in layers:
+        parametrize.register_parametrization(layer, "weight", AdaptiveNoise(layer, relative_sd))
