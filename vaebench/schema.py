@@ -174,7 +174,13 @@ def by_budget(small: Any, full: Any, *, _root_: DictConfig) -> Any:
     return full if Budget(getattr(_root_.budget, "value", _root_.budget)) is Budget.full else small
 
 
+def if_equal(one: Any, other: Any, then: Any, otherwise: Any) -> Any:
+    """`${if_equal:A,B,THEN,ELSE}` in an experiment."""
+    return then if one == other else otherwise
+
+
 OmegaConf.register_new_resolver("by_budget", by_budget, replace=True)
+OmegaConf.register_new_resolver("if_equal", if_equal, replace=True)
 
 
 def register() -> None:
