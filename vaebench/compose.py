@@ -63,7 +63,7 @@ def check_baseline(cfg: DictConfig) -> None:
     if "baseline" not in cfg.objective and not cfg.baseline._target_.endswith(".Running"):
         raise Refusal(
             f"{chosen('baseline')} has nothing to do: {chosen('objective')} has no signal to "
-            "subtract it from." + instead("baseline=running", "objective=elbo")
+            "subtract it from." + instead("baseline=running")
         )
 
 

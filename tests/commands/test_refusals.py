@@ -13,7 +13,7 @@ WRONG = {
     # command line: what the one line must say
     "modle=iwae": "no option 'modle'. Did you mean model=iwae?",
     "model=iwaee": "Did you mean model=iwae?",
-    "model=": "there are autoencoder, helmholtz, hierarchical, iwae, made, vae",
+    "model=": "there are autoencoder, darn, helmholtz, hierarchical, iwae, made, vae",
     "k=abc": "k=abc: an integer was expected",
     "k=0": "k=0: must be at least 1",
     "k=1.5": "k=1.5: an integer was expected",
@@ -162,6 +162,11 @@ WRONG = {
     "objective=piwae objective.M=0": "at least 1",
     "objective=miwae objective.M=0": "at least 1",
     "objective=ciwae objective.elbo_share=2": "must lie in [0, 1]",
+    "dataset=ppca likelihood=autoregressive": "needs pixels; the data are real",
+    "dataset.binarize=none dataset.dequantize=true likelihood=autoregressive "
+    "likelihood.pixel=categorical": "Use likelihood.pixel=bernoulli",
+    "weights=gaussian weights.relative_sd=0": "Use weights=point",
+    "prior=autoregressive_bits": "is a density of bits. Use prior=normal",
     "dataset.split.val=-1": "at least one validation example",
 }
 
@@ -178,6 +183,7 @@ NO_SUGGESTION = {
     "+trainer.foo=1",
     "+posterior.latent=5",
     "--foo",
+    "objective.estimator=score baseline=constant",
 }
 ONE_STEP = ("trainer.max_steps=1", "eval.k=1", "eval.examples=1")
 

@@ -8,6 +8,15 @@ import pytest
 TINY = {
     "flow_energies": ["energies=[2]", "flows=[planar]", "lengths=[2]", "steps=3", "batch=8"],
     "flow_gaps": ["posteriors=[gaussian,iaf,hamiltonian]", "K=1", "steps=3", "batch=8"],
+    "gradient_variance": [
+        "model=helmholtz",
+        "model.layers=[3,2]",
+        "ks=[1,2]",
+        "repeats=4",
+        "reference=4",
+        "examples=3",
+        "trained=2",
+    ],
     "prior_sampling": ["dims=[1,2]", "samples=50", "examples=4"],
 }
 
@@ -39,6 +48,11 @@ def test_a_study_leaves_a_table_its_options_and_pictures(here, tmp_path, name):
         ("flow_energies energies=[7]", "there are 1, 2, 3 and 4"),
         ("flow_energies flows=[plain]", "there are planar"),
         ("prior_sampling more", "takes options alone"),
+        ("gradient_variance estimators=[reinforce]", "there are pathwise"),
+        ("gradient_variance ks=[0]", "ks=0: must be positive"),
+        ("gradient_variance model=made", "without latents"),
+        ("gradient_variance modle=vae", "Did you mean model=vae?"),
+        ("gradient_variance posterior=delta", "Use objective=reconstruction"),
     ],
 )
 def test_a_wrong_line_is_refused_in_one_line(here, line, said):
@@ -79,3 +93,24 @@ def test_every_experiment_composes_at_both_budgets(here, name, budget):
     done = here("check", f"experiment={name}", f"budget={budget}", "dataset=digits")
     assert done.code == 0, done
     assert done.out.splitlines()[-1] == "ok"
+
+
+def test_a_swap_begins_where_the_run_of_the_other_objective_ended(here, tmp_path):
+    small = ["dataset=digits", "model.latent_dim=2", "nets.hidden=[8]", "trainer.max_steps=1"]
+    small += ["eval.k=1", "eval.examples=2", "logger=none", "hydra.sweep.dir=grid", "k=2"]
+    done = here("experiment=iwae_swap", *small)
+    assert done.code == 0, done
+    for objective, other in (("elbo", "iwae"), ("iwae", "elbo")):
+        path = tmp_path / "grid" / f"swapped-{objective}-0" / "summary.json"
+        begun = json.loads(path.read_text())["config.init_from"]
+        assert begun == f"grid/begun-{other}-0"
+
+
+@pytest.mark.parametrize(
+    ("experiment", "jobs"), [("iwae_table1", 12), ("wake_sleep", 12), ("darn", 2)]
+)
+def test_an_experiment_runs_to_its_end(here, experiment, jobs):
+    small = ["dataset=digits", "trainer.max_steps=1", "eval.k=1", "eval.examples=2", "logger=none"]
+    done = here(f"experiment={experiment}", *small, "hydra.sweep.dir=grid")
+    assert done.code == 0, done
+    assert f"{jobs} of {jobs} jobs finished" in done.out

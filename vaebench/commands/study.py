@@ -24,7 +24,7 @@ from vaebench.measures.pictures.paper import DPI
 from vaebench.measures.studies import STUDIES, Findings, Study
 from vaebench.suggest import did_you_mean
 
-MAY_BE_ZERO = ("seed", "steps")
+MAY_BE_ZERO = ("seed", "trained")
 
 
 def choices_in(arguments: Sequence[str]) -> list[str] | None:

@@ -183,7 +183,8 @@ def differing(runs: Sequence[Run]) -> list[str]:
     """Options that not all runs share, without those that only repeat an earlier one.
 
     `model=iwae` brings an objective of its own: where each model has just one, `objective` tells
-    nothing that `model` does not.
+    nothing that `model` does not. Nor does an option within a group tell more than its choice
+    where each choice has just one value of it.
     """
     names: dict[str, None] = {}
     for run in runs:
@@ -191,9 +192,18 @@ def differing(runs: Sequence[Run]) -> list[str]:
     kept: dict[tuple[int, ...], str] = {}
     for name in sorted(names, key=_rank):
         partition = _partition([str(run.options.get(name)) for run in runs])
-        if max(partition, default=0) > 0:
+        if max(partition, default=0) > 0 and not _implied(name, partition, runs):
             kept.setdefault(partition, name)
     return list(kept.values())
+
+
+def _implied(name: str, partition: tuple[int, ...], runs: Sequence[Run]) -> bool:
+    """Whether the choice of an option's group settles its value."""
+    group, inside, _ = name.partition(".")
+    if not inside:
+        return False
+    choices = _partition([str(run.options.get(group)) for run in runs])
+    return len(set(zip(choices, partition, strict=True))) == len(set(choices))
 
 
 def _partition(values: list[str]) -> tuple[int, ...]:

@@ -53,7 +53,7 @@ class GradientVariance(Study):
         repeats: gradients of each.
         reference: gradients that the unbiased reference is the mean of.
         examples: the batch, of the training split.
-        steps: of training before the gradients are looked at; 0: none.
+        trained: steps of training before the gradients are looked at; 0: none.
         lr: of that training.
     """
 
@@ -65,7 +65,7 @@ class GradientVariance(Study):
     repeats: int = 200
     reference: int = 400
     examples: int = 20
-    steps: int = 0
+    trained: int = 0
     lr: float = 1e-3
 
     def of(self, composition: Composition, say: Say) -> Findings:
@@ -81,7 +81,7 @@ class GradientVariance(Study):
         subject = Gradients(composition, self.examples)
         if not subject.latents:
             raise Refusal("a model without latents has no gradient to estimate")
-        subject.train(self.steps, self.lr)
+        subject.train(self.trained, self.lr)
         rows: list[dict[str, Any]] = []
         for bound in self.bounds:
             for k in self.ks:
