@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from statistics import NormalDist
+from typing import TypeVar
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from vaebench.data import Field, Spec
+from vaebench.data import Field, Spec, Support
 from vaebench.distributions import Noise, kl_divergence
-from vaebench.heads import Conditional, Head, Prior
+from vaebench.heads import Conditional, Head, Prior, priors
+from vaebench.heads.likelihoods import Bernoulli
 from vaebench.heads.likelihoods import Gaussian as GaussianLikelihood
-from vaebench.heads.posteriors import Gaussian
+from vaebench.heads.posteriors import Bits, Gaussian
 from vaebench.heads.priors import Normal
-from vaebench.models import VAE, Split
+from vaebench.inference import infer, infer_at_values, log_mean_exp
+from vaebench.models import VAE, Hierarchical, Model, Split
 from vaebench.nets import MLP
 from vaebench.objectives import ELBO, IWAE, Constrained
 from vaebench.objectives.anneal import Constant
+from vaebench.trace import Evidence
 
 STEP = torch.tensor(0)
 NO_WEIGHT_PRIOR = math.inf
@@ -78,14 +82,18 @@ def gradient_samples(
     groups: int = 100,
     size: int = 300,
 ) -> Tensor:
-    """Independent gradient estimates at one example, each a mean over `size`: `[groups, P]`."""
-    batch = {"x": x.expand(size, *x.shape)}
+    """Independent gradient estimates, each a mean over `size` copies of x: `[groups, P]`.
+
+    Args:
+        x: one example `[D]`, or several `[n, D]`, which share every batch.
+    """
+    batch = {"x": x.expand(size, *x.shape).reshape(-1, x.shape[-1])}
     losses = (objective(model, batch, STEP).loss for _ in range(groups))
     return torch.stack([flat_gradient(loss, of or model) for loss in losses])
 
 
 class Supplied(Noise):
-    """Normal noise that is given instead of drawn: the nodes of a quadrature, say."""
+    """Noise that is given instead of drawn: the nodes of a quadrature, say."""
 
     def __init__(self, eps: Tensor) -> None:
         super().__init__()
@@ -94,6 +102,8 @@ class Supplied(Noise):
     def normal(self, shape, like):
         assert tuple(shape) == self.eps.shape
         return self.eps
+
+    uniform = normal
 
 
 def normal_quadrature(dims: int, nodes: int = 120) -> tuple[Tensor, Tensor]:
@@ -278,3 +288,124 @@ class BottomUp(Split):
         covariance = b.weight @ inner @ b.weight.T + self.noise**2 * torch.eye(3)
         mean = b.weight @ a.bias + b.bias
         return torch.distributions.MultivariateNormal(mean, covariance).log_prob(x).detach()
+
+
+# -------------------------------------------------------------- latents that can be enumerated
+BINARY = Spec({"x": Field((3,), Support.BINARY, 2)}, size=100)
+EXAMPLES = torch.tensor([[1, 0, 1], [0, 1, 1], [0, 0, 0]], dtype=torch.float64)
+"""Of three pixels; unlike each other, so that what belongs to one shows at another."""
+
+
+def linear() -> MLP:
+    """A family of nets of one linear layer."""
+    return MLP(hidden=[], activation="tanh", init="glorot", output_bias="zero")
+
+
+def belief_net(
+    *layers: int, prior: type[Prior] | partial[Prior] = priors.Bits, seed: int = 0
+) -> Hierarchical:
+    """A sigmoid belief net of three pixels whose posterior is far from q."""
+    model = Hierarchical(
+        BINARY,
+        layers=list(layers) or [3, 2],
+        nets=linear(),
+        links=linear(),
+        posterior=Bits,
+        prior=prior,
+        likelihood=Bernoulli,
+    )
+    return scattered(model, seed=seed)
+
+
+def deep_belief_net() -> Hierarchical:
+    """One of three layers, whose top is felt at the bottom."""
+    return belief_net(2, 2, 2, seed=1)
+
+
+def bits_vae(
+    prior: type[Prior] | partial[Prior] = priors.Bits, dim: int = 3, spec: Spec = BINARY
+) -> VAE:
+    """One layer of bits, whose posterior is far from q."""
+    model = VAE(
+        spec, latent_dim=dim, nets=linear(), posterior=Bits, prior=prior, likelihood=Bernoulli
+    )
+    return scattered(model)
+
+
+COIN = Spec({"x": Field((1,), Support.BINARY, 2)}, size=100)
+
+
+def coin(*, exact: bool = False) -> VAE:
+    """One bit h, one pixel: p(h) = .3, p(x | h) = (.2, .9); q(h | x) = .5, or the posterior."""
+    model = bits_vae(dim=1, spec=COIN)
+    p_h, (low, high) = torch.tensor(0.3).logit(), torch.tensor([0.2, 0.9]).logit()
+    p_0, p_1 = torch.tensor([0.03 / 0.59, 0.27 / 0.41] if exact else [0.5, 0.5]).logit()
+    with torch.no_grad():
+        model.prior.logits.fill_(p_h)
+    set_linear(model.likelihood.net[1], (high - low).view(1, 1), low.view(1))
+    set_linear(model.posterior.net[1], (p_1 - p_0).view(1, 1), p_0.view(1))
+    return model
+
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def scattered(model: M, spread: float = 1.5, seed: int = 0) -> M:
+    """The model with parameters from N(0, spread²), the same ones at every call."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(spread * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+def bits(width: int) -> Tensor:
+    """All values of so many bits, `[2^width, width]`."""
+    return torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * width).view(-1, width)
+
+
+def at_every_value(model: Model, x: Tensor) -> Evidence:
+    """Evidence of one example at every value of its latents, which are bits: `[2^D, 1]`."""
+    batch = {"x": x.unsqueeze(0)}
+    drawn = infer(model, batch, 1)
+    widths = [drawn.q[name].dist.event_shape.numel() for name in drawn.latents]
+    values = bits(sum(widths)).unsqueeze(1).split(widths, -1)
+    return infer_at_values(model, batch, dict(zip(drawn.latents, values, strict=True)))
+
+
+def log_q_of(evidence: Evidence) -> Tensor:
+    """log q(z | x), `[k, B]`."""
+    return torch.stack([evidence.q[name].log_prob for name in evidence.latents]).sum(0)
+
+
+def log_w_of(evidence: Evidence) -> Tensor:
+    """log w, `[k, B]`."""
+    return evidence.log_w
+
+
+def expected_bound(
+    model: Model,
+    x: Tensor,
+    k: int = 1,
+    f: Callable[[Evidence], Tensor] = log_w_of,
+    value: Callable[[Tensor], Tensor] = log_mean_exp,
+) -> Tensor:
+    """E of a bound over every k-tuple of samples of q, differentiable, averaged over examples.
+
+    Args:
+        x: examples, `[n, D]`.
+        f: evidence → what the bound is made of, `[N, 1]`.
+        value: those of k samples `[k, *]` → bound `[*]`.
+    """
+    return torch.stack([_expected(at_every_value(model, one), k, f, value) for one in x]).mean()
+
+
+def _expected(
+    evidence: Evidence,
+    k: int,
+    f: Callable[[Evidence], Tensor],
+    value: Callable[[Tensor], Tensor],
+) -> Tensor:
+    log_q, terms = log_q_of(evidence)[:, 0], f(evidence)[:, 0]
+    tuples = torch.cartesian_prod(*[torch.arange(len(log_q))] * k).view(-1, k).T
+    return (log_q[tuples].sum(0).exp() * value(terms[tuples])).sum()

@@ -7,6 +7,7 @@ from torch.testing import assert_close
 
 from tests.theorems import assert_mean
 from vaebench.distributions import (
+    BernoulliLogits,
     DiagNormal,
     FullNormal,
     Noise,
@@ -35,7 +36,12 @@ def standard() -> tuple[StandardNormal, td.Distribution]:
     return StandardNormal(zero), td.MultivariateNormal(zero, torch.eye(2))
 
 
-MAKERS = {DiagNormal: diag, FullNormal: full, StandardNormal: standard}
+def bits() -> tuple[BernoulliLogits, td.Distribution]:
+    logits = 2 * torch.randn(3, 2)
+    return BernoulliLogits(logits), td.Independent(td.Bernoulli(logits=logits), 1)
+
+
+MAKERS = {DiagNormal: diag, FullNormal: full, StandardNormal: standard, BernoulliLogits: bits}
 PAIRS = [(q, p) for q, p in _CLOSED_FORMS if q.__module__.startswith("vaebench.")]
 
 
@@ -70,6 +76,8 @@ def broadcast(dist, lead):
             return DiagNormal(*(t.expand(*lead, 2) for t in (dist.loc, dist.log_scale)))
         case FullNormal():
             return FullNormal(dist.loc.expand(*lead, 2), dist.scale_tril.expand(*lead, 2, 2))
+        case BernoulliLogits():
+            return BernoulliLogits(dist.logits.expand(*lead, 2))
     return dist
 
 
@@ -97,6 +105,28 @@ def test_kl_is_zero_only_between_equals():
     q, _ = diag()
     assert_close(kl_divergence(q, q), torch.zeros(3))
     assert (kl_divergence(q, StandardNormal(torch.zeros(2))) > 0).all()
+    q, p = bits()[0], bits()[0]
+    assert_close(kl_divergence(q, q), torch.zeros(3))
+    assert (kl_divergence(q, p) > 0).all()
+
+
+def test_the_kl_of_bits_that_are_all_but_certain_is_finite_and_right():
+    """KL(δ_1 ‖ Bernoulli(p)) = -log p, and between two certainties of one kind 0."""
+    sure, fair = torch.tensor([500.0]), torch.zeros(1)
+    for logits in (sure, -sure):
+        q = BernoulliLogits(logits.clone().requires_grad_())
+        assert_close(kl_divergence(q, BernoulliLogits(fair)).detach(), torch.tensor(2.0).log())
+        assert_close(kl_divergence(q, BernoulliLogits(logits / 2)).detach(), torch.tensor(0.0))
+        kl = kl_divergence(q, BernoulliLogits(-logits))
+        assert_close(kl.detach(), torch.tensor(500.0))
+        assert torch.autograd.grad(kl, q.logits)[0].isfinite().all()
+
+
+def test_the_kl_of_bits_is_the_sum_over_its_factors():
+    q, p = bits()[0], bits()[0]
+    each = kl_divergence(q.factors(), p.factors())
+    assert each.shape == (3, 2)
+    assert_close(each.sum(-1), kl_divergence(q, p))
 
 
 def test_wrapped_torch_distributions_use_torchs_own_closed_forms():
