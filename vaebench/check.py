@@ -223,7 +223,8 @@ def _check_scores(evidence: Evidence, objective: Objective) -> None:
         if not torch.isfinite(site.log_prob).all():
             raise Incompatible(
                 f"{chosen(part)}: the log-density of {type(site.dist).__name__} at site "
-                f"{site.name!r} is not finite on made-up data." + instead(PLAIN[part])
+                f"{site.name!r} is not finite on made-up data."
+                + (instead(PLAIN[part]) or instead("model=vae"))
             )
 
 

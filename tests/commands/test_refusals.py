@@ -162,6 +162,8 @@ WRONG = {
     "objective=piwae objective.M=0": "at least 1",
     "objective=miwae objective.M=0": "at least 1",
     "objective=ciwae objective.elbo_share=2": "must lie in [0, 1]",
+    "model=iwae objective.estimator=score baseline=leave_one_out": "gives one signal",
+    "objective.estimator=stl objective.free_bits=0.1": "Use objective.free_bits_per=site",
     "dataset=ppca likelihood=autoregressive": "needs pixels; the data are real",
     "dataset.binarize=none dataset.dequantize=true likelihood=autoregressive "
     "likelihood.pixel=categorical": "Use likelihood.pixel=bernoulli",

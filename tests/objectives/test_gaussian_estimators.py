@@ -25,6 +25,7 @@ from tests.theorems import (
     z_scores,
 )
 from vaebench.data import Field, Spec
+from vaebench.errors import Incompatible
 from vaebench.heads.likelihoods import Gaussian as GaussianLikelihood
 from vaebench.heads.posteriors import FullGaussian, Gaussian
 from vaebench.heads.priors import Normal
@@ -86,24 +87,17 @@ def test_sticking_the_landing_of_the_elbo_is_unbiased():
     assert_mean(samples, -flat_gradient(model.closed_form_bound(), model.vae))
 
 
-PER = [
-    pytest.param(
-        "dimension",
-        marks=pytest.mark.xfail(
-            strict=True,
-            reason="the closed form is read at the frozen q, so that the KL pulls at no encoder",
-        ),
-    ),
-    "site",
-]
-
-
-@pytest.mark.parametrize("per", PER)
-def test_with_bits_that_cost_nothing_it_stays_so(per):
+def test_with_bits_that_cost_nothing_it_stays_so():
     model = wide_ppca()
-    objective = elbo(model.vae, model.spec, estimator="stl", free_bits=1e-12, free_bits_per=per)
+    objective = elbo(model.vae, model.spec, estimator="stl", free_bits=1e-12, free_bits_per="site")
     samples = gradient_samples(objective, model.vae, model.x)
     assert_mean(samples, -flat_gradient(model.closed_form_bound(), model.vae))
+
+
+def test_free_bits_of_each_dimension_are_refused_since_their_closed_form_has_no_score():
+    model = wide_ppca()
+    with pytest.raises(Incompatible, match=r"Use objective.free_bits_per=site"):
+        elbo(model.vae, model.spec, estimator="stl", free_bits=0.1)
 
 
 def test_at_the_exact_posterior_it_has_no_variance():

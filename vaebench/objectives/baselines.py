@@ -74,7 +74,7 @@ class Constant(Baseline):
 
 
 class LeaveOneOut(Baseline):
-    """The mean signal of the other samples of the same example.
+    """The mean signal of the other samples of the same example, where each sample has its own.
 
     References:
         Variational Inference for Monte Carlo Objectives (Mnih, Rezende 2016)
@@ -220,6 +220,9 @@ def _decay(value: float) -> float:
 
 
 def others(signal: Tensor) -> Tensor:
-    """The mean signal of all samples but each one's own, `[k, B]`; of a single one, 0."""
-    count = signal.numel()
-    return (signal.sum() - signal) / max(1, count - 1)
+    """The mean signal of the other examples `[1, B]`; of a single one, 0.
+
+    Not of the example's other samples: under an importance-weighted bound they share one signal.
+    """
+    k, size = signal.shape
+    return (signal.sum() - signal.sum(0, keepdim=True)) / max(1, k * (size - 1))

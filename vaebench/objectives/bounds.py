@@ -13,6 +13,9 @@ from vaebench.inference import log_mean_exp
 class Bound(ABC):
     """B(f_1, …, f_K) of terms f_i = f(x, z_i), symmetric in them: `[K, B]` → `[B]`."""
 
+    separate: bool = False
+    """Whether each sample enters a part of its own."""
+
     @abstractmethod
     def value(self, f: Tensor) -> Tensor:
         """B, `[B]`."""
@@ -37,6 +40,8 @@ class Bound(ABC):
 
 class Mean(Bound):
     """1/K Σ_i f_i: the evidence lower bound."""
+
+    separate = True
 
     def value(self, f: Tensor) -> Tensor:
         return f.mean(0)

@@ -73,6 +73,11 @@ class ELBO(Weighted):
         self.kl = Divergence(_sampled(kl, estimator), model, spec)
         self.notes.extend(self.kl.notes)
         self.free_bits, self.per_dimension = free_bits, free_bits_per == "dimension"
+        if free_bits and self.per_dimension and estimator == "stl":
+            raise Incompatible(
+                "objective.free_bits_per=dimension with objective.estimator=stl: a closed form has "
+                "no score of q to drop. Use objective.free_bits_per=site."
+            )
         if free_bits and self.per_dimension:
             _check_dimensions(infer(model, spec.example(), 1))
         self.prepare(model, spec, Mean(), self.read)

@@ -123,6 +123,12 @@ class Estimated(Objective):
         return Relaxed(name, self._temperature)  # type: ignore[arg-type]
 
     def _fitting(self, baseline: Baseline) -> Baseline:
+        if baseline.at_least > 1 and not self.bound.separate:
+            raise Incompatible(
+                f"{chosen('baseline')} compares the samples of an example, to all of which "
+                f"{chosen('objective')} gives one signal. Use objective.estimator=vimco or "
+                "baseline=running."
+            )
         if self.k < baseline.at_least:
             raise Incompatible(
                 f"{chosen('baseline')} compares the samples of an example, and k={self.k}."
