@@ -132,6 +132,8 @@ def config_tree(cfg: DictConfig, choices: dict[str, str], composition: Compositi
         f"[bold]{report.quantity}[/] · k={cfg.k} · seed={cfg.seed} · {parameters:,} parameters"
     )
     for group in GROUPS:
+        if group == "baseline" and choices[group] == "running":
+            continue  # what nobody chose, and few estimators read
         options = {
             name: value
             for name, value in OmegaConf.to_container(cfg[group], resolve=True).items()
