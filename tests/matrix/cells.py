@@ -9,9 +9,10 @@ import itertools
 import math
 import random
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from allpairspy import AllPairs
@@ -148,14 +149,28 @@ class Matrix:
             chosen.append(axis[place])
         return Cell(tuple(reversed(chosen)))
 
-    def pairwise(self, *, plain: tuple[str, ...] = (), **fixed: str) -> list[Cell]:
+    def pairwise(
+        self,
+        *,
+        plain: tuple[str, ...] = (),
+        only: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+        **fixed: str,
+    ) -> list[Cell]:
         """Few cells in which any two variants of any two axes still meet.
 
         Args:
             plain: axes whose choices come without further options.
+            only: axes of some choices alone.
             **fixed: axes of one choice alone.
         """
-        axes = {g: [v for v in a if g not in plain or not v.options] for g, a in self.axes.items()}
+        axes = {
+            group: [
+                v
+                for v in axis
+                if (group not in plain or not v.options) and v.name in only.get(group, (v.name,))
+            ]
+            for group, axis in self.axes.items()
+        }
         free = {g: [self.plain(g, fixed[g])] if g in fixed else a for g, a in axes.items()}
         return [Cell(tuple(row)) for row in AllPairs([*free.values()])]
 

@@ -16,13 +16,21 @@ from tests.matrix.run import Broken, Outcome, Runner, check_leads_on, check_name
 from vaebench.cli import conf_dir
 
 YARDSTICK = {"dataset": "ppca", "nets": "mlp", "likelihood": "gaussian"}
+YARDSTICK |= {"refine": "none", "weights": "point"}
 """Where log p(x) is known, and nothing but posterior, prior and objective can be in the way."""
 
+KINDS = ("gaussian", "planar", "iaf", "bernoulli", "delta", "none")
+"""Posteriors that differ in what an estimator may ask of them: a path, a density at any value or at
+own samples alone, bits, no density, none at all."""
+
 MATRIX = Matrix([conf_dir()])
-CELLS = [*MATRIX.pairwise(plain=("objective",)), *MATRIX.pairwise(**YARDSTICK)]
+CELLS = [
+    *MATRIX.pairwise(plain=("objective",)),
+    *MATRIX.pairwise(only={"posterior": KINDS}, **YARDSTICK),
+]
 """How an objective estimates its gradient concerns q and p, which the second ones are about."""
 
-QUICK, LONG = 120, 300
+QUICK, LONG = 60, 300
 
 
 def plain(**choices):

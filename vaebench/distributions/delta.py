@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from vaebench.chosen import chosen, instead
 from vaebench.distributions.base import Distribution, Noise
 from vaebench.errors import Incompatible
 
@@ -42,6 +43,6 @@ class Delta(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         raise Incompatible(
-            "posterior=delta has no density, so there is no bound on log p(x). "
-            "Use objective=reconstruction or posterior=gaussian."
+            f"{chosen('posterior')} has no density, so {chosen('objective')} has no bound on "
+            "log p(x)." + instead("objective=reconstruction", "posterior=gaussian")
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_type_hints
 
 import torch
@@ -14,6 +16,7 @@ from vaebench.compose import Composition
 from vaebench.errors import Incompatible, Refusal
 from vaebench.heads import Conditional
 from vaebench.inference import infer
+from vaebench.measures.latents import Moments
 from vaebench.measures.studies.base import Findings, Say, Study, mean_se
 from vaebench.objectives import ELBO, IWAE, baselines
 from vaebench.objectives.anneal import Constant
@@ -89,8 +92,8 @@ class GradientVariance(Study):
         notes = [
             "variance: of a parameter's gradient, summed over the part's parameters",
             "snr: mean over parameters of |mean| / standard deviation of the gradient",
-            "bias: mean gradient along the reference, relative to it, less 1",
-            f"reference: mean of {self.reference} gradients of the first unbiased estimator",
+            "bias: of the mean gradient along the reference, relative to it",
+            f"reference: {self.reference} gradients of the first unbiased estimator",
         ]
         return Findings(rows, figures(rows, self.ks), notes)
 
@@ -101,13 +104,14 @@ class GradientVariance(Study):
         reference = next((e for n, e in made.items() if n in unbiased(bound, k)), None)
         if reference is None:
             return
-        halves = [subject.mean(subject.gradients(reference, self.reference // 2)) for _ in range(2)]
+        half = self.reference // 2
+        first = Tally(subject.gradients(reference, half)).mean
+        second = Tally(subject.gradients(reference, half), first, subject.parts)
         for name in [n for n in wanted if n in made]:
-            drawn = list(subject.gradients(made[name], self.repeats))
+            tally = Tally(subject.gradients(made[name], self.repeats), first, subject.parts)
             for part, place in subject.parts.items():
-                yield {"bound": bound, "estimator": name, "k": k, "part": part} | _summary(
-                    [g[place] for g in drawn], *(h[place] for h in halves)
-                )
+                row = {"bound": bound, "estimator": name, "k": k, "part": part}
+                yield row | _summary(tally, second, part, place)
             say(f"{bound} {name} k={k}")
 
 
@@ -118,15 +122,50 @@ def unbiased(bound: str, k: int) -> list[str]:
     return ["pathwise", "vimco", "score:leave_one_out", "nvil", "score:running"]
 
 
-def _summary(drawn: list[Tensor], first: Tensor, second: Tensor) -> dict[str, float]:
-    g = torch.stack(drawn)
-    mean, variance = g.mean(0), g.var(0)
-    norm = (first @ second).item()  # of independent halves, so that noise does not add to it
-    bias, bias_se = mean_se((g @ first) / norm - 1) if norm > 0 else (float("nan"),) * 2
+class Tally:
+    """Mean and variance of gradients, and their components along a direction, part by part.
+
+    Args:
+        gradients: `[P]` each; only one is held at a time.
+        along: the direction, `[P]`.
+        parts: of the direction.
+    """
+
+    def __init__(
+        self,
+        gradients: Iterator[Tensor],
+        along: Tensor | None = None,
+        parts: Mapping[str, slice] = MappingProxyType({}),
+    ) -> None:
+        moments: Moments | None = None
+        self.components: dict[str, list[Tensor]] = {part: [] for part in parts}
+        for gradient in gradients:
+            one = Moments.of(gradient.unsqueeze(0))
+            moments = one if moments is None else moments + one
+            for part, place in parts.items():
+                assert along is not None
+                self.components[part].append(gradient[place] @ along[place])
+        assert moments is not None
+        self.mean, self.variance = moments.mean, moments.variance
+
+    def component(self, part: str) -> tuple[float, float]:
+        """Mean along the direction, and its standard error."""
+        return mean_se(torch.stack(self.components[part]))
+
+
+def _summary(tally: Tally, reference: Tally, part: str, place: slice) -> dict[str, float]:
+    """Both tallies along a direction that neither of them had a hand in."""
+    mean, variance = tally.mean[place], tally.variance[place]
+    found, found_se = tally.component(part)
+    right, right_se = reference.component(part)
     moving = variance > 0
     snr = (mean[moving].abs() / variance[moving].sqrt()).mean().item() if moving.any() else 0.0
-    found = {"variance": variance.sum().item(), "snr": snr}
-    return found | {"bias": bias, "bias_se": bias_se}
+    return {
+        "variance": variance.sum().item(),
+        "snr": snr,
+        "bias": (found - right) / abs(right),
+        "bias_se": math.hypot(found_se, right_se) / abs(right),
+    }
 
 
 class Gradients:
@@ -223,14 +262,6 @@ class Gradients:
             loss = objective(self.model, self.batch, STEP).loss
             each = torch.autograd.grad(-loss, parameters, materialize_grads=True)
             yield torch.cat([g.flatten() for g in each]).double()
-
-    @staticmethod
-    def mean(gradients: Iterator[Tensor]) -> Tensor:
-        """Their mean."""
-        total, count = next(gradients), 1
-        for gradient in gradients:
-            total, count = total + gradient, count + 1
-        return total / count
 
 
 def figures(rows: list[dict[str, Any]], ks: list[int]) -> dict[str, Figure]:
