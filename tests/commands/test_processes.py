@@ -125,6 +125,9 @@ EVERYTHING = [
     "optimizer.lr=0.02",
     "trainer.average=0.9",
 ]
+REMEMBERS = ["model=helmholtz", "weights=gaussian", "trainer.max_epochs=40"]
+"""Its estimator learns a baseline, and keeps a running mean of the signal."""
+
 SHARED = ["logger=csv", "trainer=cpu", "eval.k=2", "checkpoint.every=5", "nets.hidden=[300,300]"]
 
 
@@ -169,8 +172,16 @@ def killed(line: list[str], folder: Path, number: signal.Signals) -> int:
     return step_of(checkpoint)
 
 
-@pytest.mark.parametrize("line", [PLAIN, EVERYTHING], ids=["plain", "everything"])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("line", "number"),
+    [
+        pytest.param(PLAIN, signal.SIGKILL, id="plain-SIGKILL"),
+        pytest.param(PLAIN, signal.SIGTERM, id="plain-SIGTERM"),
+        pytest.param(EVERYTHING, signal.SIGKILL, id="everything-SIGKILL"),
+        pytest.param(EVERYTHING, signal.SIGTERM, id="everything-SIGTERM"),
+        pytest.param(REMEMBERS, signal.SIGKILL, id="remembers-SIGKILL"),
+    ],
+)
 def test_a_killed_run_resumes_to_the_end_it_would_have_had(tmp_path, undisturbed, line, number):
     weights, metrics = undisturbed(line)
     stopped = killed(line, tmp_path, number)

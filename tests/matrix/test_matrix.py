@@ -19,14 +19,18 @@ YARDSTICK = {"dataset": "ppca", "nets": "mlp", "likelihood": "gaussian"}
 YARDSTICK |= {"refine": "none", "weights": "point"}
 """Where log p(x) is known, and nothing but posterior, prior and objective can be in the way."""
 
-KINDS = ("gaussian", "planar", "iaf", "bernoulli", "delta", "none")
-"""Posteriors that differ in what an estimator may ask of them: a path, a density at any value or at
-own samples alone, bits, no density, none at all."""
+KINDS = {
+    "posterior": ("gaussian", "planar", "bernoulli"),
+    "prior": ("normal", "bernoulli", "vamp"),
+    "model": ("vae", "hierarchical", "helmholtz"),
+}
+"""What differs in what an estimator may ask of it: a path and a density at any value, one at own
+samples alone, bits; priors of either, and one made of q; one latent, several, several of bits."""
 
 MATRIX = Matrix([conf_dir()])
 CELLS = [
     *MATRIX.pairwise(plain=("objective",)),
-    *MATRIX.pairwise(only={"posterior": KINDS}, **YARDSTICK),
+    *MATRIX.pairwise(only=KINDS, **YARDSTICK),
 ]
 """How an objective estimates its gradient concerns q and p, which the second ones are about."""
 

@@ -25,7 +25,13 @@ from vaebench.measures.rates import Information, RateDistortion, Units
 FOLDERS = [conf_dir()]
 AXES = ("dataset", "nets", "likelihood", "posterior", "refine", "weights", "prior", "model")
 PLAIN = {"dataset": "digits", "nets": "mlp", "likelihood": "bernoulli", "posterior": "gaussian"}
-PLAIN |= {"refine": "none", "weights": "point", "prior": "normal", "objective": "elbo", "model": "vae"}
+PLAIN |= {
+    "refine": "none",
+    "weights": "point",
+    "prior": "normal",
+    "objective": "elbo",
+    "model": "vae",
+}
 EXAMPLES = 12
 TINY = Measures(
     likelihood=ImportanceSampling(k=5, examples=EXAMPLES),

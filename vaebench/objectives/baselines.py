@@ -117,7 +117,7 @@ class Average(nn.Module):
 
 
 class Running(Baseline):
-    """The mean signal of earlier batches; at the first batch, that of the other samples.
+    """The mean signal of earlier batches; at the first batch, that of the other examples.
 
     Args:
         decay: how much of its weight a batch keeps at the next one, in [0, 1].
