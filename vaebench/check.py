@@ -165,6 +165,12 @@ def _check_given(model: Model, evidence: Evidence, objective: Objective) -> None
             "and scores only those." + _two_way(objective, PLAIN["refine"])
         )
     for name in evidence.latents:
+        if model.refine is not None and not evidence.p[name].dist.scores_far:
+            raise Incompatible(
+                f"{chosen('refine')} moves samples far from where {chosen('posterior')} draws, and "
+                f"{chosen('prior')} scores them by turning it round, coordinate by coordinate, "
+                "which overflows there." + instead(PLAIN["refine"], PLAIN["prior"])
+            )
         one_way = f"{chosen('posterior')} scores only its own samples."
         if objective.rescores and not evidence.q[name].dist.scores_given:
             raise Incompatible(
@@ -259,8 +265,14 @@ def _check_programs(
             raise Incompatible(
                 f"{chosen('objective')} trains recognition on what generation makes up, and with "
                 f"{chosen('prior')} both use {name}: one would learn from itself."
-                + instead(PLAIN["prior"], PLAIN["objective"])
+                + instead(_plain_prior(evidence), PLAIN["objective"])
             )
+
+
+def _plain_prior(evidence: Evidence) -> str:
+    """The plainest prior of the same kind of latents."""
+    bits = any(evidence.q[name].dist.is_discrete for name in evidence.latents)
+    return "prior=bernoulli" if bits else PLAIN["prior"]
 
 
 def _check_likelihood(model: Model) -> None:
@@ -277,7 +289,10 @@ def _check_gradients(model: Model, objective: Objective, batch: dict[str, Tensor
     named = [(f"model.{n}", p) for n, p in model.named_parameters() if p.requires_grad]
     named += [(f"objective.{n}", p) for n, p in objective.named_parameters() if p.requires_grad]
     kept = {name: buffer.clone() for name, buffer in objective.named_buffers()}
-    loss = objective(model, batch, torch.zeros((), dtype=torch.long)).loss
+    step = torch.zeros((), dtype=torch.long)
+    loss = objective(model, batch, step).loss
+    # What concerns the whole data set, such as a prior over all weights, trains nothing by itself.
+    own = objective.estimate(model, batch, step).loss
     for name, buffer in objective.named_buffers():
         buffer.copy_(kept[name])  # what a baseline made of made-up data
     if loss.ndim:
@@ -292,7 +307,7 @@ def _check_gradients(model: Model, objective: Objective, batch: dict[str, Tensor
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # hooks on copies that need no gradient
-        gradients = torch.autograd.grad(loss, [p for _, p in named], allow_unused=True)
+        gradients = torch.autograd.grad(own, [p for _, p in named], allow_unused=True)
     for (name, _), gradient in zip(named, gradients, strict=True):
         if gradient is None:
             part = next((part for part in name.split(".") if part in PLAIN), "model")

@@ -15,6 +15,7 @@ from vaebench.data import Dataset, Support
 from vaebench.errors import Refusal
 from vaebench.models import Model
 from vaebench.objectives import Objective
+from vaebench.objectives.baselines import DECAY
 from vaebench.schema import Budget, check_keys, check_ranges
 from vaebench.validate import check_options
 
@@ -60,7 +61,8 @@ def check_anneal(cfg: DictConfig) -> None:
 
 def check_baseline(cfg: DictConfig) -> None:
     """Refuses a baseline of an objective that has no use for one."""
-    if "baseline" not in cfg.objective and not cfg.baseline._target_.endswith(".Running"):
+    plain = cfg.baseline._target_.endswith(".Running") and cfg.baseline.get("decay") == DECAY
+    if "baseline" not in cfg.objective and not plain:
         raise Refusal(
             f"{chosen('baseline')} has nothing to do: {chosen('objective')} has no signal to "
             "subtract it from." + instead("baseline=running")

@@ -91,9 +91,30 @@ def test_without_weights_on_pixels_it_is_the_plain_likelihood():
     assert_close(made(params).log_prob(EVERY[:3]), made.pixel(params).log_prob(EVERY[:3]))
 
 
-def test_data_without_pixels_are_refused_in_one_line():
-    with pytest.raises(Incompatible, match="needs pixels; the data are real"):
-        AutoregressivePixels(Field((3,)), pixel="bernoulli", hidden=[], activation="tanh")
+def test_real_values_have_a_gaussian_each():
+    made = shaken(
+        AutoregressivePixels(Field((3,)), pixel="auto", hidden=[], activation="tanh"), 0.5
+    )
+    params, x = torch.randn(3), torch.randn(3)
+    by_hand = []
+    weight, bias = made.net.layers[0].mask * made.net.layers[0].weight, made.net.layers[0].bias
+    for i in range(3):
+        loc = params[i] + (weight[i] @ x) + bias[i]
+        scale = torch.nn.functional.softplus(made.pixel.raw).flatten()[0]
+        by_hand.append(torch.distributions.Normal(loc, scale).log_prob(x[i]))
+    assert_close(made(params).log_prob(x), torch.stack(by_hand).sum())
+
+
+@pytest.mark.parametrize(
+    ("pixel", "field"),
+    [
+        ("bernoulli", Field((3,))),
+        ("categorical", Field((1, 2, 2), Support.UNIT, 17)),
+    ],
+)
+def test_pixels_that_do_not_fit_the_data_are_refused_in_one_line(pixel, field):
+    with pytest.raises(Incompatible, match="Use likelihood.pixel=auto"):
+        AutoregressivePixels(field, pixel=pixel, hidden=[], activation="tanh")
 
 
 def test_a_deep_autoregressive_network_is_a_mass_over_images():

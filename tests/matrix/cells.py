@@ -49,9 +49,8 @@ SMALL = {
     "components": lambda now: 3,
     "layers": lambda now: [3, 2],
     "M": lambda now: min(now, 2),
-    "latent_dim": lambda now: 3 if isinstance(now, int) else None,  # else the data suggest it
 }
-"""What makes a choice tiny, by the name of its option; None leaves it."""
+"""What makes a choice tiny, by the name of its option."""
 
 MADE_UP = ("dataset.size=4000", "dataset.split.test=2000")
 """For data whose number is an option: few, but a mean over the test examples is precise."""
@@ -225,8 +224,10 @@ def _variants(group: str, name: str, node: DictConfig) -> Iterator[Variant]:
     small = tuple(
         f"{group}.{option}={shrink(plain[option])}".replace(" ", "")
         for option, shrink in SMALL.items()
-        if option in plain and shrink(plain[option]) is not None
+        if option in plain
     )
+    if group == "model" and isinstance(plain.get("latent_dim"), int):
+        small += ("model.latent_dim=3",)  # where the data do not suggest it
     if group == "dataset" and isinstance(plain.get("size"), int):
         small += MADE_UP
     target = node.get("_target_", "")

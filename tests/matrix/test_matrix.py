@@ -138,6 +138,7 @@ def test_a_refusal_without_an_override_is_caught(message):
 
 
 REST = {"posterior": "gaussian", "prior": "normal", "objective": "iwae", "model": "vae"}
+REST |= {"refine": "none", "weights": "point"}
 PPCA = plain(dataset="ppca", nets="mlp", likelihood="bernoulli", **REST)
 
 

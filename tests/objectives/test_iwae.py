@@ -254,3 +254,14 @@ def test_an_objective_leaves_no_gradient_and_no_state_behind(estimator):
         objective(model.vae, model.batch, STEP)
     assert all(p.grad is None and p.requires_grad for p in model.vae.parameters())
     assert all(torch.equal(v, before[n]) for n, v in model.vae.state_dict().items())
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("options", [{}, {"M": 2}, {"elbo_share": 0.3}], ids=str)
+def test_dreg_is_unbiased_for_tempered_weights_too(beta, options):
+    model = off_posterior()
+    both = []
+    for estimator in ("pathwise", "dreg"):
+        objective = iwae(model.vae, model.spec, k=3, estimator=estimator, beta=beta, **options)
+        both.append(gradient_samples(objective, model.vae, model.x))
+    assert_same_mean(*both)

@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from vaebench.chosen import chosen, instead
+from vaebench.chosen import chosen
 from vaebench.data import Field, Support
 from vaebench.distributions import Autoregressive, Distribution
 from vaebench.errors import Incompatible
 from vaebench.heads.base import Likelihood
-from vaebench.heads.likelihoods import Bernoulli, Categorical
+from vaebench.heads.likelihoods import Bernoulli, Categorical, Gaussian
 from vaebench.nets.base import Activation
 from vaebench.nets.conditioner import made
 
-PIXELS: dict[str, type[Bernoulli] | type[Categorical]] = {
+PIXELS: dict[str, Callable[[Field], Likelihood]] = {
     "bernoulli": Bernoulli,
     "categorical": Categorical,
+    "gaussian": partial(Gaussian, variance="global"),
 }
+REAL = (Support.REAL, Support.UNIT)
 
 
 class AutoregressivePixels(Likelihood):
     """p(x | z) = Π_i p(x_i | x_{<i}, z): to the parameters that the decoder emits, a MADE adds what
-    it makes of the pixels before, row by row.
+    it makes of the pixels before, in the order in which they are stored.
 
     Scores in one pass and samples pixel by pixel.
 
     Args:
-        pixel: density of each pixel.
+        pixel: density of each pixel; `auto`: a Gaussian with one learned variance for real values,
+            else a Bernoulli.
         hidden: widths of the MADE; with none each pixel is a logistic regression on those before.
         activation: of the MADE.
 
@@ -44,21 +49,23 @@ class AutoregressivePixels(Likelihood):
         self,
         observed: Field,
         *,
-        pixel: Literal["bernoulli", "categorical"],
+        pixel: Literal["auto", "bernoulli", "categorical", "gaussian"],
         hidden: list[int],
         activation: Activation,
     ) -> None:
         super().__init__()
-        if observed.support in (Support.REAL, Support.LABEL):
+        if observed.support is Support.LABEL:
+            raise Incompatible(f"{chosen('likelihood')} needs pixels; the data are labels.")
+        fits = {"gaussian"} if observed.support is Support.REAL else set(PIXELS)
+        if observed.support is Support.UNIT:
+            fits = {"bernoulli", "gaussian"}
+        if pixel not in {"auto", *fits}:
             raise Incompatible(
-                f"{chosen('likelihood')} needs pixels; the data are {observed.support}."
-                + instead("likelihood=gaussian")
+                f"likelihood.pixel={pixel}: the data are {observed.support}. Use "
+                "likelihood.pixel=auto."
             )
-        if pixel == "categorical" and observed.support is Support.UNIT:
-            raise Incompatible(
-                f"likelihood.pixel=categorical needs grey levels; the data are {observed.support}. "
-                "Use likelihood.pixel=bernoulli."
-            )
+        if pixel == "auto":
+            pixel = "gaussian" if observed.support in REAL else "bernoulli"
         self.pixel = PIXELS[pixel](observed)
         self.param_shape = self.pixel.param_shape
         order = torch.arange(observed.numel).view(observed.shape)

@@ -64,7 +64,8 @@ class Hierarchical(Split):
         x, self.observed = observed_field(spec, observed), observed
         self.has_free_energy = helmholtz
         heads = [posterior(Field((width,))) for width in layers]
-        if helmholtz and heads[0].support is not Support.BINARY:
+        self.bits = heads[0].support is Support.BINARY
+        if helmholtz and not self.bits:
             raise Incompatible(
                 f"{chosen('model')} is a net of bits, and {chosen('posterior')} infers real numbers."
                 + instead("posterior=bernoulli", "model=hierarchical")
@@ -105,7 +106,8 @@ class Hierarchical(Split):
             return self.posterior[0](x)
         raise Incompatible(
             f"{chosen('prior')} is made of q(z | x), which {chosen('model')} has no density of: its "
-            f"{self.names[-1]} depends on a draw of {self.names[0]}." + instead("prior=normal")
+            f"{self.names[-1]} depends on a draw of {self.names[0]}."
+            + instead("prior=bernoulli" if self.bits else "prior=normal")
         )
 
 

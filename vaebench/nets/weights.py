@@ -8,6 +8,7 @@ from torch.nn.utils import parametrize
 
 from vaebench.errors import Incompatible
 from vaebench.nets.base import Regularised
+from vaebench.nets.conditioner import MaskedLinear
 
 
 def point(model: nn.Module) -> None:
@@ -34,7 +35,8 @@ class AdaptiveNoise(Regularised):
         super().__init__()
         weight = layer.weight
         assert isinstance(weight, Tensor)
-        spread = weight.detach().std().clamp(min=1e-3)
+        self._used = layer.mask.bool() if isinstance(layer, MaskedLinear) else slice(None)
+        spread = weight.detach()[self._used].std(correction=0).clamp(min=1e-3)
         self.log_sd = nn.Parameter(torch.full_like(weight, float((relative * spread).log())))
         self._layer = (layer,)  # not a child of its own child
         self.noise: Tensor | None = None
@@ -50,9 +52,10 @@ class AdaptiveNoise(Regularised):
 
     def penalty(self) -> Tensor:
         """KL(q(w) ‖ N(m, s²)), a scalar."""
-        mean = self._layer[0].parametrizations.weight.original
-        variance = ((2 * self.log_sd).exp() + (mean - mean.mean()).square()).mean()
-        return 0.5 * variance.log() * mean.numel() - self.log_sd.sum()
+        mean = self._layer[0].parametrizations.weight.original[self._used]
+        log_sd = self.log_sd[self._used]  # a weight under a mask is none
+        variance = ((2 * log_sd).exp() + (mean - mean.mean()).square()).mean()
+        return 0.5 * variance.log() * mean.numel() - log_sd.sum()
 
 
 def gaussian(model: nn.Module, *, relative_sd: float) -> None:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from vaebench.chosen import chosen
 from vaebench.data import Spec
 from vaebench.errors import Incompatible
 from vaebench.models import Model
@@ -79,6 +80,13 @@ class Objective(nn.Module, ABC):
         self.notes: list[str] = []
         self.regularised = [m for m in model.modules() if isinstance(m, Regularised)]
         self.noisy = [m for m in model.modules() if isinstance(m, AdaptiveNoise)]
+        if self.noisy and weight_sd < float("inf"):
+            raise Incompatible(
+                f"objective.weight_sd={weight_sd} with {chosen('weights')}: both are priors over the "
+                "weights. Use objective.weight_sd=.inf or weights=point."
+            )
+        if self.noisy:
+            self.notes.append("the loss includes KL(q(weights) ‖ p(weights)) / N; no bound does")
 
     @abstractmethod
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:

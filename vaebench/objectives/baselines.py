@@ -106,9 +106,11 @@ class Average(nn.Module):
 
     @torch.no_grad()
     def add(self, x: Tensor) -> None:
-        """What a batch says."""
-        self.total.mul_(self.decay).add_(x.to(self.total.dtype))
-        self.weight.mul_(self.decay).add_(1.0)
+        """What a batch says; nothing where it is no number, which would stay for good."""
+        good = x.isfinite().all().to(self.weight.dtype)
+        x = torch.nan_to_num(x.to(self.total.dtype), 0.0, 0.0, 0.0)
+        self.total.mul_(self.decay).add_(x * good)
+        self.weight.mul_(self.decay).add_(good)
 
     def read(self, otherwise: Tensor) -> Tensor:
         """The average; before the first batch something else."""
@@ -207,7 +209,7 @@ class Learned(Baseline):
         return Value(centre + spread * b.detach(), error.square().mean())
 
     def spread(self, signal: Tensor) -> Tensor:
-        """Standard deviation of the signal over earlier batches, at least a part of its size."""
+        """Standard deviation of the signal over earlier batches, at least 0.01; 1 before any."""
         mean = self.mean.read(torch.zeros_like(signal[0, 0]))
         variance = self.square.read(torch.ones_like(mean)) - mean.square()
         return variance.clamp(min=1e-4).sqrt()

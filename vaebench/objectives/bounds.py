@@ -138,6 +138,36 @@ class Blend(Bound):
         return a * first.share_without(f) + b * second.share_without(f)
 
 
+class Tempered(Bound):
+    """A bound of f = log p(x | z) + β [log p(z) - log q(z | x)].
+
+    q's score enters with -β in place of -1, which is what ties the path's weight to it.
+
+    Args:
+        bound: of f.
+        beta: β.
+    """
+
+    def __init__(self, bound: Bound, beta: Tensor | float) -> None:
+        self.bound, self.beta = bound, beta
+
+    def value(self, f: Tensor) -> Tensor:
+        return self.bound.value(f)
+
+    def weights(self, f: Tensor) -> Tensor:
+        return self.bound.weights(f)
+
+    def path_ratio(self, f: Tensor) -> Tensor:
+        """(1 - β) + β times that of β = 1."""
+        return 1 + self.beta * (self.bound.path_ratio(f) - 1)
+
+    def share(self, f: Tensor) -> Tensor:
+        return self.bound.share(f)
+
+    def share_without(self, f: Tensor) -> Tensor:
+        return self.bound.share_without(f)
+
+
 def mean_of_others(f: Tensor) -> Tensor:
     """1/(K-1) Σ_{j≠i} f_j, `[K, B]`."""
     return (f.sum(0) - f) / (len(f) - 1)

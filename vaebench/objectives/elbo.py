@@ -89,7 +89,10 @@ class ELBO(Weighted):
         recon, kl = evidence.recon.detach().mean(0), self.kl(evidence).detach().mean(0)
         if self.free_bits:
             beta = 1.0 if weight is None else weight
-            loss = honest(beta * self.free(evidence) - recon.mean(), loss)
+            charged = self.free(evidence)
+            if evidence.correction is not None:
+                charged = charged + evidence.correction.mean()
+            loss = honest(beta * charged - recon.mean(), loss)
         terms = {"bound": recon - kl, "recon": recon, "kl": kl}
         return Estimate(loss, terms, evidence)
 

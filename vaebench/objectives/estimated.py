@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -29,7 +29,6 @@ from vaebench.objectives.estimators import (
     Relaxed,
     Sampled,
     Score,
-    Way,
 )
 
 TEMPERATURE = 0.5
@@ -109,7 +108,7 @@ class Estimated(Objective):
                 f"{chosen('baseline')} has nothing to do: {option} has none to choose. Use "
                 "baseline=running or objective.estimator=score."
             )
-        if name not in get_args(Way) and self._temperature != TEMPERATURE:
+        if "concrete" not in name and self._temperature != TEMPERATURE:
             raise Incompatible(
                 f"objective.temperature={self._temperature} has nothing to do: {option} relaxes "
                 f"nothing. Use objective.temperature={TEMPERATURE}."
@@ -126,7 +125,7 @@ class Estimated(Objective):
         if baseline.at_least > 1 and not self.bound.separate:
             raise Incompatible(
                 f"{chosen('baseline')} compares the samples of an example, to all of which "
-                f"{chosen('objective')} gives one signal. Use objective.estimator=vimco or "
+                f"{chosen('objective')} gives one signal. Use objective.estimator=vimco "
                 "baseline=running."
             )
         if self.k < baseline.at_least:
@@ -177,4 +176,7 @@ class Weighted(Estimated):
 
 
 def _is_default(baseline: Callable[[Model, Spec], Baseline]) -> bool:
-    return getattr(baseline, "func", baseline) is Running
+    return (getattr(baseline, "func", baseline), getattr(baseline, "keywords", {})) == (
+        DEFAULT.func,
+        DEFAULT.keywords,
+    )

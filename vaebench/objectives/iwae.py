@@ -11,7 +11,7 @@ from vaebench.data import Spec
 from vaebench.errors import Incompatible
 from vaebench.models import Model
 from vaebench.objectives.base import Batch, Estimate, honest_terms
-from vaebench.objectives.bounds import Blend, Bound, LogMeanExp, Mean
+from vaebench.objectives.bounds import Blend, Bound, LogMeanExp, Mean, Tempered
 from vaebench.objectives.estimated import Weighted
 from vaebench.objectives.estimators import Terms
 from vaebench.trace import Evidence
@@ -80,9 +80,10 @@ class IWAE(Weighted):
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
         beta = None if self.plain else self.weight(step)
         read = partial(tempered, beta=beta)
-        found = self.estimator(model, batch, self.samples, read, self.bound)
-        bound = found.surrogate if beta is None else self.bound.value(found.evidence.log_w)
-        return Estimate(self.loss(found), honest_terms(bound, found.evidence), found.evidence)
+        bound = self.bound if beta is None else Tempered(self.bound, beta)
+        found = self.estimator(model, batch, self.samples, read, bound)
+        value = found.surrogate if beta is None else self.bound.value(found.evidence.log_w)
+        return Estimate(self.loss(found), honest_terms(value, found.evidence), found.evidence)
 
 
 def tempered(evidence: Evidence, beta: Tensor | float | None = None) -> Terms:

@@ -98,7 +98,7 @@ def _draw(axes: object, view: View, one: Batch, latent: str) -> None:
     true = _mass(model, one, latent, fine).view(FINE, FINE)
     edges = [float(v) for a in (fine.first, fine.second) for v in (a[0], a[-1])]
     axes.imshow(true.T, origin="lower", extent=edges, cmap="magma_r", aspect="auto")  # type: ignore[attr-defined]
-    density = _density(z, fine)
+    density = _density(view, one, latent, z, fine)
     levels = sorted(float(_level(density.flatten(), level)) for level in LEVELS)
     if levels[0] < levels[1]:
         axes.contour(fine.first, fine.second, density.T, levels, colors="#2a7fb8", linewidths=1.2)  # type: ignore[attr-defined]
@@ -116,8 +116,14 @@ def _mass(model: object, one: Batch, latent: str, grid: Axes) -> Tensor:
     return torch.cat(found).softmax(0)
 
 
-def _density(z: Tensor, grid: Axes) -> Tensor:
-    """Of samples `[n, 2]` on the grid, by a Gaussian kernel: it serves any q, one-way flows too."""
+def _density(view: View, one: Batch, latent: str, z: Tensor, grid: Axes) -> Tensor:
+    """q(z | x) on the grid: itself where it scores any value, else by a Gaussian kernel of its
+    samples `[n, 2]`."""
+    site = infer(view.subject.composition.model, one, 1, noise=view.noise).q[latent]
+    if site.dist.scores_given and site.dist.has_density:
+        points = grid.points.to(site.value).unsqueeze(1)
+        log_q = torch.cat([site.dist.log_prob(part) for part in points.split(CHUNK)])
+        return log_q.exp().cpu().double().view(FINE, FINE)
     from scipy.stats import gaussian_kde
 
     kde = gaussian_kde(z.T.double().numpy())

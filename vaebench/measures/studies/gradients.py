@@ -80,6 +80,9 @@ class GradientVariance(Study):
         for name, known in (("estimators", ESTIMATORS), ("bounds", list(BOUNDS))):
             if wrong := unknown(name, getattr(self, name), known):
                 raise Refusal(wrong)
+        for name, least in (("repeats", 2), ("reference", 4)):
+            if getattr(self, name) < least:
+                raise Refusal(f"{name}={getattr(self, name)}: at least {least}, for an error")
         torch.manual_seed(self.seed)
         subject = Gradients(composition, self.examples)
         if not subject.latents:
@@ -89,7 +92,11 @@ class GradientVariance(Study):
         for bound in self.bounds:
             for k in self.ks:
                 rows += self.at(subject, bound, k, say)
+        if not rows:
+            told = ", ".join(self.estimators) or "no estimator"
+            raise Refusal(f"{told} goes with this model, {', '.join(self.bounds)} and k={self.ks}")
         notes = [
+            "objectives of their own, with β = 1: the composed one serves the training alone",
             "variance: of a parameter's gradient, summed over the part's parameters",
             "snr: mean over parameters of |mean| / standard deviation of the gradient",
             "bias: of the mean gradient along the reference, relative to it",
@@ -158,13 +165,14 @@ def _summary(tally: Tally, reference: Tally, part: str, place: slice) -> dict[st
     mean, variance = tally.mean[place], tally.variance[place]
     found, found_se = tally.component(part)
     right, right_se = reference.component(part)
+    size = abs(right) or math.inf  # a gradient that is always 0 has no bias either
     moving = variance > 0
     snr = (mean[moving].abs() / variance[moving].sqrt()).mean().item() if moving.any() else 0.0
     return {
         "variance": variance.sum().item(),
         "snr": snr,
-        "bias": (found - right) / abs(right),
-        "bias_se": math.hypot(found_se, right_se) / abs(right),
+        "bias": (found - right) / size,
+        "bias_se": math.hypot(found_se, right_se) / size,
     }
 
 
@@ -291,7 +299,6 @@ def _figure(rows: list[dict[str, Any]], quantity: str, ks: list[int]) -> Figure:
                     axes.plot(*zip(*points.items(), strict=True), "o", ms=3, label=name, **style)
             axes.set(title=f"{bound}, {part}", xscale="log", yscale="log", xticks=ks)
             axes.set_xticks(ks, [str(k) for k in ks])
-            axes.minorticks_off()
             axes.set_xlabel("k")
             axes.grid(alpha=0.25)
             axes.spines[["top", "right"]].set_visible(False)
