@@ -10,8 +10,15 @@ os.environ.setdefault("WANDB_SILENT", "true")
 
 import pytest
 import torch
+from hydra.core.hydra_config import HydraConfig
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def unchosen():
+    """What a command chose in this process is forgotten: refusals would name it."""
+    HydraConfig.instance().cfg = None
 
 
 @pytest.fixture(autouse=True)

@@ -230,7 +230,7 @@ def _check_scores(evidence: Evidence, objective: Objective) -> None:
             raise Incompatible(
                 f"{chosen(part)}: the log-density of {type(site.dist).__name__} at site "
                 f"{site.name!r} is not finite on made-up data."
-                + (instead(PLAIN[part]) or instead("model=vae"))
+                + (instead(PLAIN[part]) or ("" if part == "likelihood" else instead("model=vae")))
             )
 
 

@@ -65,7 +65,7 @@ def check_baseline(cfg: DictConfig) -> None:
     if "baseline" not in cfg.objective and not plain:
         raise Refusal(
             f"{chosen('baseline')} has nothing to do: {chosen('objective')} has no signal to "
-            "subtract it from." + instead("baseline=running")
+            "subtract it from." + (instead("baseline=running") or f" Use baseline.decay={DECAY}.")
         )
 
 

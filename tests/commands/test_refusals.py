@@ -173,7 +173,7 @@ WRONG = {
     "refine=hamiltonian posterior=iaf prior=vamp": "which overflows there",
     "dataset.binarize=none dataset.dequantize=true likelihood=autoregressive "
     "likelihood.pixel=categorical": "Use likelihood.pixel=auto",
-    "weights=gaussian weights.relative_sd=0": "Use weights=point",
+    "weights=gaussian weights.relative_sd=0": "Use weights.relative_sd=0.1",
     "prior=autoregressive_bits": "is a density of bits. Use prior=normal",
     "dataset.split.val=-1": "at least one validation example",
 }

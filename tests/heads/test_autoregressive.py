@@ -113,7 +113,7 @@ def test_real_values_have_a_gaussian_each():
     ],
 )
 def test_pixels_that_do_not_fit_the_data_are_refused_in_one_line(pixel, field):
-    with pytest.raises(Incompatible, match="Use likelihood.pixel=auto"):
+    with pytest.raises(Incompatible, match=r"Use likelihood\.pixel=auto"):
         AutoregressivePixels(field, pixel=pixel, hidden=[], activation="tanh")
 
 

@@ -104,5 +104,5 @@ def test_the_least_price_of_a_layer_is_reached_where_all_its_weights_are_alike()
 
 @pytest.mark.parametrize("relative", [0.0, -1.0, math.nan])
 def test_noise_without_a_size_is_refused(relative):
-    with pytest.raises(Incompatible, match="Use weights=point"):
+    with pytest.raises(Incompatible, match=r"Use weights\.relative_sd=0.1"):
         gaussian(nn.Linear(2, 2), relative_sd=relative)

@@ -66,7 +66,7 @@ def gaussian(model: nn.Module, *, relative_sd: float) -> None:
     """
     if not relative_sd > 0:
         raise Incompatible(
-            f"weights.relative_sd={relative_sd}: must be positive. Use weights=point."
+            f"weights.relative_sd={relative_sd}: must be positive. Use weights.relative_sd=0.1."
         )
     layers = [m for m in model.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]
     for layer in layers:

@@ -83,7 +83,7 @@ class Objective(nn.Module, ABC):
         if self.noisy and weight_sd < float("inf"):
             raise Incompatible(
                 f"objective.weight_sd={weight_sd} with {chosen('weights')}: both are priors over the "
-                "weights. Use objective.weight_sd=.inf or weights=point."
+                "weights. Use weights=point."
             )
         if self.noisy:
             self.notes.append("the loss includes KL(q(weights) ‖ p(weights)) / N; no bound does")

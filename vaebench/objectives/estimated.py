@@ -105,8 +105,8 @@ class Estimated(Objective):
         option = f"objective.estimator={name}"
         if name != "score" and not _is_default(self._baseline):
             raise Incompatible(
-                f"{chosen('baseline')} has nothing to do: {option} has none to choose. Use "
-                "baseline=running or objective.estimator=score."
+                f"{chosen('baseline')} has nothing to do: {option} has none to choose."
+                + instead("baseline=running", "objective.estimator=score")
             )
         if "concrete" not in name and self._temperature != TEMPERATURE:
             raise Incompatible(
