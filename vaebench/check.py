@@ -165,12 +165,6 @@ def _check_given(model: Model, evidence: Evidence, objective: Objective) -> None
             "and scores only those." + _two_way(objective, PLAIN["refine"])
         )
     for name in evidence.latents:
-        if model.refine is not None and not evidence.p[name].dist.scores_far:
-            raise Incompatible(
-                f"{chosen('refine')} moves samples far from where {chosen('posterior')} draws, and "
-                f"{chosen('prior')} scores them by turning it round, coordinate by coordinate, "
-                "which overflows there." + instead(PLAIN["refine"], PLAIN["prior"])
-            )
         one_way = f"{chosen('posterior')} scores only its own samples."
         if objective.rescores and not evidence.q[name].dist.scores_given:
             raise Incompatible(

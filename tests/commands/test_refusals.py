@@ -170,7 +170,6 @@ WRONG = {
     "weights=gaussian objective.weight_sd=1": "both are priors over the weights",
     "objective=reconstruction prior=learned_gaussian objective.weight_sd=1": "is never trained",
     "model=hierarchical posterior=bernoulli prior=vamp": "Use prior=bernoulli",
-    "refine=hamiltonian posterior=iaf prior=vamp": "which overflows there",
     "dataset.binarize=none dataset.dequantize=true likelihood=autoregressive "
     "likelihood.pixel=categorical": "Use likelihood.pixel=auto",
     "weights=gaussian weights.relative_sd=0": "Use weights.relative_sd=0.1",

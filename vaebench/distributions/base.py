@@ -55,9 +55,6 @@ class Distribution(ABC):
     scores_given: bool = True
     """Whether `log_prob` takes values that were not drawn here."""
 
-    scores_far: bool = True
-    """Whether `log_prob` is finite far from where draws fall."""
-
     is_discrete: bool = False
     """Whether values are points of a grid, so that nothing moves along a gradient."""
 

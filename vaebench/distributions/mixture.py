@@ -26,7 +26,6 @@ class Mixture(Distribution):
         self.components = conditional(inputs)
         self.scores_given = self.components.scores_given
         self.is_discrete = self.components.is_discrete
-        self.scores_far = self.components.scores_far
 
     @property
     def batch_shape(self) -> torch.Size:

@@ -11,6 +11,12 @@ from torch.nn import functional as F
 
 from vaebench.distributions.flows.transform import Step, Transform
 
+FAR = 1e6
+"""Coordinates of the base are no larger: a Gaussian has e^(-10^12) of its mass beyond."""
+
+STEEP = 30.0
+"""Logarithm of the largest factor by which one step back may grow."""
+
 
 class InverseAutoregressive(Transform):
     """z' = g z + (1 - g) m with gate g = σ(s), where m_i and s_i depend on z_{<i} alone.
@@ -43,11 +49,13 @@ class InverseAutoregressive(Transform):
         return m + gate * (z - m), self._log_gate(s).sum(-1)
 
     def inverse(self, z: Tensor) -> Step:
-        """One coordinate after the other, in their order."""
+        """One coordinate after the other, in their order; what lies unthinkably far off stays at
+        the edge of thinkable, so that every density of it is a number."""
         value = s = torch.zeros_like(z)
         for position in range(z.shape[-1]):
             m, s = self.conditioner(value).chunk(2, -1)
-            new = m + (z - m) * (-self._log_gate(s)).exp()
+            growth = (-self._log_gate(s)).clamp(max=STEEP).exp()
+            new = (m + (z - m) * growth).clamp(-FAR, FAR)
             value = torch.where(self.order == position, new, value)
         # The last pass knew all that any s depends on.
         return value, self._log_gate(s).sum(-1)

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from vaebench.distributions.base import Distribution, Noise, Score
-from vaebench.distributions.flows.autoregressive import InverseAutoregressive
 from vaebench.distributions.flows.transform import Transform
 
 PAIRS = 8
@@ -34,7 +33,6 @@ class Flow(Distribution):
     def __init__(self, base: Distribution, transforms: Sequence[Transform]) -> None:
         self.base, self.transforms = base, list(transforms)
         self.scores_given = all(f.invertible for f in self.transforms)
-        self.scores_far = not any(isinstance(f, InverseAutoregressive) for f in self.transforms)
 
     @property
     def batch_shape(self) -> torch.Size:
