@@ -86,7 +86,10 @@ class ELBO(Weighted):
         weight = None if self.plain else self.weight(step)
         found = self.estimator(model, batch, self.k, partial(self.read, weight=weight), self.bound)
         loss, evidence = self.loss(found), found.evidence
-        recon, kl = evidence.recon.detach().mean(0), self.kl(evidence).detach().mean(0)
+        with torch.no_grad():
+            recon = evidence.recon.mean(0)
+            told = weight is None and not self.free_bits and not self.kl.analytic
+            kl = recon - found.surrogate if told else self.kl(evidence).mean(0)
         if self.free_bits:
             beta = 1.0 if weight is None else weight
             charged = self.free(evidence)
@@ -102,8 +105,9 @@ class ELBO(Weighted):
         if evidence.correction is not None:
             charges["correction"] = evidence.correction
         recon = {site.name: site.log_prob for site in evidence.observed}
-        minus = -1.0 if weight is None else -weight
-        return recon | {name: minus * charge for name, charge in charges.items()}
+        if weight is None:
+            return recon | {name: -charge for name, charge in charges.items()}
+        return recon | {name: -weight * charge for name, charge in charges.items()}
 
     def charge(self, evidence: Evidence, name: str) -> Tensor:
         """The KL at one latent, `[k, B]`: with free bits, that of every j which exceeds λ."""
