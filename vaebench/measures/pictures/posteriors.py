@@ -97,11 +97,18 @@ def _draw(axes: object, view: View, one: Batch, latent: str) -> None:
     fine = Axes(*(torch.linspace(float(a), float(b), FINE) for a, b in zip(low, high, strict=True)))
     true = _mass(model, one, latent, fine).view(FINE, FINE)
     edges = [float(v) for a in (fine.first, fine.second) for v in (a[0], a[-1])]
-    axes.imshow(true.T, origin="lower", extent=edges, cmap="magma_r", aspect="auto")  # type: ignore[attr-defined]
+    axes.imshow(true.T.numpy(), origin="lower", extent=edges, cmap="magma_r", aspect="auto")  # type: ignore[attr-defined]
     density = _density(view, one, latent, z, fine)
     levels = sorted(float(_level(density.flatten(), level)) for level in LEVELS)
     if levels[0] < levels[1]:
-        axes.contour(fine.first, fine.second, density.T, levels, colors="#2a7fb8", linewidths=1.2)  # type: ignore[attr-defined]
+        axes.contour(
+            fine.first.numpy(),
+            fine.second.numpy(),
+            density.T.numpy(),
+            levels,
+            colors="#2a7fb8",
+            linewidths=1.2,
+        )  # type: ignore[attr-defined]
     axes.tick_params(labelsize=7)  # type: ignore[attr-defined]
 
 
