@@ -29,7 +29,7 @@ def test_a_relaxed_draw_is_above_a_half_exactly_where_the_hard_draw_from_the_sam
     dist = bits()
     soft, hard = dist.relaxed((5000,), noise(), temperature), dist.rsample((5000,), noise())
     assert torch.equal((soft > 0.5).to(hard), hard)
-    assert torch.equal(dist.rounded(soft), hard)
+    assert torch.equal(soft.round(), hard)
     assert 0.2 < hard.mean() < 0.8
 
 

@@ -91,10 +91,6 @@ class Distribution(ABC):
         tend to draws as the temperature falls to 0."""
         raise Incompatible(f"{type(self).__name__} has no continuous relaxation")
 
-    def rounded(self, value: Tensor) -> Tensor:
-        """The points of the grid that are nearest to relaxed draws."""
-        return value.round()
-
     def sample(self, shape: Sequence[int] = (), noise: Noise | None = None) -> Tensor:
         """Values without gradients."""
         with torch.no_grad():

@@ -62,9 +62,7 @@ def posteriors(view: View) -> list[Path]:
     for i in range(shown):
         one = {name: value[i : i + 1] for name, value in view.batch.items()}
         _draw(panels[i], view, one, latent)
-    figure.suptitle(
-        "p(z | x) in colour; contours of q(z | x) hold 39 % and 86 % of it", fontsize=10
-    )
+    figure.suptitle("p(z | x) in colour; contours hold 39 % and 86 % of q(z | x)", fontsize=10)
     path = view.folder / "posteriors.png"
     figure.savefig(path, dpi=DPI)
     return [path]

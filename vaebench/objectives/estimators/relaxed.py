@@ -87,4 +87,4 @@ def through_concrete(
 ) -> Tensor:
     """On the grid, with the gradient of the concrete draw."""
     soft = dist.relaxed(shape, noise, temperature)
-    return dist.rounded(soft).detach() + (soft - soft.detach())
+    return soft.round().detach() + (soft - soft.detach())
