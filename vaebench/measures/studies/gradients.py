@@ -38,6 +38,12 @@ SCORES = [f"score:{name}" for name in BASELINES]
 RELAXED = ["concrete", "straight_through", "straight_through_concrete"]
 BOUNDS: dict[str, type[Weighted]] = {"elbo": ELBO, "iwae": IWAE}
 ESTIMATORS = ["pathwise", "stl", "dreg", "one_of_k", *SCORES, "nvil", "vimco", *RELAXED]
+UNBIASED = {
+    "elbo": ["pathwise", "score:leave_one_out", "nvil", "score:running"],
+    "iwae": ["pathwise", "vimco", "score:running"],
+}
+"""Estimators whose mean is the gradient of the expected bound, those of least noise first."""
+
 WARM_UP = 200
 STEP = torch.tensor(0)
 
@@ -108,7 +114,7 @@ class GradientVariance(Study):
         """Rows of one bound at one k."""
         wanted = self.estimators or ESTIMATORS
         made = {n: e for n in ESTIMATORS if (e := subject.objective(bound, n, k)) is not None}
-        reference = next((e for n, e in made.items() if n in unbiased(bound, k)), None)
+        reference = next((made[n] for n in UNBIASED[bound] if n in made), None)
         if reference is None:
             return
         half = self.reference // 2
@@ -120,13 +126,6 @@ class GradientVariance(Study):
                 row = {"bound": bound, "estimator": name, "k": k, "part": part}
                 yield row | _summary(tally, second, part, place)
             say(f"{bound} {name} k={k}")
-
-
-def unbiased(bound: str, k: int) -> list[str]:
-    """Estimators whose mean is the gradient of the expected bound, those of least noise first."""
-    if k == 1 and bound == "iwae":
-        return ["pathwise", "score:leave_one_out", "score:running"]
-    return ["pathwise", "vimco", "score:leave_one_out", "nvil", "score:running"]
 
 
 class Tally:
