@@ -256,10 +256,12 @@ def _check_programs(
     ]
     for name, *both in zip(named, *found, strict=True):
         if all(gradient is not None for gradient in both):
+            of_prior = name.partition(".")[0] == "prior"
+            remedies = [_plain_prior(evidence)] if of_prior else []
             raise Incompatible(
-                f"{chosen('objective')} trains recognition on what generation makes up, and with "
-                f"{chosen('prior')} both use {name}: one would learn from itself."
-                + instead(_plain_prior(evidence), PLAIN["objective"])
+                f"{chosen('objective')} trains recognition on what generation makes up, and in "
+                f"{chosen('prior' if of_prior else 'model')} both use {name}: one would learn from "
+                "itself." + instead(*remedies, PLAIN["objective"])
             )
 
 

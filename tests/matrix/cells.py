@@ -49,6 +49,8 @@ SMALL = {
     "components": lambda now: 3,
     "layers": lambda now: [3, 2],
     "M": lambda now: min(now, 2),
+    "T": lambda now: 2,
+    "blocks": lambda now: 1,
 }
 """What makes a choice tiny, by the name of its option."""
 
@@ -193,9 +195,9 @@ class Matrix:
         """
         key, _, value = override.lstrip("+").partition("=")
         group = key.partition(".")[0]
-        if key not in self.axes and group not in self.axes:
+        old = next((v for v in cell.variants if v.group == group), None)
+        if old is None:
             return replace(cell, extra=_with(cell.extra, override))
-        old = cell.variants[AXES.index(group)]
         if key == group:
             new = self.plain(group, value)
         else:

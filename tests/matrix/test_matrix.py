@@ -57,7 +57,10 @@ def test_a_cell_trains_below_the_exact_log_p_or_is_refused_in_a_line_that_leads_
 @pytest.mark.parametrize("dataset", dict.fromkeys(v.name for v in MATRIX.axes["dataset"]))
 @pytest.mark.parametrize("model", [v.name for v in MATRIX.axes["model"]])
 def test_a_model_and_a_data_set_train_with_what_they_choose_themselves(model, dataset, runner):
-    assert runner(plain(dataset=dataset, model=model)).state == "trained"
+    """Or with an option of the model: DRAW looks at images alone through its grids."""
+    outcome = runner.judge(plain(dataset=dataset, model=model))
+    remedies = [] if outcome.state == "trained" else itertools.chain(*offered(outcome.message))
+    assert all(remedy.startswith("model.") for remedy in remedies)
 
 
 @pytest.mark.slow

@@ -85,6 +85,9 @@ class AutoregressivePixels(Likelihood):
     def params_for_mean(self, mean: Tensor) -> Tensor:
         return self.pixel.params_for_mean(mean)
 
+    def mean_for_params(self, params: Tensor) -> Tensor:
+        return self.pixel.mean_for_params(params)
+
     @property
     def caveat(self) -> str | None:
         return None  # the head of a pixel has its own

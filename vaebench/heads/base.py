@@ -42,6 +42,10 @@ class Likelihood(Head):
     def params_for_mean(self, mean: Tensor) -> Tensor:
         """Parameters `[*param_shape]` whose distribution has this mean `[*event]`."""
 
+    def mean_for_params(self, params: Tensor) -> Tensor:
+        """The mean that parameters `[*, *param_shape]` stand for, `[*, *event]`."""
+        return self(params).mean
+
     @property
     def caveat(self) -> str | None:
         """What a reader of this likelihood's numbers on these data should know."""

@@ -1,8 +1,19 @@
 """Models: dependency structure as two programs."""
 
-from vaebench.models.base import Model, Refine, Split, unrefined
+from vaebench.models.base import Interleaved, Model, Refine, Split, unrefined
+from vaebench.models.draw import DRAW
 from vaebench.models.hierarchical import Hierarchical
 from vaebench.models.made import MADE
 from vaebench.models.vae import VAE
 
-__all__ = ["MADE", "VAE", "Hierarchical", "Model", "Refine", "Split", "unrefined"]
+__all__ = [
+    "DRAW",
+    "MADE",
+    "VAE",
+    "Hierarchical",
+    "Interleaved",
+    "Model",
+    "Refine",
+    "Split",
+    "unrefined",
+]

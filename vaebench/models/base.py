@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -69,6 +70,21 @@ class Split(Model):
     def joint(self, p: Trace, q: Trace, batch: Batch, seen: Batch) -> None:
         self.recognise(q, seen)
         self.generate(p, batch)
+
+
+class Interleaved(Model):
+    """A model whose recognition reads what generation has made so far."""
+
+    @abstractmethod
+    def joint(self, p: Trace, q: Trace | None, batch: Batch, seen: Batch) -> None:
+        """Both programs in one; without q, generation alone."""
+
+    def recognise(self, q: Trace, batch: Batch) -> None:
+        p = Trace(*q.lead, ChainMap(q.values, dict(batch)), noise=q.noise)
+        self.joint(p, q, batch, batch)
+
+    def generate(self, p: Trace, batch: Batch) -> None:
+        self.joint(p, None, batch, batch)
 
 
 def observed_field(spec: Spec, name: str) -> Field:

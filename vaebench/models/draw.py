@@ -1,0 +1,164 @@
+"""A canvas that is painted step by step, each step looking at what is still missing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from vaebench.chosen import chosen, instead
+from vaebench.data import Field, Spec
+from vaebench.distributions import Distribution
+from vaebench.errors import Incompatible
+from vaebench.heads import Conditional, Head, Likelihood, Prior, latent_field
+from vaebench.models.base import Batch, Interleaved, Refine, observed_field, unrefined
+from vaebench.nets.attention import Reader, Window, Writer, check_grid
+from vaebench.nets.recurrent import LSTM
+from vaebench.trace import Trace
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happened at one step.
+
+    Attributes:
+        canvas: c_t, parameters of the likelihood, `[*, *param_shape]`.
+        read: where q looked; None: everywhere, or there is no q.
+        written: where p wrote; None: everywhere.
+    """
+
+    canvas: Tensor
+    read: Window | None
+    written: Window | None
+
+
+class DRAW(Interleaved):
+    """Deep recurrent attentive writer. For t = 1, …, T:
+
+        x̂_t = x - E[x | c_{t-1}],  r_t = read(x, x̂_t, h_{t-1}^dec)
+        h_t^enc = LSTM^enc(h_{t-1}^enc, [r_t, h_{t-1}^dec]),  z_t ~ q(z_t | h_t^enc)
+        h_t^dec = LSTM^dec(h_{t-1}^dec, z_t),  c_t = c_{t-1} + write(h_t^dec)
+
+    then x ~ p(x | c_T), with p(z_t) the same prior for every t. The canvas holds parameters of the
+    likelihood: logits of a Bernoulli, so that E[x | c] = sigmoid(c). c_0 and the LSTMs' initial
+    states are learned; c_0 begins at the data's mean.
+
+    Args:
+        spec: names and shapes of a batch, and N.
+        T: how many steps.
+        latent_dim: width of each z_t.
+        hidden: width of both LSTMs' states.
+        attention: whether anything is read or written through a grid of filters.
+        read: filters on each side of the reading grid; 0: all pixels are read.
+        write: filters on each side of the writing grid; 0: all pixels are written.
+        posterior: `Field` of z_t → head of q(z_t | h_t^enc).
+        prior: fields of z_t and x → p(z_t).
+        likelihood: `Field` of x → head of p(x | c_T).
+        observed: which name of the batch is x.
+        refine: fields of latents and x by name → what moves q's samples.
+
+    References:
+        DRAW: A Recurrent Neural Network For Image Generation (Gregor, Danihelka, Graves, Jimenez
+        Rezende, Wierstra 2015), https://arxiv.org/abs/1502.04623
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        T: int,
+        latent_dim: int,
+        hidden: int,
+        attention: bool,
+        read: int,
+        write: int,
+        posterior: Callable[[Field], Head],
+        prior: Callable[[Field, Field], Prior],
+        likelihood: Callable[[Field], Likelihood],
+        observed: str = "x",
+        refine: Callable[[dict[str, Field], dict[str, Field]], Refine | None] = unrefined,
+    ) -> None:
+        super().__init__()
+        for name, value in {"T": T, "latent_dim": latent_dim, "hidden": hidden}.items():
+            if value < 1:
+                raise Incompatible(f"model.{name}={value}: at least 1")
+        x, self.observed = observed_field(spec, observed), observed
+        _check_grids(attention, read, write, x)
+        q, self.likelihood = posterior(Field((latent_dim,))), likelihood(x)
+        canvas = _canvas(self.likelihood, x)
+        z = latent_field(latent_dim, q)
+        self.names = [f"z{t + 1}" for t in range(T)]
+        self.read = Reader(hidden, x.shape, 2, read)
+        self.encode = LSTM(self.read.width + hidden, hidden)
+        emit = nn.Linear(hidden, math.prod(q.param_shape))
+        self.posterior = Conditional(nn.Sequential(emit, nn.Unflatten(-1, q.param_shape)), q)
+        self.prior = prior(z, x)
+        self.decode = LSTM(latent_dim, hidden)
+        self.write = Writer(hidden, tuple(canvas.shape), write)
+        self.canvas = nn.Parameter(canvas)
+        self.refine = refine(dict.fromkeys(self.names, z), {observed: x})
+
+    def joint(self, p: Trace, q: Trace | None, batch: Batch, seen: Batch) -> None:
+        *_, last = self.steps(p, q, seen)
+        p(self.observed, self.likelihood(last.canvas))
+
+    def steps(self, p: Trace, q: Trace | None, seen: Batch) -> Iterator[Step]:
+        """Paints, one step at a time; without q from what p draws or is given."""
+        prior = self.prior(_of_pseudo_inputs)
+        canvas, looked = self.canvas, None
+        encoder, decoder = self.encode.start, self.decode.start
+        for name in self.names:
+            if q is not None:
+                x = seen[self.observed]
+                error = x - self.likelihood.mean_for_params(canvas)
+                glimpse, looked = self.read(decoder[0], x, error)
+                encoder = self.encode((glimpse, decoder[0]), encoder)
+                q(name, self.posterior(encoder[0]))
+            decoder = self.decode((p(name, prior),), decoder)
+            stroke, written = self.write(decoder[0])
+            canvas = canvas + stroke
+            yield Step(canvas, looked, written)
+
+
+def _check_grids(attention: bool, read: int, write: int, x: Field) -> None:
+    for name, n in (("model.read", read), ("model.write", write)):
+        check_grid(name, n)
+        if n and not attention:
+            raise Incompatible(
+                f"{name}={n} with model.attention=false: there is no grid. Use {name}=0 or "
+                "model.attention=true."
+            )
+    if not attention:
+        return
+    if not read and not write:
+        raise Incompatible(
+            "model.attention=true with model.read=0 and model.write=0: there is no grid. Use "
+            "model.attention=false."
+        )
+    if len(x.shape) != 3:
+        raise Incompatible(
+            f"{chosen('model')} looks at images [C, H, W] through a grid of filters; the data have "
+            f"shape {list(x.shape)}. Use model.attention=false."
+        )
+
+
+def _canvas(likelihood: Likelihood, x: Field) -> Tensor:
+    """c_0, parameters of the data's mean, `[*param_shape]`."""
+    shape = likelihood.param_shape
+    if shape[len(shape) - len(x.shape) :] != x.shape:
+        raise Incompatible(
+            f"{chosen('model')} paints the parameters of each pixel, and {chosen('likelihood')} has "
+            "others." + instead("model=vae")
+        )
+    return torch.zeros(shape) if x.mean is None else likelihood.params_for_mean(x.mean).clone()
+
+
+def _of_pseudo_inputs(x: Tensor) -> Distribution:
+    """q(z | x), for priors that are made of it."""
+    raise Incompatible(
+        f"{chosen('prior')} is made of q(z | x), which {chosen('model')} has no density of: each of "
+        "its steps depends on draws of those before." + instead("prior=normal")
+    )
