@@ -30,6 +30,8 @@ bench: $(INSTALLED)  ## needs MNIST (VAEBENCH_DATA_DIR=DIR make bench) and, for 
 	$(BIN)/python benchmarks/grid.py
 	$(BIN)/python benchmarks/page.py
 	$(BIN)/python benchmarks/flows.py
+	$(BIN)/python benchmarks/draw.py
+	$(BIN)/python benchmarks/sentences.py
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -14,13 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import torch
+from alternating import Step, alternate
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -47,7 +46,6 @@ POSTERIORS = {
     "realnvp": partial(heads.RealNVP, K=4, **COUPLING),
     "iaf": partial(heads.IAF, K=2, **MADE),
 }
-Step = Callable[[], None]
 
 
 # ------------------------------------------------------------------------------------- vaebench
@@ -259,15 +257,6 @@ def theirs(flow: nn.Module, x: Tensor) -> Step:
     return step
 
 
-# --------------------------------------------------------------------------------- timing
-def seconds(step: Step, count: int) -> float:
-    """Of one step."""
-    begun = time.perf_counter()
-    for _ in range(count):
-        step()
-    return (time.perf_counter() - begun) / count
-
-
 def main() -> None:
     """Prints a table and writes the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -278,25 +267,14 @@ def main() -> None:
     torch.manual_seed(0)
     x = (torch.rand(BATCH, PIXELS) < 0.2).float()
     pairs = {n: (ours(p, x), theirs(BY_HAND[n](), x)) for n, p in POSTERIORS.items()}
-    for pair in pairs.values():
-        for step in pair:
-            seconds(step, 5)
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in pairs}
-    for block in range(BLOCKS):
-        for name, (own, other) in pairs.items():
-            first, second = (own, other) if block % 2 else (other, own)
-            a, b = seconds(first, options.steps), seconds(second, options.steps)
-            taken[name].append((a, b) if block % 2 else (b, a))
-    diagonal = statistics.median(own for own, _ in taken["gaussian"])
+    taken = alternate(pairs, steps=options.steps, blocks=BLOCKS)
     found = {}
-    for name, times in taken.items():
-        own = statistics.median(a for a, _ in times)
-        found[name] = {
-            "milliseconds": 1e3 * own,
-            "by_hand": statistics.median(a / b for a, b in times),
-            "diagonal": own / diagonal,
+    for name, timing in taken.items():
+        found[name] = row = {
+            "milliseconds": 1e3 * timing.seconds,
+            "by_hand": timing.ratio,
+            "diagonal": timing.seconds / taken["gaussian"].seconds,
         }
-        row = found[name]
         verdict = "PASS" if row["by_hand"] <= LIMIT else "FAIL"
         print(
             f"{name:10} {row['milliseconds']:6.2f} ms  {row['by_hand']:.2f} of the hand-written step "

@@ -52,7 +52,8 @@ def instantiate(node: DictConfig, *args: Any, **kwargs: Any) -> Any:
 
 def check_anneal(cfg: DictConfig) -> None:
     """Refuses a schedule of a KL weight that the objective does not have."""
-    if "anneal" not in cfg.objective and not cfg.anneal._target_.endswith(".Constant"):
+    idle = cfg.anneal._target_.endswith(".Constant") or cfg.anneal.get("steps") == 0
+    if "anneal" not in cfg.objective and not idle:
         raise Refusal(
             f"{chosen('anneal')} has nothing to do: {chosen('objective')} has no KL weight."
             + instead("anneal=none", "objective=elbo")
@@ -136,12 +137,20 @@ def compose(cfg: DictConfig) -> Composition:
 
 def check_batch(data: Dataset) -> None:
     """Refuses a data set whose batches are not what its spec says."""
-    batch = data.split("train").first(2).batch(torch.arange(2))
+    split = data.split("train").first(2)
+    batch = split.batch(torch.arange(len(split)))
     for name, field in data.spec.fields.items():
-        if name not in batch or tuple(batch[name].shape[1:]) != field.shape:
+        if name not in batch or not field.fits(batch[name]):
             shown = tuple(batch[name].shape[1:]) if name in batch else "missing"
             raise Refusal(f"dataset: {name} is {shown} in a batch, {field.shape} in the spec")
-        if field.support in BOUNDED and not ((batch[name] >= 0) & (batch[name] <= 1)).all():
+        values = batch[name]
+        if field.support in BOUNDED and not ((values >= 0) & (values <= 1)).all():
             raise Refusal(
                 f"dataset: {name} has values outside [0, 1]; its spec says {field.support}"
+            )
+        tokens = field.support is Support.TOKENS
+        if tokens and not ((values >= 0) & (values < field.levels)).all():
+            raise Refusal(
+                f"dataset: {name} has token numbers outside [0, {field.levels}), the vocabulary of "
+                "its spec"
             )

@@ -71,7 +71,7 @@ WRONG = {
     "posterior=null": "no such choice; there are bernoulli, delta",
     "seed=5000000000": "must be below 2^32",
     "anneal=linear objective=reconstruction": "Use anneal=none",
-    "anneal=linear anneal.steps=0": "at least 1",
+    "anneal=linear anneal.steps=-1": "at least 0",
     "schedule=cosin": "Did you mean schedule=cosine?",
     "schedule=cosine schedule.warmup=2": "a fraction of the run",
     "trainer.patience=-1": "must be at least 0",

@@ -13,6 +13,8 @@ RUNS = {
     "flat": ["model.latent_dim=2", *QUICK, "logger=csv"],
     "auto": ["model=autoencoder", *QUICK, "logger=csv"],
     "made": ["model=made", *QUICK, "logger=csv"],
+    "draw": ["model=draw", "model.T=4", "model.hidden=8", *QUICK, "logger=csv"],
+    "whole": ["model=draw", "model.attention=false", "model.T=2", *QUICK, "logger=csv"],
     "vector": ["dataset=ppca", "trainer.max_epochs=1", "logger=none"],
 }
 
@@ -55,6 +57,37 @@ def test_animations_move(here, copied):
             first = np.asarray(image.convert("L")).copy()
             image.seek(image.n_frames // 2)
             assert (np.asarray(image.convert("L")) != first).any()
+
+
+def test_a_canvas_is_shown_at_every_step_with_where_it_was_read_and_written(here, copied):
+    folder = copied("draw") / "pictures"
+    assert {"canvas.png", "canvas.gif", "strokes.png"} <= {path.name for path in folder.iterdir()}
+    with Image.open(folder / "canvas.gif") as image:
+        assert image.n_frames == 4
+    assert here("sample", "draw", "pictures=[filters]").code == 0
+    for name, colours in {"canvas": 2, "strokes": 1, "filters": 1}.items():
+        with Image.open(folder / f"{name}.png") as image:
+            shown = np.asarray(image.convert("RGB")).reshape(-1, 3)
+        found = [np.all(shown == colour, 1).any() for colour in ((46, 160, 67), (214, 39, 40))]
+        assert sum(found) == colours, name
+
+
+def test_without_attention_the_canvas_has_no_boxes(here, copied):
+    folder = copied("whole") / "pictures"
+    for name in ("canvas", "strokes"):
+        with Image.open(folder / f"{name}.png") as image:
+            channels = np.asarray(image.convert("RGB")).astype(int)
+        assert (channels[..., 0] == channels[..., 1]).all()
+    done = here("sample", "whole", "pictures=[filters]")
+    assert done.code == 2
+    assert "there is no grid of filters" in done.err
+
+
+def test_a_model_that_paints_nothing_has_no_canvas(here, copied):
+    copied("run")
+    done = here("sample", "run", "pictures=[canvas]")
+    assert done.code == 2
+    assert "model=vae paints no canvas" in done.err
 
 
 def test_a_seed_fixes_the_samples_and_another_changes_them(here, copied, tmp_path):

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from tests.theorems import assert_mean
 from vaebench.data import Digits, Split, Support
-from vaebench.data.base import Dequantization
+from vaebench.data.access import Dequantization
 from vaebench.errors import DataError
 
 SIZES = {"train": 1197, "val": 200, "test": 400}

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vaebench.data import Field, Spec, Support
+from vaebench.data import EOS, PAD, UNK, Field, Spec, Support
 
 FIELDS = {
     "real": Field((2, 3)),
@@ -39,3 +39,53 @@ def test_an_example_is_a_function_of_its_seed_alone():
     assert all(torch.equal(first[name], second[name]) for name in FIELDS)
     assert not torch.equal(first["real"], other["real"])
     assert torch.equal(torch.get_rng_state(), before)
+
+
+# ---------------------------------------------------------------------------------------- sentences
+def tokens(longest: int = 9, levels: int = 7) -> Field:
+    return Field((longest,), Support.TOKENS, levels)
+
+
+def made_up(field: Field, batch_size: int = 500, seed: int = 0) -> torch.Tensor:
+    return field.example(batch_size, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("longest", [3, 4, 6, 30])
+def test_made_up_sentences_are_tokens_then_one_end_then_padding(longest):
+    x = made_up(tokens(longest))
+    ends = (x == EOS).int().argmax(1, keepdim=True)
+    column = torch.arange(x.shape[1])
+    assert x.dtype is torch.int64
+    assert torch.equal(x == EOS, column == ends)
+    assert torch.equal(x == PAD, column > ends)
+    assert x[column < ends].unique().tolist() == list(range(UNK, 7))
+
+
+@pytest.mark.parametrize("longest", [2, 3, 4, 6, 30])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_first_made_up_sentence_alone_is_the_longest(longest, seed):
+    lengths = (made_up(tokens(longest), seed=seed) != PAD).sum(1)
+    assert lengths[0] == min(longest, 6)
+    assert (lengths[1:] < lengths[0]).all()
+
+
+def test_made_up_sentences_have_words_wherever_there_is_room_for_them():
+    assert (made_up(tokens(3))[:, 0] != EOS).all()
+
+
+def test_a_batch_of_sentences_may_be_narrower_than_the_spec_but_not_wider():
+    fits = [tokens(9).fits(torch.zeros(2, width)) for width in (0, 1, 9, 10)]
+    assert fits == [False, True, True, False]
+    assert not tokens(9).fits(torch.zeros(2, 9, 1))
+
+
+def test_other_values_have_the_shape_of_the_spec():
+    shapes = [(2, 2, 3), (2, 2, 2), (2, 3), (2, 2, 3, 1)]
+    assert [FIELDS["real"].fits(torch.zeros(shape)) for shape in shapes] == [True, *[False] * 3]
+
+
+def test_fields_of_unlike_vocabularies_of_one_size_are_alike():
+    """Two compositions of the same shapes are the same to every net."""
+    field = tokens()
+    assert field == Field((9,), Support.TOKENS, 7, symbols=("a", "b"), joiner="")
+    assert "symbols" not in repr(field)

@@ -9,8 +9,7 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
-from vaebench.data import Split, Support, UserImages
-from vaebench.data.base import Raw
+from vaebench.data import Raw, Split, Support, UserImages
 from vaebench.errors import DataError
 
 N = 20

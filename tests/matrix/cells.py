@@ -46,6 +46,7 @@ Frey faces, one's own images. It differs from the embedded one in nothing that a
 SMALL = {
     "hidden": lambda now: 16 if isinstance(now, int) else [16],
     "channels": lambda now: [2, 3],
+    "embedding": lambda now: 4,
     "components": lambda now: 3,
     "layers": lambda now: [3, 2],
     "M": lambda now: min(now, 2),

@@ -15,7 +15,8 @@ from vaebench.heads.likelihoods import Bernoulli, Categorical, Gaussian
 from vaebench.heads.posteriors import Gaussian as GaussianPosterior
 from vaebench.heads.priors import Normal
 from vaebench.models import VAE
-from vaebench.nets import MLP, Conv
+from vaebench.nets import MLP, Conv, Residual
+from vaebench.nets.residual import Block
 
 SHAPE = (1, 8, 8)
 MEAN = torch.linspace(0.05, 0.95, 64).view(SHAPE)
@@ -29,12 +30,22 @@ def families(**options) -> list:
     return [
         MLP(hidden=[40, 30], **shared(**options)),
         Conv(channels=[8, 8], hidden=40, **shared(**options)),
+        Residual(channels=[8, 8], blocks=1, gated=True, hidden=40, **shared(**options)),
     ]
+
+
+NAMES = ["mlp", "conv", "residual"]
 
 
 def layers(net: nn.Module) -> list[nn.Module]:
     kinds = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
     return [m for m in net.modules() if isinstance(m, kinds)]
+
+
+def drawn(net: nn.Module) -> list[nn.Module]:
+    """Layers but for those that start at zero, so that a block starts as the identity."""
+    ends = [m.branch[-1] for m in net.modules() if isinstance(m, Block)]
+    return [layer for layer in layers(net) if layer not in ends]
 
 
 def assert_uniform(weight: torch.Tensor, bound: float) -> None:
@@ -43,29 +54,32 @@ def assert_uniform(weight: torch.Tensor, bound: float) -> None:
     assert_mean((weight / bound).square().flatten(), 1 / 3)
 
 
-@pytest.mark.parametrize("family", families(), ids=["mlp", "conv"])
+@pytest.mark.parametrize("family", families(), ids=NAMES)
 def test_glorot_weights_are_uniform_within_their_bound_and_biases_zero(family):
-    for net in (family.encoder(SHAPE, (20,)), family.decoder((10,), SHAPE, None, torch.ones_like)):
+    for net in (
+        family.encoder(Field(SHAPE), (20,)),
+        family.decoder((10,), SHAPE, None, torch.ones_like),
+    ):
         assert len(layers(net)) >= 3
-        for layer in layers(net):
+        for layer in drawn(net):
             fans = (n * layer.weight[0, 0].numel() for n in layer.weight.shape[:2])
             assert_uniform(layer.weight, math.sqrt(6 / sum(fans)))
             assert (layer.bias == 0).all()
 
 
-@pytest.mark.parametrize("family", families(init="he"), ids=["mlp", "conv"])
+@pytest.mark.parametrize("family", families(init="he"), ids=NAMES)
 def test_he_weights_are_uniform_within_their_bound_and_biases_zero(family):
-    for layer in layers(family.encoder(SHAPE, (20,))):
+    for layer in drawn(family.encoder(Field(SHAPE), (20,))):
         assert_uniform(layer.weight, math.sqrt(6 / layer.weight[0].numel()))
         assert (layer.bias == 0).all()
 
 
-@pytest.mark.parametrize("family", families(init="torch"), ids=["mlp", "conv"])
+@pytest.mark.parametrize("family", families(init="torch")[:2], ids=NAMES[:2])
 def test_torchs_own_initialisation_is_left_alone(family):
     torch.manual_seed(1)
-    net = family.encoder(SHAPE, (20,))
+    net = family.encoder(Field(SHAPE), (20,))
     torch.manual_seed(1)
-    untouched = family.build_encoder(SHAPE, (20,))
+    untouched = family.build_encoder(Field(SHAPE), (20,))
     assert all((layer.bias != 0).any() for layer in layers(net))
     for ours, own in zip(net.parameters(), untouched.parameters(), strict=True):
         assert torch.equal(ours, own)
@@ -79,7 +93,7 @@ LIKELIHOODS = [
     Gaussian(Field(SHAPE, Support.UNIT), link="sigmoid"),
     Gaussian(Field(SHAPE, Support.UNIT), variance="amortised", scale=0.3),
 ]
-NAMES = ["bernoulli", "categorical", "gaussian", "gaussian sigmoid", "gaussian amortised"]
+HEADS = ["bernoulli", "categorical", "gaussian", "gaussian sigmoid", "gaussian amortised"]
 
 
 def without_weights(net: nn.Module) -> nn.Module:
@@ -89,7 +103,7 @@ def without_weights(net: nn.Module) -> nn.Module:
     return net
 
 
-@pytest.mark.parametrize("head", LIKELIHOODS, ids=NAMES)
+@pytest.mark.parametrize("head", LIKELIHOODS, ids=HEADS)
 def test_a_fully_connected_decoder_without_weights_gives_the_mean_of_the_data(head):
     family = families(output_bias="data_mean")[0]
     decoder = family.decoder((4,), head.param_shape, MEAN, head.params_for_mean)
@@ -97,7 +111,7 @@ def test_a_fully_connected_decoder_without_weights_gives_the_mean_of_the_data(he
     assert_close(mean, MEAN.expand(3, *SHAPE), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("head", LIKELIHOODS, ids=NAMES)
+@pytest.mark.parametrize("head", LIKELIHOODS, ids=HEADS)
 def test_a_convolutional_decoder_without_weights_gives_the_mean_of_each_channel(head):
     """All the places of a channel share one bias."""
     family = families(output_bias="data_mean")[1]
@@ -122,13 +136,13 @@ def test_a_zero_output_bias_is_zero_whatever_the_initialisation(init):
         assert (layers(decoder)[-1].bias == 0).all()
 
 
-@pytest.mark.parametrize("family", families(output_bias="data_mean"), ids=["mlp", "conv"])
+@pytest.mark.parametrize("family", families(output_bias="data_mean"), ids=NAMES)
 def test_a_decoder_cannot_start_at_a_mean_that_is_not_known(family):
     with pytest.raises(Incompatible, match=r"nets\.output_bias=zero"):
         family.decoder((4,), SHAPE, None, torch.ones_like)
 
 
-@pytest.mark.parametrize("family", families(output_bias="data_mean"), ids=["mlp", "conv"])
+@pytest.mark.parametrize("family", families(output_bias="data_mean"), ids=NAMES)
 def test_a_new_vae_starts_at_the_mean_of_its_data(family):
     mean = torch.full(SHAPE, 0.3)
     spec = Spec({"x": Field(SHAPE, Support.BINARY, 2, mean)}, 100)
@@ -141,7 +155,7 @@ def test_a_new_vae_starts_at_the_mean_of_its_data(family):
 # --------------------------------------------------------------------------------- architecture
 def test_the_decoder_mirrors_the_encoder():
     family = MLP(hidden=[40, 30], **shared())
-    up = [tuple(m.weight.shape) for m in layers(family.encoder((8,), (6,)))]
+    up = [tuple(m.weight.shape) for m in layers(family.encoder(Field((8,)), (6,)))]
     down = [
         tuple(m.weight.shape) for m in layers(family.decoder((6,), (8,), None, torch.ones_like))
     ]
@@ -150,7 +164,7 @@ def test_the_decoder_mirrors_the_encoder():
 
 
 def test_without_hidden_layers_a_net_is_linear():
-    encoder = MLP(hidden=[], **shared()).encoder((8,), (6,))
+    encoder = MLP(hidden=[], **shared()).encoder(Field((8,)), (6,))
     x, y = torch.randn(2, 8)
     assert_close(encoder(2 * x - y), 2 * encoder(x) - encoder(y), rtol=1e-4, atol=1e-5)
 
@@ -161,7 +175,7 @@ def test_without_hidden_layers_a_net_is_linear():
 def test_the_activation_asked_for_lies_between_layers_and_not_after_the_last(name):
     for family in families(activation=name):
         for net in (
-            family.encoder(SHAPE, (6,)),
+            family.encoder(Field(SHAPE), (6,)),
             family.decoder((4,), SHAPE, None, torch.ones_like),
         ):
             acts = [m for m in net.modules() if type(m) is type(family.activation())]
@@ -178,6 +192,7 @@ def test_the_activation_asked_for_lies_between_layers_and_not_after_the_last(nam
         (partial(Conv, channels=[], hidden=5), r"nets\.channels"),
         (partial(Conv, channels=[4, 0], hidden=5), r"nets\.channels"),
         (partial(Conv, channels=[4], hidden=0), r"nets\.hidden"),
+        (partial(Residual, channels=[], hidden=5, blocks=1, gated=True), r"nets\.channels"),
     ],
 )
 def test_widths_that_cannot_be_are_refused_by_name(build, named):
@@ -186,12 +201,12 @@ def test_widths_that_cannot_be_are_refused_by_name(build, named):
 
 
 def test_convolutions_refuse_what_is_no_image_and_name_the_way_out():
-    family = families()[1]
-    with pytest.raises(Incompatible, match="nets=mlp"):
-        family.encoder((8,), (6,))
-    for out_shape in ((8,), (2, 8)):
+    for family in families()[1:]:
         with pytest.raises(Incompatible, match="nets=mlp"):
-            family.decoder((4,), out_shape, None, torch.ones_like)
+            family.encoder(Field((8,)), (6,))
+        for out_shape in ((8,), (2, 8)):
+            with pytest.raises(Incompatible, match="nets=mlp"):
+                family.decoder((4,), out_shape, None, torch.ones_like)
 
 
 @pytest.mark.parametrize("latent_dim", [0, -2])

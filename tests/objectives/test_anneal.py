@@ -68,7 +68,7 @@ def test_iwae_at_beta_zero_is_the_log_mean_likelihood():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Linear(steps=0),
+        lambda: Linear(steps=-1),
         lambda: Sigmoid(midpoint=0, width=0.0),
         lambda: Cyclical(period=0, ramp=0.5),
         lambda: Cyclical(period=5, ramp=0.0),
@@ -79,5 +79,15 @@ def test_schedules_that_mean_nothing_are_refused(make):
         make()
 
 
-def test_no_annealing_is_one_at_every_step():
-    assert share(Constant(), 0) == share(Constant(), 10**6) == 1
+@pytest.mark.parametrize("none", [Constant(), Linear(steps=0)])
+def test_no_annealing_is_one_at_every_step(none):
+    assert none.constant
+    assert share(none, 0) == share(none, 10**6) == 1
+
+
+def test_training_reports_the_weight_of_an_annealed_kl_and_evaluation_does_not():
+    model = golden_ppca()
+    objective = elbo(model.vae, model.spec, anneal=Linear(steps=10))
+    terms = objective(model.vae, model.batch, torch.tensor(3)).terms
+    torch.testing.assert_close(terms["kl_weight"], torch.tensor(0.3))
+    assert "kl_weight" not in objective.eval()(model.vae, model.batch, torch.tensor(3)).terms

@@ -12,8 +12,10 @@ from vaebench.commands.options import one_run, read
 from vaebench.commands.output import close, near
 from vaebench.commands.saved import Looking, look_at
 from vaebench.commands.train import PICTURES, SHOWN_IN_PICTURES
+from vaebench.data import Support
 from vaebench.errors import Refusal
-from vaebench.measures.pictures import View, draw, select
+from vaebench.measures.base import Subject
+from vaebench.measures.pictures import Decoding, View, draw, select
 from vaebench.training import Concluding, build_loggers
 
 
@@ -23,6 +25,9 @@ class Options(Looking):
 
     pictures: list[str] = field(default_factory=list)  # none named: all
     n: int = SHOWN_IN_PICTURES
+    beam: int = 1
+    temperature: float = 1.0
+    top_p: float = 1.0
     out: str = ""  # not given: the run folder's pictures/
 
 
@@ -37,11 +42,14 @@ def sample(arguments: Sequence[str]) -> None:
     names = select(options.pictures)
     if options.n < 1:
         raise Refusal(f"n={options.n}: must be at least 1")
+    decoding = Decoding(options.beam, options.temperature, options.top_p)
     saved, subject = look_at(path, options)
+    if decoding != Decoding() and not _has_sentences(subject):
+        raise Refusal("beam, temperature and top_p decode sentences, and this run makes none")
     folder = Path(options.out).expanduser() if options.out else saved.folder / PICTURES
     console, written = Console(), list[Path]()
     try:
-        for name, found in draw(View(subject, folder, options.n), names):
+        for name, found in draw(View(subject, folder, options.n, decoding), names):
             if not isinstance(found, str):
                 written += found
                 for picture in found:
@@ -62,3 +70,8 @@ def sample(arguments: Sequence[str]) -> None:
         for logger in loggers:
             logger.show(written)
         close(loggers)
+
+
+def _has_sentences(subject: Subject) -> bool:
+    fields = subject.composition.data.spec.fields
+    return any(fields[name].support is Support.TOKENS for name in subject.roles[1])

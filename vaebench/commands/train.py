@@ -21,7 +21,7 @@ from vaebench.compose import Composition
 from vaebench.errors import Refusal, RunFailed
 from vaebench.measures.base import Subject
 from vaebench.measures.pictures import View, curves, draw
-from vaebench.measures.runs import ERROR
+from vaebench.measures.runs import ERROR, EXAMPLES
 from vaebench.training import (
     METRICS,
     Concluding,
@@ -52,7 +52,9 @@ GROUPS = (
     "baseline",
 )
 PICTURES = "pictures"
-DRAWN = ("data", "reconstructions", "samples", "manifold")
+COUNTS = ("test/active_units", "test/tokens", "test/tokens_without_end")
+DRAWN = ("data", "reconstructions", "samples", "manifold", "canvas", "strokes")
+DRAWN += ("sentences", "paraphrases", "homotopies")
 """What every run draws; `vaebench sample` draws more."""
 
 SHOWN_IN_PICTURES = 64
@@ -95,6 +97,7 @@ def _train(
             logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True, enum_to_str=True))
         with workers(cfg.trainer.devices, folder, resume_from):
             result = fit(cfg, system, trainer, resume_from)
+        write_examples(result, folder)
         pictures = draw_run(result, composition, folder)
         summary = summarise(cfg, choices, composition, result)
         for logger in loggers:
@@ -159,6 +162,16 @@ def draw_run(result: Result, composition: Composition, folder: Path) -> list[Pat
         if isinstance(logger, Concluding):
             logger.show(pictures)
     return pictures
+
+
+def write_examples(result: Result, folder: Path) -> None:
+    """What was measured of each test example, in the order of the split: for paired comparisons."""
+    found = result.system.examples
+    if not found:
+        return
+    rows = zip(*(values.tolist() for values in found.values()), strict=True)
+    lines = [",".join(found), *(",".join(f"{x:.7g}" for x in row) for row in rows)]
+    (folder / EXAMPLES).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def summarise(
@@ -235,7 +248,7 @@ def report(
     table.add_column("value", justify="right")
     error = metrics.pop("test/nll_se", None)
     for name in sorted(metrics, key=_order):
-        shown = f"{metrics[name]:.0f}" if name == "test/active_units" else f"{metrics[name]:.3f}"
+        shown = f"{metrics[name]:.{0 if name in COUNTS else 3}f}"
         if name == "test/nll":
             shown += "" if error is None else f" ± {error:.3f}"
             exact = not composition.objective.needs_latents

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from vaebench.data.base import Raw
 from vaebench.data.download import Downloaded
 from vaebench.data.files import corrupt, grey
+from vaebench.data.images import Raw
 from vaebench.data.protocol import HELD_OUT_SEED
 from vaebench.errors import DataError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from vaebench.data.base import Images, Raw
+from vaebench.data.images import Images, Raw
 
 
 class Digits(Images):

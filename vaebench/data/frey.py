@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vaebench.data.base import Images, Raw
 from vaebench.data.files import corrupt, raw_images, read_npz
+from vaebench.data.images import Images, Raw
 from vaebench.errors import DataError
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from vaebench.data.base import Raw
 from vaebench.data.download import Downloaded
 from vaebench.data.files import check_idx, corrupt, grey
+from vaebench.data.images import Raw
 from vaebench.errors import DataError
 
 SIZE = (28, 28)

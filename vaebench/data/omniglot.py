@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from vaebench.data.base import Raw
 from vaebench.data.download import Downloaded
 from vaebench.data.files import corrupt, grey
+from vaebench.data.images import Raw
 
 Array = np.ndarray[Any, Any]
 

@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaebench.data.base import AsIs, Batch, Dataset, Part, Resident
+from vaebench.data.access import AsIs
+from vaebench.data.base import Dataset, Part
 from vaebench.data.protocol import Split
+from vaebench.data.resident import Batch, Resident
 from vaebench.data.spec import Field, Spec
 from vaebench.errors import DataError
 

@@ -1,4 +1,4 @@
-"""The protocol of an image data set: which examples are held out, and what is done to grey levels."""
+"""The protocol of a data set: which examples are held out, and what is done to grey levels."""
 
 from __future__ import annotations
 

@@ -19,6 +19,14 @@ class Support(StrEnum):
     LEVELS = "levels"  # {0, 1/(L-1), ..., 1}: L grey levels
     BINARY = "binary"  # {0, 1}, as floats
     LABEL = "label"  # {0, ..., L-1}, as integers
+    TOKENS = "tokens"  # {0, ..., V-1}, as integers: a sentence, its end, padding
+
+
+PAD, EOS, UNK = 0, 1, 2
+"""Token numbers of padding, of a sentence's end, and of what the vocabulary lacks."""
+
+EXAMPLE_WIDTH = 6
+"""Columns of a made-up sentence at most: enough to tell, and little to compute."""
 
 
 @dataclass(frozen=True)
@@ -26,33 +34,57 @@ class Field:
     """One name of a batch.
 
     Args:
-        shape: shape of one example, without the batch.
+        shape: shape of one example, without the batch; of `TOKENS` `[L]`, the longest with its end,
+            where a batch is as wide as its own longest.
         support: the values its entries can take.
         levels: how many values a discrete support has; for `UNIT`, how many grey levels
             were dequantized to reach it (0: none, the data are continuous).
         mean: mean over the training split, `[*shape]`; decoders may start from it.
+        symbols: the vocabulary of `TOKENS`, by token number.
+        joiner: what stands between the symbols of a sentence that is written out.
     """
 
     shape: tuple[int, ...]
     support: Support = Support.REAL
     levels: int = 0
     mean: Tensor | None = field(default=None, compare=False, repr=False)
+    symbols: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    joiner: str = field(default=" ", compare=False, repr=False)
 
     @property
     def numel(self) -> int:
         """Number of entries of one example."""
         return math.prod(self.shape)
 
+    def fits(self, values: Tensor) -> bool:
+        """Whether values `[B, *]` have this shape; a batch of sentences may be narrower."""
+        shape = tuple(values.shape[1:])
+        if self.support is Support.TOKENS:
+            return len(shape) == 1 and 1 <= shape[0] <= self.shape[0]
+        return shape == self.shape
+
     def example(self, batch_size: int, generator: torch.Generator) -> Tensor:
-        """Random values of this support, `[batch_size, *shape]`."""
+        """Random values of this support, `[batch_size, *shape]`; of `TOKENS`, narrower."""
         shape = (batch_size, *self.shape)
         match self.support:
+            case Support.TOKENS:
+                return self._sentences(batch_size, generator)
             case Support.REAL:
                 return torch.randn(shape, generator=generator)
             case Support.UNIT:
                 return torch.rand(shape, generator=generator)
         values = torch.randint(self.levels, shape, generator=generator)
         return values if self.support is Support.LABEL else values / (self.levels - 1)
+
+    def _sentences(self, batch_size: int, generator: torch.Generator) -> Tensor:
+        """Tokens, then one end, then padding `[batch_size, l]`; the first row alone fills all l."""
+        width = min(self.shape[0], EXAMPLE_WIDTH)
+        tokens = torch.randint(UNK, self.levels, (batch_size, width), generator=generator)
+        shortest = min(1, max(width - 2, 0))  # a sentence of no word only where L leaves no other
+        ends = torch.randint(shortest, max(width - 1, 1), (batch_size, 1), generator=generator)
+        ends[0] = width - 1
+        column = torch.arange(width)
+        return torch.where(column < ends, tokens, torch.where(column == ends, EOS, PAD))
 
 
 @dataclass(frozen=True)

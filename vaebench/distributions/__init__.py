@@ -8,6 +8,7 @@ from vaebench.distributions.ensemble import Ensemble
 from vaebench.distributions.gaussian import DiagNormal, FullNormal, StandardNormal
 from vaebench.distributions.kl import has_kl, kl_divergence, register_kl
 from vaebench.distributions.mixture import Mixture
+from vaebench.distributions.sequence import TokenSequence
 
 __all__ = [
     "Autoregressive",
@@ -22,6 +23,7 @@ __all__ = [
     "Noise",
     "Score",
     "StandardNormal",
+    "TokenSequence",
     "Torch",
     "has_kl",
     "kl_divergence",

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vaebench.chosen import chosen
+from vaebench.chosen import chosen, instead
 from vaebench.data import Field, Support
 from vaebench.distributions import Autoregressive, Distribution
 from vaebench.errors import Incompatible
@@ -54,8 +54,11 @@ class AutoregressivePixels(Likelihood):
         activation: Activation,
     ) -> None:
         super().__init__()
-        if observed.support is Support.LABEL:
-            raise Incompatible(f"{chosen('likelihood')} needs pixels; the data are labels.")
+        if observed.support in (Support.LABEL, Support.TOKENS):
+            remedy = instead("likelihood=sentence") if observed.support is Support.TOKENS else ""
+            raise Incompatible(
+                f"{chosen('likelihood')} needs pixels; the data are {observed.support}." + remedy
+            )
         fits = {"gaussian"} if observed.support is Support.REAL else set(PIXELS)
         if observed.support is Support.UNIT:
             fits = {"bernoulli", "gaussian"}

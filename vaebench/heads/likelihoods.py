@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vaebench.chosen import chosen
 from vaebench.data import Field, Support
 from vaebench.distributions import BernoulliLogits, CategoricalLevels, DiagNormal
 from vaebench.errors import Incompatible
@@ -26,7 +27,7 @@ class Bernoulli(Likelihood):
 
     def __init__(self, observed: Field) -> None:
         super().__init__()
-        if observed.support in (Support.REAL, Support.LABEL):
+        if observed.support in (Support.REAL, Support.LABEL, Support.TOKENS):
             raise Incompatible(
                 f"likelihood=bernoulli needs values in [0, 1]; the data are {observed.support}."
                 + _instead(observed)
@@ -94,8 +95,11 @@ class Gaussian(Likelihood):
 
     @staticmethod
     def _check(observed: Field, variance: str, scale: float, min_scale: float) -> None:
-        if observed.support is Support.LABEL:
-            raise Incompatible("likelihood=gaussian needs floats; the data are labels.")
+        if observed.support in (Support.LABEL, Support.TOKENS):
+            raise Incompatible(
+                f"{chosen('likelihood')} needs floats; the data are {observed.support}."
+                + _instead(observed)
+            )
         if not 0 < scale < math.inf:
             raise Incompatible(f"likelihood.scale={scale}: must be positive")
         if variance == "fixed" and min_scale:
@@ -172,6 +176,8 @@ class Categorical(Likelihood):
 
 def _instead(observed: Field) -> str:
     """What to use where the data are outside of a likelihood's support; labels have none yet."""
+    if observed.support is Support.TOKENS:
+        return " Use likelihood=sentence."
     if observed.support is Support.LABEL:
         return ""
     dequantized = observed.support is Support.UNIT and observed.levels

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from vaebench.compose import Composition
 from vaebench.data import Batch, Part
@@ -60,7 +61,7 @@ class Subject:
     def batch(self, examples: int, part: Part | None = None) -> Batch:
         """The same as one batch."""
         found = list(self.batches(examples, part))
-        return {name: torch.cat([b[name] for b in found]) for name in found[0]}
+        return {name: _joined([b[name] for b in found]) for name in found[0]}
 
     @cached_property
     def roles(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -89,6 +90,14 @@ class Subject:
                 "the model was trained on reconstruction alone: neither its prior nor a bound on "
                 "log p(x) means anything"
             )
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """One batch of several; sentences are padded to the longest."""
+    if parts[0].ndim != 2:
+        return torch.cat(parts)
+    width = max(part.shape[1] for part in parts)
+    return torch.cat([F.pad(part, (0, width - part.shape[1])) for part in parts])
 
 
 class Measure(ABC):

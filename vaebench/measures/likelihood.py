@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -14,6 +15,8 @@ from vaebench.heads import Likelihood
 from vaebench.inference import stream
 from vaebench.measures.base import Measure, Numbers, Subject, mean_and_se, over_batches
 from vaebench.models import Model
+
+LARGEST = 700.0  # nats, whose exp is still a float
 
 
 @dataclass(frozen=True)
@@ -70,14 +73,26 @@ def log_likelihood(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noi
     return importance(model, batch, k, noise).log_p
 
 
-def likelihood_metrics(log_p: Tensor, model: Model) -> Numbers:
-    """`nll` in nats, its standard error over examples, and bits per dimension.
+def likelihood_metrics(
+    log_p: Tensor, model: Model, units: Mapping[str, Tensor] = MappingProxyType({})
+) -> Numbers:
+    """`nll` in nats, its standard error over examples, bits per dimension and perplexities.
+
+    A perplexity is exp of the nats per unit, a ratio of sums over all examples. That per token, end
+    tokens among them, is the usual one; where ends are not counted, the same nats are shared out
+    over fewer.
 
     Args:
         log_p: log-likelihoods of the examples, `[N]`; of one example there is no error.
         model: tells whether its likelihood has bits per dimension on these data.
+        units: name → how many of them each example is made of, `[N]`.
     """
     metrics = mean_and_se("nll", -log_p)
+    for name, count in units.items():
+        total = int(count.sum())
+        per_unit = -log_p.double().sum().item() / max(1, total)
+        metrics["perplexity" + name.removeprefix("tokens")] = math.exp(min(per_unit, LARGEST))
+        metrics[name] = total
     heads = _outermost([m for m in model.modules() if isinstance(m, Likelihood)])
     bits = heads[0].bits_per_nat() if len(heads) == 1 else None
     if bits is not None:
@@ -105,19 +120,22 @@ class ImportanceSampling(Measure):
 
     def __call__(self, subject: Subject) -> Numbers:
         subject.need_bound()
-        model, noise = subject.composition.model, subject.noise()
+        model, data, noise = subject.composition.model, subject.composition.data, subject.noise()
         k = self.k if subject.roles[0] else 1
 
         def run(batch: Mapping[str, Tensor]) -> Tensor:
             found = importance(model, batch, k, noise)
-            exact = subject.composition.data.exact_log_prob(dict(batch))
+            exact = data.exact_log_prob(dict(batch))
             columns = [found.log_p, found.ess, found.variance]
+            columns += [count.to(found.log_p) for count in data.units(dict(batch)).values()]
             if exact is not None:
                 columns.append(exact.to(found.log_p))
             return torch.stack(columns, 1)
 
-        log_p, ess, variance, *exact = over_batches(subject.batches(self.examples), run).unbind(1)
-        numbers = likelihood_metrics(log_p, model)
+        log_p, ess, variance, *rest = over_batches(subject.batches(self.examples), run).unbind(1)
+        units = dict(zip(data.units(subject.batch(1)), rest, strict=False))
+        exact = rest[len(units) :]
+        numbers = likelihood_metrics(log_p, model, units)
         numbers["nll_mc_se"] = (variance.double().sum().sqrt() / len(log_p)).item()
         numbers |= {"ess": ess.mean().item(), "ess_min": ess.min().item(), "k": k}
         if exact:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 SUMMARY, HISTORY, ERROR, HYDRA = "summary.json", "metrics.csv", "error.txt", ".hydra"
-EVALUATION = "evaluation.json"
+EVALUATION, EXAMPLES = "evaluation.json", "examples.csv"
 
 NOT_A_CHOICE = ("seed", "name", "data_dir")
 """Options that make no other experiment of a run."""
@@ -67,6 +67,17 @@ class Run:
             for name, value in (self.summary | self.evaluation).items()
             if ("/" in name or name in taken) and isinstance(value, int | float)
         }
+
+    @cached_property
+    def examples(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Metric → its value at each test example; nothing where the run kept none."""
+        try:
+            with (self.folder / EXAMPLES).open(encoding="utf-8") as file:
+                names = file.readline().strip().split(",")
+                table = np.loadtxt(file, delimiter=",", ndmin=2)
+        except (OSError, ValueError):
+            return {}
+        return dict(zip(names, table.T, strict=False))
 
     @cached_property
     def evaluation(self) -> dict[str, Any]:
@@ -157,6 +168,10 @@ class Group:
     label: str
     options: dict[str, Any]
     runs: list[Run]
+
+    def per_example(self, metric: str) -> dict[int, np.ndarray[Any, Any]]:
+        """Seed → metric at each test example, of the runs that kept it."""
+        return {r.seed: r.examples[metric] for r in self.runs if metric in r.examples}
 
     def values(self, metric: str) -> dict[int, float]:
         """Seed → metric, of the runs that have it."""

@@ -29,6 +29,8 @@ class Row:
         difference: mean of (this - baseline) over the seeds that both have.
         p: of the paired t-test that this difference is zero; not a number below two such seeds.
         pairs: how many such seeds there are.
+        error: standard error of the difference over test examples, paired one by one; not a number
+            where the runs did not keep them.
     """
 
     group: Group
@@ -38,6 +40,7 @@ class Row:
     difference: float
     p: float
     pairs: int
+    error: float = math.nan
 
 
 def main_metric(runs: Iterable[Run]) -> str:
@@ -69,7 +72,18 @@ def _row(group: Group, metric: str, baseline: Group) -> Row:
     sd = statistics.stdev(mine) if len(mine) > 1 else math.nan
     pairs = [(values[s], base[s]) for s in values if s in base] if group is not baseline else []
     difference = statistics.fmean(a - b for a, b in pairs) if pairs else math.nan
-    return Row(group, len(mine), mean, sd, difference, paired_p(pairs), len(pairs))
+    error = math.nan if group is baseline else paired_error(group, baseline, metric)
+    return Row(group, len(mine), mean, sd, difference, paired_p(pairs), len(pairs), error)
+
+
+def paired_error(group: Group, baseline: Group, metric: str) -> float:
+    """Standard error over test examples of the mean difference between two groups' common seeds."""
+    mine, base = group.per_example(metric), baseline.per_example(metric)
+    both = [mine[s] - base[s] for s in mine if s in base and mine[s].shape == base[s].shape]
+    if not both or len({len(d) for d in both}) > 1 or len(both[0]) < 2:
+        return math.nan
+    each = sum(both) / len(both)
+    return float(each.std(ddof=1) / math.sqrt(len(each)))
 
 
 def paired_p(pairs: Sequence[tuple[float, float]]) -> float:
@@ -90,6 +104,8 @@ def shown(row: Row, baseline: Group) -> list[str]:
     if row.group is baseline:
         return [str(row.n), value, "baseline", ""]
     difference = "–" if math.isnan(row.difference) else f"{row.difference:+.3f}"
+    if not math.isnan(row.error):
+        difference += f" ± {row.error:.3f}"
     return [str(row.n), value, difference, "–" if math.isnan(row.p) else f"{row.p:.2g}"]
 
 

@@ -4,6 +4,7 @@ from vaebench.models.base import Interleaved, Model, Refine, Split, unrefined
 from vaebench.models.draw import DRAW
 from vaebench.models.hierarchical import Hierarchical
 from vaebench.models.made import MADE
+from vaebench.models.unconditional import Unconditional
 from vaebench.models.vae import VAE
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "Model",
     "Refine",
     "Split",
+    "Unconditional",
     "unrefined",
 ]

@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
+from vaebench.chosen import chosen, instead
 from vaebench.data import Field, Spec, Support
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
+from vaebench.heads import Likelihood
 from vaebench.trace import Evidence, Trace
 
 Result = TypeVar("Result")
@@ -98,3 +100,17 @@ def observed_field(spec: Spec, name: str) -> Field:
         names = " or ".join(f"model.observed={image}" for image in images)
         raise Incompatible(f"model.observed={name}: the data have no such name. Use {names}.")
     return spec[name]
+
+
+def check_entrywise(likelihood: Likelihood, x: Field) -> None:
+    """For models that make the parameters of each entry of x, `[*, *x.shape]`.
+
+    Raises:
+        Incompatible: the likelihood has others.
+    """
+    shape = likelihood.param_shape
+    if shape[len(shape) - len(x.shape) :] != x.shape:
+        raise Incompatible(
+            f"{chosen('model')} makes parameters of each pixel, and {chosen('likelihood')} has "
+            "others." + instead("model=vae")
+        )

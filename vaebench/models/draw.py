@@ -14,7 +14,14 @@ from vaebench.data import Field, Spec
 from vaebench.distributions import Distribution
 from vaebench.errors import Incompatible
 from vaebench.heads import Conditional, Head, Likelihood, Prior, latent_field
-from vaebench.models.base import Batch, Interleaved, Refine, observed_field, unrefined
+from vaebench.models.base import (
+    Batch,
+    Interleaved,
+    Refine,
+    check_entrywise,
+    observed_field,
+    unrefined,
+)
 from vaebench.nets.attention import Reader, Window, Writer, check_grid
 from vaebench.nets.recurrent import LSTM
 from vaebench.trace import Trace
@@ -147,12 +154,8 @@ def _check_grids(attention: bool, read: int, write: int, x: Field) -> None:
 
 def _canvas(likelihood: Likelihood, x: Field) -> Tensor:
     """c_0, parameters of the data's mean, `[*param_shape]`."""
+    check_entrywise(likelihood, x)
     shape = likelihood.param_shape
-    if shape[len(shape) - len(x.shape) :] != x.shape:
-        raise Incompatible(
-            f"{chosen('model')} paints the parameters of each pixel, and {chosen('likelihood')} has "
-            "others." + instead("model=vae")
-        )
     return torch.zeros(shape) if x.mean is None else likelihood.params_for_mean(x.mean).clone()
 
 

@@ -73,11 +73,11 @@ class Hierarchical(Split):
         fields = [latent_field(width, head) for width, head in zip(layers, heads, strict=True)]
         self.names = [f"z{i + 1}" for i in range(len(layers))]
         self.posterior = nn.ModuleList(
-            [Conditional(nets.encoder(x.shape, heads[0].param_shape), heads[0])]
+            [Conditional(nets.encoder(x, heads[0].param_shape), heads[0])]
         )
         self.links = nn.ModuleList()
         for (below, above), head in zip(pairwise(fields), heads[1:], strict=True):
-            up = links.encoder(below.shape, head.param_shape)
+            up = links.encoder(below, head.param_shape)
             self.posterior.append(Conditional(up, head))
             given = conditional(below)
             down = links.decoder(above.shape, given.param_shape, None, lambda mean: mean)

@@ -13,7 +13,7 @@ from vaebench.data import Field, Spec
 from vaebench.distributions import Autoregressive, Distribution, Ensemble
 from vaebench.errors import Incompatible
 from vaebench.heads import Likelihood
-from vaebench.models.base import Batch, Split, observed_field
+from vaebench.models.base import Batch, Split, check_entrywise, observed_field
 from vaebench.nets.base import Activation
 from vaebench.nets.made import MaskedNet
 from vaebench.trace import Trace
@@ -56,6 +56,7 @@ class MADE(Split):
         x = observed_field(spec, observed)
         self.observed, self.shape = observed, x.shape
         self.head = likelihood(x)
+        check_entrywise(self.head, x)
         outputs = torch.Size(self.head.param_shape).numel() // x.numel
         self.net = MaskedNet(_orders(x.numel, masks, order), outputs, hidden, activation)
         if x.mean is not None:

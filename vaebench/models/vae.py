@@ -47,7 +47,7 @@ class VAE(Split):
         x, self.observed = observed_field(spec, observed), observed
         q, p = posterior(Field((latent_dim,))), likelihood(x)
         z = latent_field(latent_dim, q)
-        self.posterior = Conditional(nets.encoder(x.shape, q.param_shape), q)
+        self.posterior = Conditional(nets.encoder(x, q.param_shape), q)
         self.prior = prior(z, x)
         decoder = nets.decoder(z.shape, p.param_shape, x.mean, p.params_for_mean)
         self.likelihood = Conditional(decoder, p)

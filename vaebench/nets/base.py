@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from vaebench.chosen import chosen, instead
+from vaebench.data import Field, Support
 from vaebench.errors import Incompatible
 
 Shape = tuple[int, ...]
@@ -52,17 +54,31 @@ class Family(ABC):
         self.activation = ACTIVATIONS[activation]
         self.init, self.output_bias = init, output_bias
 
+    reads_tokens: ClassVar[bool] = False
+    """Whether its encoders read rows of tokens instead of numbers."""
+
     @abstractmethod
-    def build_encoder(self, in_shape: Shape, out_shape: Shape) -> nn.Module:
-        """`[*, *in_shape]` → `[*, *out_shape]`, from data to a flat head."""
+    def build_encoder(self, data: Field, out_shape: Shape) -> nn.Module:
+        """`[*, *data.shape]` → `[*, *out_shape]`, from data to a flat head."""
 
     @abstractmethod
     def build_decoder(self, in_shape: Shape, out_shape: Shape) -> tuple[nn.Module, nn.Parameter]:
         """`[*, *in_shape]` → `[*, *out_shape]`, and its last bias, `[*out_shape]` or per channel."""
 
-    def encoder(self, in_shape: Shape, out_shape: Shape) -> nn.Module:
-        """An initialised encoder."""
-        net = self.build_encoder(in_shape, out_shape)
+    def encoder(self, data: Field, out_shape: Shape) -> nn.Module:
+        """An initialised encoder.
+
+        Raises:
+            Incompatible: it reads other data than these.
+        """
+        tokens = data.support is Support.TOKENS
+        if tokens != self.reads_tokens:
+            reads, are = ("tokens", "numbers") if self.reads_tokens else ("numbers", "tokens")
+            raise Incompatible(
+                f"{chosen('nets')} reads {reads}; the data are {are}."
+                + instead("nets=recurrent" if tokens else "nets=mlp")
+            )
+        net = self.build_encoder(data, out_shape)
         net.apply(self._initialise)
         return net
 

@@ -3,73 +3,92 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from itertools import pairwise
 from typing import Any
 
 from torch import Tensor, nn
 
+from vaebench.chosen import chosen
+from vaebench.data import Field
 from vaebench.errors import Incompatible
 from vaebench.nets.base import Family, Shape, widths
+from vaebench.nets.upsample import KERNEL, PADDING, STRIDE, Size, Up, up_convolution
 
-KERNEL, STRIDE, PADDING = 3, 2, 1
 
-
-class Conv(Family):
-    """Stride-2 convolutions down, transposed convolutions up to exactly the sizes passed on the way.
+class Convolutional(Family):
+    """Stride-2 convolutions down, up-convolutions up to exactly the sizes passed on the way.
 
     Args:
         channels: channels of each convolution; each halves height and width, rounding up.
         hidden: width of the fully connected layer between the convolutions and the latent.
+        up: how the decoder doubles height and width: `transposed` convolutions, or convolutions
+            after `unpool`ing or after upsampling to the `nearest` value.
     """
 
-    def __init__(self, *, channels: list[int], hidden: int, **shared: Any) -> None:
+    def __init__(
+        self, *, channels: list[int], hidden: int, up: Up = "transposed", **shared: Any
+    ) -> None:
         super().__init__(**shared)
         self.channels = widths("nets.channels", channels)
         (self.hidden,) = widths("nets.hidden", [hidden])
+        self.up: Up = up
         if not channels:
             raise Incompatible("nets.channels=[]: at least one convolution (nets=mlp has none)")
 
-    def build_encoder(self, in_shape: Shape, out_shape: Shape) -> nn.Module:
-        sizes = self._sizes(in_shape)
+    @abstractmethod
+    def stage(self, channels: int) -> list[nn.Module]:
+        """Layers `[B, channels, H, W]` → the same at each size but the data's, before activation."""
+
+    def build_encoder(self, data: Field, out_shape: Shape) -> nn.Module:
+        sizes = self._sizes(data.shape)
         net = nn.Sequential()
-        for c_in, c_out in pairwise([in_shape[0], *self.channels]):
-            net.extend([nn.Conv2d(c_in, c_out, KERNEL, STRIDE, PADDING), self.activation()])
+        for c_in, c_out in pairwise([data.shape[0], *self.channels]):
+            net.append(nn.Conv2d(c_in, c_out, KERNEL, STRIDE, PADDING))
+            net.extend([*self.stage(c_out), self.activation()])
         flat = self.channels[-1] * math.prod(sizes[-1])
         net.extend([nn.Flatten(), nn.Linear(flat, self.hidden), self.activation()])
         net.extend([nn.Linear(self.hidden, math.prod(out_shape)), nn.Unflatten(-1, out_shape)])
-        return FoldLeading(net, len(in_shape))
+        return FoldLeading(net, len(data.shape))
 
     def build_decoder(self, in_shape: Shape, out_shape: Shape) -> tuple[nn.Module, nn.Parameter]:
         folded = (math.prod(out_shape[:-2]), *out_shape[-2:]) if len(out_shape) > 2 else out_shape
         sizes = self._sizes(folded)
         top = (self.channels[-1], *sizes[-1])
         net = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(in_shape), self.hidden))
-        net.extend([self.activation(), nn.Linear(self.hidden, math.prod(top)), self.activation()])
+        net.extend([self.activation(), nn.Linear(self.hidden, math.prod(top))])
         net.append(nn.Unflatten(-1, top))
-        last: nn.ConvTranspose2d | None = None
-        for c, (small, large) in zip(
+        for (c_in, c_out), (small, large) in zip(
             pairwise([*self.channels[::-1], folded[0]]), pairwise(sizes[::-1]), strict=True
         ):
-            extra = tuple(b - (STRIDE * (a - 1) + 1) for a, b in zip(small, large, strict=True))
-            last = nn.ConvTranspose2d(*c, KERNEL, STRIDE, PADDING, output_padding=extra)
-            net.extend([last, self.activation()])
-        net[-1] = nn.Unflatten(1, out_shape[:-2])
-        return FoldLeading(net, len(in_shape)), last.bias
+            net.extend([*self.stage(c_in), self.activation()])
+            net.extend(up_convolution(self.up, c_in, c_out, small, large))
+        bias = net[-1].bias
+        net.append(nn.Unflatten(1, out_shape[:-2]))
+        return FoldLeading(net, len(in_shape)), bias
 
     def shared_mean(self, mean: Tensor) -> Tensor:
         return mean.mean((-2, -1), keepdim=True).expand_as(mean)
 
-    def _sizes(self, shape: Shape) -> list[tuple[int, int]]:
+    def _sizes(self, shape: Shape) -> list[Size]:
         """Height and width before and after each convolution."""
         if len(shape) != 3:
             raise Incompatible(
-                f"nets=conv needs images [C, H, W]; the data have shape {list(shape)}. Use nets=mlp."
+                f"{chosen('nets')}: convolutions need images [C, H, W]; the data have shape "
+                f"{list(shape)}. Use nets=mlp."
             )
         sizes = [(shape[1], shape[2])]
         for _ in self.channels:
             h, w = sizes[-1]
             sizes.append((math.ceil(h / STRIDE), math.ceil(w / STRIDE)))
         return sizes
+
+
+class Conv(Convolutional):
+    """Convolutions alone."""
+
+    def stage(self, channels: int) -> list[nn.Module]:
+        return []
 
 
 class FoldLeading(nn.Module):

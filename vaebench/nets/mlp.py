@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from vaebench.data import Field
 from vaebench.nets.base import Family, Shape, widths
 
 
@@ -21,8 +22,8 @@ class MLP(Family):
         super().__init__(**shared)
         self.hidden = widths("nets.hidden", hidden)
 
-    def build_encoder(self, in_shape: Shape, out_shape: Shape) -> nn.Module:
-        return self._layers(in_shape, self.hidden, out_shape)[0]
+    def build_encoder(self, data: Field, out_shape: Shape) -> nn.Module:
+        return self._layers(data.shape, self.hidden, out_shape)[0]
 
     def build_decoder(self, in_shape: Shape, out_shape: Shape) -> tuple[nn.Module, nn.Parameter]:
         return self._layers(in_shape, self.hidden[::-1], out_shape)

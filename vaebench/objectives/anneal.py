@@ -13,6 +13,9 @@ from vaebench.errors import Refusal
 class Anneal(ABC):
     """A function of the step alone, so that a resumed run needs no state of it."""
 
+    constant: bool = False
+    """Whether it is 1 throughout."""
+
     @abstractmethod
     def __call__(self, step: Tensor) -> Tensor:
         """The share at a 0-dim step, 0-dim."""
@@ -20,6 +23,8 @@ class Anneal(ABC):
 
 class Constant(Anneal):
     """1."""
+
+    constant = True
 
     def __call__(self, step: Tensor) -> Tensor:
         return torch.ones((), device=step.device)
@@ -29,16 +34,16 @@ class Linear(Anneal):
     """min(1, step / steps).
 
     Args:
-        steps: at least 1.
+        steps: at least 0; 0: no annealing, for grids of some runs with it and some without.
     """
 
     def __init__(self, *, steps: int) -> None:
-        if steps < 1:
-            raise Refusal(f"anneal.steps={steps}: at least 1 (anneal=none: no annealing)")
-        self.steps = steps
+        if steps < 0:
+            raise Refusal(f"anneal.steps={steps}: at least 0")
+        self.steps, self.constant = steps, steps == 0
 
     def __call__(self, step: Tensor) -> Tensor:
-        return (step / self.steps).clamp(max=1.0)
+        return ((step + self.constant) / max(1, self.steps)).clamp(max=1.0)
 
 
 class Sigmoid(Anneal):

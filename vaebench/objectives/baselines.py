@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vaebench.data import Spec
+from vaebench.data import PAD, Field, Spec, Support
 from vaebench.errors import Incompatible
 from vaebench.inference import roles, scores
 from vaebench.models import Model
@@ -190,17 +190,17 @@ class Learned(Baseline):
         if hidden < 1:
             raise Incompatible(f"baseline.hidden={hidden}: at least 1")
         self.names = roles(model, spec.example())[1]
-        width = sum(spec[name].numel for name in self.names)
-        self.net = nn.Sequential(nn.Linear(width, hidden), nn.Tanh(), nn.Linear(hidden, 1))
+        self.read = nn.ModuleDict({name: _reader(spec[name], hidden) for name in self.names})
+        self.net = nn.Sequential(nn.Tanh(), nn.Linear(hidden, 1))
         nn.init.zeros_(self.net[-1].weight)
         nn.init.zeros_(self.net[-1].bias)
         self.mean, self.square = Average((), _decay(decay)), Average((), _decay(decay))
 
     def forward(self, signal: Tensor, model: Model, batch: Batch, evidence: Evidence) -> Value:
-        x = torch.cat([batch[name].flatten(1) for name in self.names], 1)
+        read = torch.stack([layer(batch[name].flatten(1)) for name, layer in self.read.items()])
         centre = self.mean.read(others(signal))
         spread = self.spread(signal)
-        b = self.net(x.to(self.net[0].weight.dtype)).squeeze(-1)
+        b = self.net(read.sum(0)).squeeze(-1)
         # In units of the signal's spread, so that the net's steps do not depend on its scale.
         error = (signal - centre) / spread - b
         if self.training:
@@ -213,6 +213,13 @@ class Learned(Baseline):
         mean = self.mean.read(torch.zeros_like(signal[0, 0]))
         variance = self.square.read(torch.ones_like(mean)) - mean.square()
         return variance.clamp(min=1e-4).sqrt()
+
+
+def _reader(data: Field, width: int) -> nn.Module:
+    """A linear layer of an example's numbers, or of how often each token stands in it."""
+    if data.support is Support.TOKENS:
+        return nn.EmbeddingBag(data.levels, width, mode="mean", padding_idx=PAD)
+    return nn.Linear(data.numel, width)
 
 
 def _decay(value: float) -> float:

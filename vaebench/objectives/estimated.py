@@ -13,7 +13,7 @@ from vaebench.data import Spec
 from vaebench.errors import Incompatible
 from vaebench.inference import infer
 from vaebench.models import Model
-from vaebench.objectives.anneal import Anneal, Constant
+from vaebench.objectives.anneal import Anneal
 from vaebench.objectives.base import Objective
 from vaebench.objectives.baselines import DECAY, Baseline, Running
 from vaebench.objectives.bounds import Bound
@@ -172,7 +172,7 @@ class Weighted(Estimated):
     @property
     def plain(self) -> bool:
         """Whether β is 1 throughout."""
-        return self.beta == 1 and isinstance(self.anneal, Constant)
+        return self.beta == 1 and self.anneal.constant
 
 
 def _is_default(baseline: Callable[[Model, Spec], Baseline]) -> bool:

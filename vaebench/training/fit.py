@@ -21,8 +21,9 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from vaebench.compose import Composition, compose, instantiate
+from vaebench.data import Support
 from vaebench.data.seeds import RANK, derived
-from vaebench.errors import Refusal
+from vaebench.errors import Incompatible, Refusal
 from vaebench.heads import Conditional
 from vaebench.training.checkpoints import BEST, FOLDER, LAST, Best, Keeper, initialise
 from vaebench.training.compiled import try_out
@@ -200,8 +201,17 @@ def prepare(
     system = build_system(cfg, composition)
     trainer = build_trainer(cfg, system, folder, console)
     if cfg.trainer.compile:
+        _check_widths(composition)
         rehearse(system, trainer)
     return composition, system, trainer
+
+
+def _check_widths(composition: Composition) -> None:
+    if any(f.support is Support.TOKENS for f in composition.data.spec.fields.values()):
+        raise Incompatible(
+            "trainer.compile=true: each width of a batch of sentences would be compiled anew. Use "
+            "trainer.compile=false."
+        )
 
 
 def rehearse(system: System, trainer: pl.Trainer) -> None:

@@ -16,6 +16,8 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from vaebench.errors import Refusal
+from vaebench.measures.pictures.sentences import TABLE, read_table
+from vaebench.measures.tables import markdown
 
 METRICS = "metrics.csv"
 
@@ -216,6 +218,9 @@ class Wandb(WandbLogger, Concluding):
         for path in pictures:
             if path.suffix == ".gif":
                 self.experiment.log({f"pictures/{path.stem}_gif": wandb.Video(str(path))})
+            elif path.suffix == TABLE:
+                head, rows = read_table(path)
+                self.experiment.log({path.stem: wandb.Table(columns=head, data=rows)})
             else:
                 self.log_image(f"pictures/{path.stem}", [str(path)])
 
@@ -274,7 +279,9 @@ class TensorBoard(TensorBoardLogger, Concluding):
         from PIL import Image
 
         for path in pictures:
-            if path.suffix == ".png":  # its page of images shows no animations
+            if path.suffix == TABLE:
+                self.experiment.add_text(path.stem, markdown(*read_table(path)))
+            elif path.suffix == ".png":  # its page of images shows no animations
                 with Image.open(path) as image:
                     array = np.asarray(image.convert("RGB"))
                 self.experiment.add_image(f"pictures/{path.stem}", array, dataformats="HWC")

@@ -84,6 +84,9 @@ class Means:
         return {f"{part}/{name}": v for name, v in zip(self.names, values, strict=True)}
 
 
+UNITS = "units/"  # before the name of what is counted in each test example
+
+
 class System(pl.LightningModule):
     """Trains any composition.
 
@@ -122,6 +125,7 @@ class System(pl.LightningModule):
         self.latest: dict[str, float] = {}
         self.notes: list[str] = []
         self.test: dict[str, list[Tensor]] = {}
+        self.examples: dict[str, Tensor] = {}
         self.restored: dict[str, Any] | None = None
 
     # ------------------------------------------------------------------ data
@@ -287,6 +291,8 @@ class System(pl.LightningModule):
         if not self.objective.has_bound:
             return
         self._keep("log_p", log_likelihood(self.model, batch, self.eval_k, self.noise))
+        for name, count in self.data.units(batch).items():
+            self._keep(UNITS + name, count)
         exact = self.data.exact_log_prob(batch)
         if exact is not None:
             self._keep("exact", exact)
@@ -294,8 +300,11 @@ class System(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         metrics = self.held_out.read("test") | self.latents.read("test")
         per_example = {name: torch.cat(parts) for name, parts in self.test.items()}
+        self.examples = {}
         if "log_p" in per_example:
-            found = likelihood_metrics(per_example["log_p"], self.model)
+            self.examples = {"test/nll": -per_example["log_p"]}
+            units = {n.removeprefix(UNITS): v for n, v in per_example.items() if UNITS in n}
+            found = likelihood_metrics(per_example["log_p"], self.model, units)
             metrics |= {f"test/{name}": value for name, value in found.items()}
         if "exact" in per_example:
             metrics["test/exact_nll"] = -per_example["exact"].mean().item()

@@ -8,14 +8,17 @@ from pathlib import Path
 from vaebench.errors import Refusal
 from vaebench.measures.base import Inapplicable
 from vaebench.measures.pictures.curves import curves
+from vaebench.measures.pictures.decoding import Decoding
 from vaebench.measures.pictures.journeys import arithmetic, interpolations, traversals
 from vaebench.measures.pictures.maps import pca, tsne
 from vaebench.measures.pictures.posteriors import posteriors
 from vaebench.measures.pictures.samples import data, manifold, reconstructions, samples
+from vaebench.measures.pictures.sentences import homotopies, paraphrases, sentences
+from vaebench.measures.pictures.strokes import canvas, filters, strokes
 from vaebench.measures.pictures.view import View
 from vaebench.suggest import unknown
 
-__all__ = ["PICTURES", "View", "curves", "draw", "select"]
+__all__ = ["PICTURES", "Decoding", "View", "curves", "draw", "select"]
 
 Picture = Callable[[View], list[Path]]
 
@@ -24,6 +27,12 @@ PICTURES: dict[str, Picture] = {
     "reconstructions": reconstructions,
     "samples": samples,
     "manifold": manifold,
+    "canvas": canvas,
+    "strokes": strokes,
+    "filters": filters,
+    "sentences": sentences,
+    "paraphrases": paraphrases,
+    "homotopies": homotopies,
     "posteriors": posteriors,
     "interpolations": interpolations,
     "traversals": traversals,

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def curves(path: Path, rows: list[dict[str, str]]) -> Path | None:
-    """Training and validation against the step, a panel each for bound, recon and kl, or the loss."""
+    """Training and validation against the step, a panel each for bound, recon and kl, or the
+    loss; an annealed KL beside its weight."""
     series = {
         name: [(int(r["step"]), float(r[name])) for r in rows if r.get(name)]
         for name in (rows[0] if rows else {})
@@ -33,10 +34,20 @@ def curves(path: Path, rows: list[dict[str, str]]) -> Path | None:
         axes.set(title=name, xlabel="step", ylabel="nats per example")
         _zoom(axes, [v for _, v in series[f"train/{name}"]])
         axes.grid(alpha=0.25)
+        if name == "kl" and "train/kl_weight" in series:
+            _weight(axes, series["train/kl_weight"])
         axes.legend(frameon=False)
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=DPI)
     return path
+
+
+def _weight(axes: Axes, points: list[tuple[int, float]]) -> None:
+    """The KL's weight on a scale of its own, as in figure 2 of Bowman et al. 2016."""
+    beside = axes.twinx()
+    beside.plot(*np.array(points).T, color="#777777", linestyle=":", linewidth=1.5)
+    beside.set(ylabel="weight of the KL (dotted)", ylim=(-0.03, None))
+    beside.spines["top"].set_visible(False)
 
 
 def _zoom(axes: Axes, values: list[float]) -> None:

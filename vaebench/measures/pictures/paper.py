@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -30,6 +30,37 @@ def enlarged(images: Tensor) -> Tensor:
     """Images `[n, C, H, W]` in [0, 1], on the CPU, at a size one can look at, in whole pixels."""
     factor = max(1, math.ceil(SHORTEST_SIDE / min(images.shape[-2:])))
     return F.interpolate(images.detach().cpu().float().clamp(0, 1), scale_factor=factor)
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels of an image, the middle of the first being 1."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+def coloured(images: Tensor) -> Tensor:
+    """Images of three channels, `[n, 3, H, W]`."""
+    return images.expand(-1, 3, -1, -1)
+
+
+def boxed(images: Tensor, boxes: Sequence[Box], colour: tuple[int, int, int]) -> Tensor:
+    """Enlarged images `[n, 3, H', W']`, each with the outline of its box if there are any."""
+    from PIL import Image, ImageDraw
+
+    large = coloured(enlarged(images))
+    if not boxes:
+        return large
+    factor = large.shape[-1] / images.shape[-1]
+    found = []
+    for pixels, box in zip(large, boxes, strict=True):
+        picture = Image.fromarray(_pixels(pixels))
+        ends = [round((end - 0.5) * factor) for end in box]
+        ImageDraw.Draw(picture).rectangle(ends, outline=colour, width=2)
+        found.append(torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255)
+    return torch.stack(found)
 
 
 def joined(images: Tensor, columns: int) -> Tensor:
@@ -70,13 +101,21 @@ def _centres(n: int, size: int) -> np.ndarray:
     return (np.arange(n) + 0.5) * size / n
 
 
-def save_animation(path: Path, frames: Sequence[Tensor], columns: int) -> Path:
-    """Frames of images `[n, C, H, W]`, each a grid, as a GIF that goes there and back."""
+def save_animation(
+    path: Path, frames: Sequence[Tensor], columns: int, *, pace: int = FRAME, hold: int = 0
+) -> Path:
+    """Frames of images `[n, C, H, W]`, each a grid, as a GIF that goes there and back.
+
+    Args:
+        pace: milliseconds of a frame.
+        hold: milliseconds of the last, after which it begins anew; 0: it goes back.
+    """
     from PIL import Image
 
     there = [_pixels(joined(images, columns)) for images in frames]
-    shown = [Image.fromarray(pixels) for pixels in [*there, *there[-2:0:-1]]]
-    shown[0].save(path, save_all=True, append_images=shown[1:], duration=FRAME, loop=0)
+    shown = [Image.fromarray(pixels) for pixels in (there if hold else [*there, *there[-2:0:-1]])]
+    times = [*[pace] * (len(shown) - 1), hold or pace]
+    shown[0].save(path, save_all=True, append_images=shown[1:], duration=times, loop=0)
     return path
 
 

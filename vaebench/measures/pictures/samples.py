@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from vaebench.data import Support
 from vaebench.distributions import StandardNormal
 from vaebench.inference import drawn, expected, infer, simulate
 from vaebench.measures.base import Inapplicable
@@ -52,6 +53,8 @@ def _map_of_samples(view: View, made: Tensor) -> list[Path]:
     """Data and samples of vectors along the data's two principal components."""
     from sklearn.decomposition import PCA
 
+    if view.subject.composition.data.spec[view.observed[0]].support is Support.TOKENS:
+        raise Inapplicable(f"{view.observed[0]} holds sentences (pictures=[sentences])")
     real = view.batch[view.observed[0]].flatten(1).cpu().numpy()
     if real.shape[1] < 2:
         raise Inapplicable(f"{view.observed[0]} is a single number")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from vaebench.distributions import Noise
 from vaebench.inference import Batch, batch_size, conditions, decode, encode, expected, infer
 from vaebench.measures.base import Inapplicable, Subject
 from vaebench.measures.codes import label_of
+from vaebench.measures.pictures.decoding import Decoding
 from vaebench.measures.pictures.paper import is_image
 from vaebench.trace import Evidence
 
@@ -31,11 +32,13 @@ class View:
         subject: the model and its data.
         folder: of the pictures.
         n: how many examples.
+        decoding: of sentences.
     """
 
     subject: Subject
     folder: Path
     n: int
+    decoding: Decoding = field(default_factory=Decoding)
 
     @cached_property
     def batch(self) -> Batch:

@@ -1,0 +1,52 @@
+"""Two ways of doing the same step, timed in blocks that take turns: what disturbs one disturbs both."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+Step = Callable[[], None]
+WARM_UP = 5
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Of a pair of steps.
+
+    Attributes:
+        seconds: of the first, the median over blocks.
+        ratio: of the first to the second, the median over blocks of each block's own.
+    """
+
+    seconds: float
+    ratio: float
+
+
+def alternate(
+    pairs: Mapping[str, tuple[Step, Step]], *, steps: int, blocks: int
+) -> dict[str, Timing]:
+    """Times each pair, in so many blocks of so many steps each."""
+    for pair in pairs.values():
+        for step in pair:
+            _seconds(step, WARM_UP)
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in pairs}
+    for block in range(blocks):
+        for name, pair in pairs.items():
+            order = (0, 1) if block % 2 else (1, 0)
+            found = {i: _seconds(pair[i], steps) for i in order}
+            taken[name].append((found[0], found[1]))
+    return {
+        name: Timing(
+            statistics.median(a for a, _ in times), statistics.median(a / b for a, b in times)
+        )
+        for name, times in taken.items()
+    }
+
+
+def _seconds(step: Step, count: int) -> float:
+    begun = time.perf_counter()
+    for _ in range(count):
+        step()
+    return (time.perf_counter() - begun) / count

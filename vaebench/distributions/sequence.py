@@ -1,0 +1,132 @@
+"""Sentences whose every token depends on those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vaebench.data.spec import EOS, PAD, UNK
+from vaebench.distributions.base import Distribution, Noise
+from vaebench.errors import Incompatible
+
+ROWS = 2048
+"""Tokens whose vocabulary is looked over together where no gradient needs them all: 80 MB of 10,000
+words."""
+
+State = Any
+
+
+class Language(Protocol):
+    """Next-token distributions given a context, over N sentences at a time.
+
+    Token number v is the entry v - 1 of what `emit` gives: padding is never predicted.
+    """
+
+    size: int
+    """Numbers kept for each token of a sentence that is scored."""
+
+    def states(self, tokens: Tensor, context: Tensor) -> Tensor:
+        """What is known before each token: tokens before it `[N, l - 1]`, contexts `[N, C]` →
+        `[N, l, H]`."""
+
+    def begin(self, context: Tensor) -> State:
+        """The state before the first token."""
+
+    def advance(self, token: Tensor | None, state: State) -> tuple[Tensor, State]:
+        """A token more of each sentence `[N]`, None before the first: what is known then `[N, H]`."""
+
+    def select(self, state: State, rows: Tensor) -> State:
+        """The state of some of the sentences."""
+
+    def emit(self, known: Tensor) -> Tensor:
+        """Logits of the next token, `[*, H]` → `[*, V - 1]`."""
+
+
+class TokenSequence(Distribution):
+    """p(x) = Π_t p(x_t | x_{<t}, context) over rows of tokens that end in `EOS` and are padded then.
+
+    Args:
+        language: of the next token.
+        context: `[*batch, C]`.
+        length: of the longest sentence, its end included; draws are cut there.
+        keep: chance that a token is seen by those after it; otherwise they see `UNK`.
+
+    References:
+        Generating Sentences from a Continuous Space (Bowman, Vilnis, Vinyals, Dai, Jozefowicz,
+        Bengio 2016), https://arxiv.org/abs/1511.06349
+    """
+
+    is_discrete = True
+
+    def __init__(self, language: Language, context: Tensor, length: int, keep: float = 1.0) -> None:
+        self.language, self.context, self.length, self.keep = language, context, length, keep
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        return self.context.shape[:-1]
+
+    @property
+    def event_shape(self) -> torch.Size:
+        return torch.Size([self.length])
+
+    @property
+    def width(self) -> int:
+        return self.length * self.language.size
+
+    @property
+    def mean(self) -> Tensor:
+        raise Incompatible("the mean of sentences is none; decode one instead")
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Σ_t log p(x_t | x_{<t}), the end counted and padding not, `[*batch]`."""
+        lead = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
+        seen = self._seen(value)[..., :-1].expand(*lead, -1).flatten(0, -2)
+        context = self.context.expand(*lead, -1).flatten(0, -2)
+        known = self.language.states(seen, context)
+        x = value.expand(*lead, -1).reshape(known.shape[:2])
+        if torch.is_grad_enabled():
+            each = self._score(known.flatten(0, 1), x.flatten()).view_as(x)
+        else:
+            each = self._score_few(known, x)
+        return each.sum(1).view(lead)
+
+    def rsample(self, shape: Sequence[int], noise: Noise) -> Tensor:
+        """Token by token; without gradients."""
+        from vaebench.distributions.decoding import ancestral
+
+        context = self.context.expand(*shape, *self.context.shape)
+        drawn = ancestral(self.language, context.flatten(0, -2), self.length, noise)
+        return drawn.view(*context.shape[:-1], self.length)
+
+    def _seen(self, value: Tensor) -> Tensor:
+        """Tokens as those after them see them. One draw for each example, whatever k: all samples
+        are weighed under the same density."""
+        if self.keep >= 1:
+            return value
+        if self.keep <= 0:
+            return torch.full_like(value, UNK)
+        kept = torch.rand(value.shape, device=value.device) < self.keep
+        return torch.where(kept, value, UNK)
+
+    def _score(self, known: Tensor, x: Tensor) -> Tensor:
+        """log p of each token, `[R]`; 0 of padding, whose entry would be that before the first."""
+        logits = self.language.emit(known)
+        return -F.cross_entropy(logits, x - 1, ignore_index=PAD - 1, reduction="none")
+
+    def _score_few(self, known: Tensor, x: Tensor) -> Tensor:
+        """The same `[N, l]` without padding's share of the work, a few rows at a time."""
+        rows = (x != PAD).flatten().nonzero().squeeze(-1)
+        flat, tokens = known.flatten(0, 1), x.flatten()
+        scores = [self._score(flat[some], tokens[some]) for some in rows.split(ROWS)]
+        each = torch.zeros_like(flat[:, 0])
+        return each.index_copy(0, rows, torch.cat(scores)).view_as(x)
+
+
+def ended(tokens: Tensor) -> Tensor:
+    """Rows of tokens `[*, l]` with padding after their end."""
+    after = (tokens == EOS).cumsum(-1) - (tokens == EOS).long()
+    return torch.where(after > 0, PAD, tokens)

@@ -1,0 +1,139 @@
+"""Sentences that a model makes: samples, ways between two, and what one posterior holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vaebench.data import Field, Support, decode
+from vaebench.distributions import TokenSequence
+from vaebench.errors import Incompatible
+from vaebench.inference import decode as generate_at
+from vaebench.inference import infer, simulate
+from vaebench.measures.base import Inapplicable
+from vaebench.measures.pictures.journeys import linear
+from vaebench.measures.pictures.view import Point, View
+
+SAMPLES, PAIRS, EXAMPLES, DRAWS = 20, 5, 8, 3
+TABLE = ".tsv"
+POINTS = 7  # of a way, ends included
+
+
+def sentences(view: View) -> list[Path]:
+    """Samples from the model: the best sentence at z ~ p(z), and one drawn there word by word."""
+    view.subject.need_bound()
+    x = _tokens(view)
+    given = {name: value[:SAMPLES] for name, value in view.given.items()}
+    p = simulate(view.subject.composition.model, SAMPLES, given, view.noise)[x.name].dist
+    p = _language(p, SAMPLES)
+    rows = [
+        [str(i + 1), kind, said]
+        for i, both in enumerate(
+            zip(
+                x.said(view.decoding.best(p)),
+                x.said(view.decoding.drawn(p, view.noise)),
+                strict=True,
+            )
+        )
+        for kind, said in zip((_best(view), "drawn"), both, strict=True)
+    ]
+    if not view.subject.roles[0]:  # without a latent the best sentence is always the same
+        rows = [rows[0], *rows[1::2]]
+    return [_write(view.folder / "sentences.tsv", ("sample", "decoding", "sentence"), rows)]
+
+
+@torch.no_grad()
+def paraphrases(view: View) -> list[Path]:
+    """A sentence, what the mean of its posterior decodes to, and what some samples of it do."""
+    _ = view.subject.latents
+    x, model = _tokens(view), view.subject.composition.model
+    n = min(EXAMPLES, len(view))
+    some = {name: value[:n] for name, value in view.batch.items()}
+    means = {name: z[:n] for name, z in view.codes.items()}
+    draws = infer(model, some, DRAWS, noise=view.noise).p[x.name].dist
+    of_draws = view.decoding.best(_language(draws, n, DRAWS))
+    columns = {"x": x.said(view.batch[x.name][:n]), "mean": x.said(_at(view, means, x.name, some))}
+    columns |= {f"sample {i + 1}": x.said(rows) for i, rows in enumerate(of_draws)}
+    rows = [[str(i + 1), of, said[i]] for i in range(n) for of, said in columns.items()]
+    return [_write(view.folder / "paraphrases.tsv", ("example", "z", "sentence"), rows)]
+
+
+def homotopies(view: View) -> list[Path]:
+    """The best sentences along the straight way between the codes of two."""
+    _ = view.subject.latents
+    x, n = _tokens(view), min(2 * PAIRS, len(view) // 2 * 2)
+    if n < 2:
+        raise Inapplicable("one sentence has nowhere to go: at least two are needed")
+    t = torch.linspace(0, 1, POINTS, device=view.subject.device)
+    z: Point = {}
+    for name, code in view.codes.items():
+        flat = code.flatten(1)
+        z[name] = linear(flat[:n:2], flat[1:n:2], t).reshape(-1, *code.shape[1:])
+    starts = torch.arange(0, n, 2, device=view.subject.device).repeat_interleave(POINTS)
+    given = {name: value[starts] for name, value in view.given.items()}
+    said = x.said(_at(view, z, x.name, given))
+    own = x.said(view.batch[x.name][:n])
+    rows = []
+    for pair in range(n // 2):
+        rows.append([str(pair + 1), "x", own[2 * pair]])
+        ways = said[pair * POINTS : (pair + 1) * POINTS]
+        rows += [[str(pair + 1), f"{at:.2f}", s] for at, s in zip(t.tolist(), ways, strict=True)]
+        rows.append([str(pair + 1), "x'", own[2 * pair + 1]])
+    return [_write(view.folder / "homotopies.tsv", ("pair", "t", "sentence"), rows)]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The name of the batch that holds sentences, and how to write them out."""
+
+    name: str
+    field: Field
+
+    def said(self, rows: Tensor) -> list[str]:
+        """Rows of tokens `[n, l]` as text."""
+        return [decode(row, self.field.symbols, self.field.joiner) for row in rows.cpu()]
+
+
+def _tokens(view: View) -> Tokens:
+    fields = view.subject.composition.data.spec.fields
+    for name in view.observed:
+        if fields[name].support is Support.TOKENS:
+            return Tokens(name, fields[name])
+    raise Inapplicable(f"{view.observed[0]} holds no sentences")
+
+
+def _at(view: View, z: Point, name: str, given: dict[str, Tensor]) -> Tensor:
+    """The best sentences at given latents, `[n, L]`."""
+    conditions = {key: value for key, value in given.items() if key in view.given}
+    trace = generate_at(view.subject.composition.model, z, conditions, view.noise)
+    return view.decoding.best(_language(trace[name].dist, len(next(iter(z.values())))))
+
+
+def _language(p: object, *lead: int) -> TokenSequence:
+    """A density of sentences with contexts `[*reversed(lead), C]`, whatever it left to broadcasting."""
+    if not isinstance(p, TokenSequence):
+        raise Incompatible(f"{type(p).__name__} decodes no sentences")
+    shape = (*reversed(lead), p.context.shape[-1])
+    context = p.context.expand(1, *shape)[0] if len(lead) == 1 and p.context.ndim < 3 else p.context
+    return TokenSequence(p.language, context.reshape(shape), p.length)
+
+
+def _best(view: View) -> str:
+    return "greedy" if view.decoding.beam == 1 else f"beam of {view.decoding.beam}"
+
+
+def _write(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Path:
+    """A table of text, its columns apart by tabs; no symbol of a vocabulary holds white space."""
+    lines = ["\t".join(row) for row in (head, *rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The columns' names and the rows of what was written here."""
+    head, *rows = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
+    return head, rows
