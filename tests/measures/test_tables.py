@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
+import statistics
 from pathlib import Path
 
 import pytest
 from scipy.stats import t as student
 
 from vaebench.measures.runs import Run, groups
-from vaebench.measures.tables import higher_is_better, markdown, paired_p, rows
+from vaebench.measures.tables import (
+    cells,
+    higher_is_better,
+    markdown,
+    paired_error,
+    paired_p,
+    rows,
+)
 
 
 def run(model, seed, nll):
@@ -39,6 +47,46 @@ def test_the_difference_is_paired_by_seed():
     assert row.difference == pytest.approx(-0.75)
     # Differences -0.5 and -1: mean -0.75, standard error 0.25, t = -3 with one degree of freedom.
     assert row.p == pytest.approx(2 * student.sf(3, 1))
+
+
+def kept(folder: Path, model: str, seed: int, nll: list[float]) -> Run:
+    """A run that kept what it measured of each test example."""
+    folder.mkdir()
+    (folder / "examples.csv").write_text("\n".join(["test/nll", *map(str, nll)]) + "\n")
+    return Run(folder, run(model, seed, statistics.fmean(nll)).summary)
+
+
+def test_a_difference_has_the_standard_error_of_its_examples_paired_one_by_one(tmp_path):
+    vae, iwae = [90.0, 100.0, 80.0, 130.0], [88.0, 99.0, 79.0, 126.0]
+    members = groups([kept(tmp_path / "a", "vae", 1, vae), kept(tmp_path / "b", "iwae", 1, iwae)])
+    (row,) = (r for r in rows(members, "test/nll", members[0]) if r.group is members[1])
+    assert row.difference == pytest.approx(-2.0)
+    # Differences -2, -1, -1, -4: their own spread, not the examples' much larger one.
+    assert row.error == pytest.approx(statistics.stdev([-2, -1, -1, -4]) / 2)
+    assert "-2.000 ± 0.707" in cells([row], [], members[0])[0][3]
+
+
+def test_examples_are_averaged_over_the_seeds_that_both_have(tmp_path):
+    runs = [
+        kept(tmp_path / "1", "vae", 1, [1.0, 2.0, 3.0]),
+        kept(tmp_path / "2", "vae", 2, [1.0, 2.0, 3.0]),
+        kept(tmp_path / "3", "iwae", 1, [1.0, 2.0, 6.0]),
+        kept(tmp_path / "4", "iwae", 2, [1.0, 2.0, 0.0]),
+        kept(tmp_path / "5", "iwae", 3, [9.0, 9.0, 9.0]),
+    ]
+    members = groups(runs)
+    assert paired_error(members[1], members[0], "test/nll") == 0.0
+
+
+@pytest.mark.parametrize("others", [[1.0, 2.0], [1.0]])
+def test_runs_of_other_examples_have_no_paired_error(tmp_path, others):
+    runs = [
+        kept(tmp_path / "a", "vae", 1, [1.0, 2.0, 3.0]),
+        kept(tmp_path / "b", "iwae", 1, others),
+    ]
+    one, other = groups(runs)
+    assert math.isnan(paired_error(other, one, "test/nll"))
+    assert math.isnan(paired_error(other, groups(RUNS)[0], "test/nll"))
 
 
 def test_there_is_no_p_of_one_pair_and_none_of_numbers_that_do_not_vary():

@@ -146,7 +146,8 @@ class Loaded:
     """A trained model for programs: `load(run)`.
 
     Data and latents are tensors for models of one observed name and one latent, and dicts by name
-    for all others. Values are means unless said otherwise.
+    for all others. Values are means unless said otherwise; of sentences, rows of tokens as greedy
+    decoding finds them, which `vaebench.data.decode` writes out.
 
     Attributes:
         model: the module.

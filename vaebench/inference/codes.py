@@ -7,7 +7,8 @@ from collections import ChainMap
 import torch
 from torch import Tensor
 
-from vaebench.distributions import Noise
+from vaebench.distributions import Noise, TokenSequence
+from vaebench.distributions.decoding import greedy
 from vaebench.inference.infer import Batch, batch_size, infer
 from vaebench.models import Model
 from vaebench.trace import Trace
@@ -78,6 +79,9 @@ def drawn(trace: Trace, name: str) -> Tensor:
 
 
 def expected(trace: Trace, name: str) -> Tensor:
-    """A site's mean in a trace of k = 1, `[B, *event]`."""
+    """A site's mean in a trace of k = 1, `[B, *event]`; of sentences, what greedy decoding finds."""
     dist = trace[name].dist
+    if isinstance(dist, TokenSequence):
+        context = dist.context.expand(1, trace.lead[1], -1)[0]
+        return greedy(dist.language, context, dist.length)
     return dist.mean.expand(1, trace.lead[1], *dist.event_shape)[0]
