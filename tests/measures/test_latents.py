@@ -9,6 +9,7 @@ from torch.testing import assert_close
 from tests.theorems import wide_ppca
 from vaebench.heads.posteriors import FullGaussian, Gaussian, PointMass
 from vaebench.inference import infer
+from vaebench.measures import latents as module
 from vaebench.measures.latents import ACTIVE, Latents, Moments
 
 
@@ -58,6 +59,15 @@ def test_the_kls_of_the_dimensions_add_up_to_the_kl():
     assert len(kls) == 2
     kl = infer(model.vae, {"x": x}, 1).kl().mean()
     assert_close(torch.tensor(sum(kls)), kl.detach())
+
+
+def test_many_dimensions_are_reported_as_one_number_for_each_latent(monkeypatch):
+    model, x = wide_ppca(), data()
+    each = measured(model, [x])
+    monkeypatch.setattr(module, "MOST", 1)
+    summed = measured(model, [x])
+    total = sum(value for name, value in each.items() if name.startswith("val_kl/z."))
+    assert summed == {"val_kl/z": pytest.approx(total), "val/active_units": 2.0}
 
 
 def test_a_covariance_has_no_kl_by_dimension_and_a_point_has_active_units():
