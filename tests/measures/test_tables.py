@@ -11,12 +11,15 @@ from scipy.stats import t as student
 
 from vaebench.measures.runs import Run, groups
 from vaebench.measures.tables import (
+    beside,
     cells,
+    header,
     higher_is_better,
     markdown,
     paired_error,
     paired_p,
     rows,
+    units,
 )
 
 
@@ -92,6 +95,29 @@ def test_runs_of_other_examples_have_no_paired_error(tmp_path, others):
 def test_there_is_no_p_of_one_pair_and_none_of_numbers_that_do_not_vary():
     assert math.isnan(paired_p([(1.0, 2.0)]))
     assert paired_p([(1.0, 1.0), (2.0, 2.0)]) == 1.0
+
+
+def test_sentences_are_shown_with_their_perplexities_and_token_counts():
+    told = {"test/perplexity": 100.0, "test/perplexity_without_end": 130.0, "test/kl": 2.5}
+    told |= {"test/tokens": 2000, "test/tokens_without_end": 1900}
+    vae = Run(Path("nowhere"), run("vae", 1, 80.0).summary | told)
+    plain = Run(Path("nowhere"), run("rnnlm", 1, 81.0).summary)
+    members, also = groups([vae, plain]), beside([vae, plain])
+    head = header(["model"], "test/nll", also)
+    body = cells(rows(members, "test/nll", members[0]), ["model"], members[0], also)
+    shown = dict(zip(head, body[0], strict=True))
+    assert (shown["KL"], shown["PPL"], shown["PPL without ends"]) == (
+        "2.50",
+        "100.00",
+        "130.00",
+    )
+    assert body[1][-3:] == ["–"] * 3
+    assert units([vae, plain]) == "2000 test tokens with end tokens, 1900 without"
+
+
+def test_what_has_no_perplexity_has_no_further_columns():
+    assert beside(RUNS) == []
+    assert units(RUNS) == ""
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,16 @@ from rich.table import Table
 from vaebench.errors import Refusal
 from vaebench.measures.page import build
 from vaebench.measures.runs import Found, Run, differing, find, groups
-from vaebench.measures.tables import cells, header, main_metric, markdown, rows, runs_csv
+from vaebench.measures.tables import (
+    beside,
+    cells,
+    header,
+    main_metric,
+    markdown,
+    rows,
+    runs_csv,
+    units,
+)
 from vaebench.suggest import did_you_mean
 
 OPTIONS = {"baseline": "", "metric": "", "out": "."}
@@ -99,11 +108,13 @@ def _subject(runs: list[Run], console: Console, metric: str, baseline: str) -> s
     chosen = metric or main_metric(runs)
     base = next((g for g in members if baseline and _holds(g.runs, baseline)), members[0])
     table = rows(members, chosen, base)
-    head, body = header(keys, chosen), cells(table, keys, base)
-    title = " · ".join(runs[0].subject[:2])
+    also = beside(runs)
+    head, body = header(keys, chosen, also), cells(table, keys, base, also)
+    title = " · ".join(filter(None, [*runs[0].subject[:2], units(runs)]))
     drawn = Table(title=title, title_style="bold")
     for i, name in enumerate(head):
-        drawn.add_column(name, justify="left" if i < len(head) - 4 else "right")
+        justify = "left" if i < len(keys or [""]) else "right"
+        drawn.add_column(name, justify=justify, overflow="fold")
     for line in body:
         drawn.add_row(*line)
     console.print(drawn)

@@ -13,6 +13,15 @@ from vaebench.measures.runs import Group, Run, differing
 
 HIGHER_IS_BETTER = ("bound", "recon", "accuracy", "active_units")
 
+OF_SENTENCES = {
+    "test/kl": "KL",
+    "test/perplexity_without_end": "PPL without ends",
+    "test/perplexity": "PPL",
+}
+"""What is read beside the main metric of sentences, and what its column is called."""
+
+COUNTED = {"tokens": "test tokens with end tokens", "tokens_without_end": "without"}
+
 MAIN = ("test/nll", "test/loss", "val/loss")
 """What runs are compared by unless somebody says otherwise: the first that they have."""
 
@@ -109,17 +118,47 @@ def shown(row: Row, baseline: Group) -> list[str]:
     return [str(row.n), value, difference, "–" if math.isnan(row.p) else f"{row.p:.2g}"]
 
 
-def header(keys: Sequence[str], metric: str) -> list[str]:
+def beside(runs: Sequence[Run]) -> list[str]:
+    """Metrics that are read beside the main one: of sentences, KL and perplexities."""
+    known = {name for run in runs for name in run.metrics()}
+    return [name for name in OF_SENTENCES if name in known] if "test/perplexity" in known else []
+
+
+def units(runs: Sequence[Run]) -> str:
+    """What the test examples are made of, where they are counted: `82430 tokens, …`."""
+    counts = {
+        name: {
+            int(run.metrics()[f"test/{name}"]) for run in runs if f"test/{name}" in run.metrics()
+        }
+        for name in COUNTED
+    }
+    told = [f"{min(n)} {COUNTED[name]}" for name, n in counts.items() if len(n) == 1]
+    return ", ".join(told)
+
+
+def header(keys: Sequence[str], metric: str, also: Sequence[str] = ()) -> list[str]:
     """Names of the columns of `cells`."""
-    return [*(keys or ["runs"]), "n", f"{metric} (mean ± sd)", "difference", "paired p"]
+    first = [*(keys or ["runs"]), "n", f"{metric} (mean ± sd)", "difference", "paired p"]
+    return [*first, *(OF_SENTENCES[name] for name in also)]
 
 
-def cells(table: Sequence[Row], keys: Sequence[str], baseline: Group) -> list[list[str]]:
+def cells(
+    table: Sequence[Row], keys: Sequence[str], baseline: Group, also: Sequence[str] = ()
+) -> list[list[str]]:
     """All rows as text."""
     return [
-        [*([_text(r.group.options.get(k)) for k in keys] or [r.group.label]), *shown(r, baseline)]
+        [
+            *([_text(r.group.options.get(k)) for k in keys] or [r.group.label]),
+            *shown(r, baseline),
+            *(_mean(r.group, name) for name in also),
+        ]
         for r in table
     ]
+
+
+def _mean(group: Group, metric: str) -> str:
+    values = group.values(metric).values()
+    return f"{statistics.fmean(values):.2f}" if values else "–"
 
 
 def _text(value: object) -> str:
