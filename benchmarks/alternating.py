@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vaebench.data import Spec
+from vaebench.models import Model
+from vaebench.objectives import ELBO
+from vaebench.objectives.anneal import Constant
 
 Step = Callable[[], None]
 WARM_UP = 5
@@ -22,6 +32,30 @@ class Timing:
 
     seconds: float
     ratio: float
+
+
+def elbo_step(model: Model, spec: Spec, batches: Iterable[dict[str, Tensor]], kl: str) -> Step:
+    """A training step of vaebench's ELBO with fused Adam, on one batch after the other."""
+    objective = ELBO(
+        model,
+        spec,
+        k=1,
+        kl=kl,
+        beta=1.0,
+        anneal=Constant(),
+        free_bits=0.0,
+        free_bits_per="dimension",
+        weight_sd=math.inf,
+    )
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    at, order = torch.tensor(0), itertools.cycle(batches)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        objective(model, next(order), at).loss.backward()
+        optimizer.step()
+
+    return step
 
 
 def alternate(

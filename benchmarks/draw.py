@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from pathlib import Path
 
 import torch
-from alternating import Step, alternate
+from alternating import Step, alternate, elbo_step
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,8 +25,6 @@ from vaebench.heads.likelihoods import Bernoulli
 from vaebench.heads.posteriors import Gaussian
 from vaebench.heads.priors import Normal
 from vaebench.models import DRAW
-from vaebench.objectives import ELBO
-from vaebench.objectives.anneal import Constant
 
 SIDE, LATENT, HIDDEN, BATCH, PATCH = 28, 32, 256, 100, 5
 LENGTHS, LIMIT, BLOCKS = (5, 10, 20), 1.15, 9
@@ -50,26 +47,7 @@ def ours(x: Tensor, length: int, n: int) -> Step:
         prior=Normal,
         likelihood=Bernoulli,
     )
-    objective = ELBO(
-        model,
-        spec,
-        k=1,
-        kl="analytic",
-        beta=1.0,
-        anneal=Constant(),
-        free_bits=0.0,
-        free_bits_per="dimension",
-        weight_sd=math.inf,
-    )
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
-    at, batch = torch.tensor(0), {"x": x.unsqueeze(1)}
-
-    def step() -> None:
-        optimizer.zero_grad()
-        objective(model, batch, at).loss.backward()
-        optimizer.step()
-
-    return step
+    return elbo_step(model, spec, [{"x": x.unsqueeze(1)}], "analytic")
 
 
 # --------------------------------------------------------------------------------- by hand

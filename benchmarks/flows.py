@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from alternating import Step, alternate
+from alternating import Step, alternate, elbo_step
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -30,8 +30,6 @@ from vaebench.heads.posteriors import Gaussian
 from vaebench.heads.priors import Normal
 from vaebench.models import VAE
 from vaebench.nets import MLP
-from vaebench.objectives import ELBO
-from vaebench.objectives.anneal import Constant
 
 LATENT, HIDDEN, BATCH, PIXELS = 50, 200, 100, 784
 WIDTH, CONTEXT = 50, 50
@@ -62,26 +60,7 @@ def ours(posterior: Callable[[Field], nn.Module], x: Tensor) -> Step:
         prior=Normal,
         likelihood=Bernoulli,
     )
-    objective = ELBO(
-        model,
-        spec,
-        k=1,
-        kl="mc",
-        beta=1.0,
-        anneal=Constant(),
-        free_bits=0.0,
-        free_bits_per="dimension",
-        weight_sd=math.inf,
-    )
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
-    at, batch = torch.tensor(0), {"x": x.view(-1, 1, 28, 28)}
-
-    def step() -> None:
-        optimizer.zero_grad()
-        objective(model, batch, at).loss.backward()
-        optimizer.step()
-
-    return step
+    return elbo_step(model, spec, [{"x": x.view(-1, 1, 28, 28)}], "mc")
 
 
 # --------------------------------------------------------------------------------- by hand

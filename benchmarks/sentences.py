@@ -14,12 +14,11 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import math
 from functools import partial
 from pathlib import Path
 
 import torch
-from alternating import Step, alternate
+from alternating import Step, alternate, elbo_step
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -29,8 +28,6 @@ from vaebench.heads.priors import Normal
 from vaebench.heads.sentence import Sentence
 from vaebench.models import VAE
 from vaebench.nets import Recurrent
-from vaebench.objectives import ELBO
-from vaebench.objectives.anneal import Constant
 
 WORDS, WIDTH, LATENT, BATCH, BATCHES, LONGEST = 10_000, 200, 16, 32, 20, 35
 LIMIT, BLOCKS = 0.9, 7
@@ -63,26 +60,7 @@ def ours(batches: list[Tensor]) -> Step:
             Sentence, cell="lstm", embedding=WIDTH, hidden=WIDTH, condition="both", keep=1.0
         ),
     )
-    objective = ELBO(
-        model,
-        spec,
-        k=1,
-        kl="analytic",
-        beta=1.0,
-        anneal=Constant(),
-        free_bits=0.0,
-        free_bits_per="dimension",
-        weight_sd=math.inf,
-    )
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
-    at, order = torch.tensor(0), itertools.cycle(batches)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        objective(model, {"x": next(order)}, at).loss.backward()
-        optimizer.step()
-
-    return step
+    return elbo_step(model, spec, [{"x": x} for x in batches], "analytic")
 
 
 class ByHand(nn.Module):

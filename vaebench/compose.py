@@ -56,7 +56,7 @@ def check_anneal(cfg: DictConfig) -> None:
     if "anneal" not in cfg.objective and not idle:
         raise Refusal(
             f"{chosen('anneal')} has nothing to do: {chosen('objective')} has no KL weight."
-            + instead("anneal=none", "objective=elbo")
+            + instead("anneal=none", *(["objective=elbo"] if "posterior" in cfg.model else []))
         )
 
 

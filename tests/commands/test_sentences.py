@@ -80,6 +80,18 @@ def test_a_run_leaves_samples_paraphrases_and_ways_between_two_sentences(trained
     assert all(len(row["sentence"].split()) <= 31 for row in made)
 
 
+def test_tables_of_sentences_reach_the_loggers(command, tmp_path):
+    tiny = ["model=sentence_vae", "trainer.max_steps=2", "eval.k=1", "eval.examples=20", *NETS]
+    for name in ("wandb", "tensorboard"):
+        done = command(*tiny, f"logger={name}", f"hydra.run.dir={name}")
+        assert done.code == 0, done
+    made = [path.name for path in tmp_path.glob("wandb/wandb/offline-run-*/files/media/table/*")]
+    events = b"".join(p.read_bytes() for p in (tmp_path / "tensorboard").rglob("events.*"))
+    for picture in ("sentences", "paraphrases", "homotopies"):
+        assert any(name.startswith(picture) for name in made)
+        assert picture.encode() in events
+
+
 def test_a_language_model_draws_and_has_no_ways(here, copied):
     folder = copied("lm") / "pictures"
     names = {path.name for path in folder.iterdir()}
@@ -94,8 +106,8 @@ def test_decoding_is_chosen_when_sampling(here, copied):
     folder = copied("vae") / "pictures"
     assert here("sample", "vae", "pictures=[sentences]", "beam=3", "temperature=0.5").code == 0
     assert table(folder / "sentences.tsv")[0]["decoding"] == "beam of 3"
-    cold = ["pictures=[sentences]", "temperature=0.0001"]
-    assert here("sample", "vae", *cold).code == 0
+    narrow = ["pictures=[sentences]", "top_p=0.000001"]
+    assert here("sample", "vae", *narrow).code == 0
     rows = table(folder / "sentences.tsv")
     assert [r["sentence"] for r in rows[::2]] == [r["sentence"] for r in rows[1::2]]
 
@@ -106,6 +118,7 @@ def test_decoding_is_chosen_when_sampling(here, copied):
         ("vae temperature=0", "temperature=0"),
         ("vae beam=0", "beam=0"),
         ("vae top_p=2", "top_p=2"),
+        ("vae pictures=[homotopies] temperature=2", "Use pictures=[sentences]"),
         ("digits beam=2", "this run makes none"),
         ("digits pictures=[sentences]", "holds no sentences"),
     ],
@@ -138,6 +151,10 @@ def test_the_other_pictures_of_sentences_say_why_they_do_not_apply(here, copied)
         ("model=sentence_vae likelihood.keep=1.5", "must lie in [0, 1]"),
         ("model=sentence_vae trainer.compile=true", "Use trainer.compile=false"),
         ("model=rnnlm anneal=linear", "has no KL weight"),
+        ("model=rnnlm trainer.precision=bfloat16", "Use trainer.precision=float32"),
+        ("model=sentence_vae prior=vamp", "Use prior=normal"),
+        ("model=sentence_vae refine=hamiltonian", "Use refine=none"),
+        ("model=unconditional weights=gaussian", "Use weights=point"),
         ("model=made dataset=topics", "makes parameters of each pixel"),
     ],
 )
@@ -146,6 +163,17 @@ def test_what_does_not_go_with_sentences_is_refused_in_one_line(here, words, lin
     assert done.code == 2, done
     assert line in done.err
     assert len(done.err.strip().splitlines()) == 1
+
+
+def test_nets_of_sentences_train_in_bfloat16(here):
+    words = ["model=sentence_vae", *TINY, *NETS, "trainer.precision=bfloat16"]
+    assert here(*words, "trainer.max_steps=2", "hydra.run.dir=low").code == 0
+
+
+def test_annealed_importance_sampling_joins_simulated_sentences_with_real_ones(here, copied):
+    copied("vae")
+    tiny = ["ais.examples=3", "ais.chains=2", "ais.temperatures=3", "ais.leapfrog=2"]
+    assert here("evaluate", "vae", "measures=[ais]", *tiny).code == 0
 
 
 def test_an_evaluation_states_the_token_counts_too(here, copied):

@@ -15,6 +15,7 @@ from vaebench.distributions.decoding import ancestral, beam, greedy, nucleus
 from vaebench.errors import Incompatible
 from vaebench.nets.language import RNNS, LanguageModel
 
+each_input = pytest.mark.parametrize("inputless", [False, True], ids=["seeing", "inputless"])
 VOCABULARY = 5  # padding, end, unknown and two words: three words that can be said
 WORDS = range(UNK, VOCABULARY)
 LENGTH = 4
@@ -22,10 +23,10 @@ CONDITIONS = ("initial", "every_step", "both")
 each_kind = pytest.mark.parametrize(("cell", "condition"), [*itertools.product(RNNS, CONDITIONS)])
 
 
-def language(cell="lstm", condition="both", seed: int = 0) -> LanguageModel:
+def language(cell="lstm", condition="both", seed: int = 0, inputless=False) -> LanguageModel:
     """A small one with strong opinions."""
     torch.manual_seed(seed)
-    model = LanguageModel(VOCABULARY, cell, 3, 4, condition)
+    model = LanguageModel(VOCABULARY, cell, 3, 4, condition, inputless=inputless)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(3)
@@ -63,9 +64,10 @@ def test_ended_sentences_and_unended_beginnings_have_probability_1_together(cell
     assert_close(ended + log_p.exp().sum(), torch.tensor(1.0))
 
 
+@each_input
 @each_kind
-def test_a_score_is_the_sum_over_single_steps(cell, condition):
-    model = language(cell, condition)
+def test_a_score_is_the_sum_over_single_steps(cell, condition, inputless):
+    model = language(cell, condition, inputless=inputless)
     p = density(model, len(X))
     state, token, total = model.begin(p.context), None, torch.zeros(len(X))
     for t in range(LENGTH):
@@ -100,6 +102,17 @@ def test_what_no_gradient_needs_is_scored_in_pieces_to_the_same_end():
     assert_close(pieces, p.log_prob(X))
 
 
+def test_an_evaluated_model_has_the_gradients_of_a_trained_one():
+    model = language()
+    context = density(model, 4).context.requires_grad_()
+    found = []
+    for mode in (model.train(), model.eval()):
+        log_p = TokenSequence(mode, context, LENGTH).log_prob(X).sum()
+        found.append(torch.autograd.grad(log_p, [context, *model.parameters()]))
+    for one, other in zip(*found, strict=True):
+        assert_close(one, other)
+
+
 def test_the_context_matters():
     p, other = density(language(), 4), density(language(), 4, seed=2)
     assert (p.log_prob(X) - other.log_prob(X)).abs().min() > 1e-3
@@ -115,8 +128,8 @@ def test_with_keep_1_nothing_is_dropped():
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_with_keep_0_no_token_depends_on_another():
-    p = density(language(), 1, keep=0.0)
+def test_without_input_no_token_depends_on_another():
+    p = density(language(inputless=True), 1)
     aa, ab, ba, bb = p.log_prob(padded([3, 3, EOS], [3, 4, EOS], [4, 3, EOS], [4, 4, EOS]))
     assert_close(aa + bb, ab + ba)
     seen = density(language(), 1)
@@ -139,9 +152,10 @@ def test_all_samples_of_an_example_are_weighed_under_the_same_dropout():
 
 
 # -------------------------------------------------------------------------------------- decoding
+@each_input
 @each_kind
-def test_draws_have_the_frequencies_of_the_density(cell, condition):
-    model = language(cell, condition)
+def test_draws_have_the_frequencies_of_the_density(cell, condition, inputless):
+    model = language(cell, condition, inputless=inputless)
     context = density(model, 1).context
     draws = ancestral(model, context.expand(20_000, -1), LENGTH, Noise())
     ended_before = every_sentence(LENGTH - 1)
@@ -175,9 +189,10 @@ def test_a_beam_of_one_is_greedy():
         assert torch.equal(beam(model, context, LENGTH, 1), greedy(model, context, LENGTH))
 
 
+@each_input
 @each_kind
-def test_a_beam_as_wide_as_there_are_sentences_finds_the_best_of_all(cell, condition):
-    model, sentences = language(cell, condition), every_sentence()
+def test_a_beam_as_wide_as_there_are_sentences_finds_the_best_of_all(cell, condition, inputless):
+    model, sentences = language(cell, condition, inputless=inputless), every_sentence()
     context = torch.randn(10, model.width)
     found = beam(model, context, LENGTH, len(sentences))
     for row, c in zip(found, context, strict=True):

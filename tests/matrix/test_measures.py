@@ -106,6 +106,9 @@ def test_every_picture_is_drawn_or_says_why_not(subject, tmp_path):
             assert "\n" not in files
             continue
         for path in files:
+            if path.suffix == ".tsv":
+                assert len(path.read_text().splitlines()) > 2
+                continue
             with Image.open(path) as image:
                 assert image.convert("L").getextrema()[0] < image.convert("L").getextrema()[1]
     assert isinstance(found["pca"], str) == (not subject.roles[0])

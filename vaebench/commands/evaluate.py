@@ -94,7 +94,7 @@ def show(console: Console, name: str, numbers: Numbers, seconds: float) -> None:
         errors = [numbers.get(f"{key}{suffix}") for suffix in suffixes]
         table.add_row(key, written_as(value), *("" if e is None else f"{e:.3f}" for e in errors))
     console.print(table)
-    if numbers.get("ess_min", FEW) < FEW:
+    if numbers.get("ess_min", FEW) < min(FEW, numbers.get("k", FEW)):
         told = "few samples count (ess_min): L_k may lie well below log p(x), and ± Monte Carlo too"
         console.print(told, style="yellow", highlight=False, soft_wrap=True)
 

@@ -42,7 +42,7 @@ def sample(arguments: Sequence[str]) -> None:
     names = select(options.pictures)
     if options.n < 1:
         raise Refusal(f"n={options.n}: must be at least 1")
-    decoding = Decoding(options.beam, options.temperature, options.top_p)
+    decoding = _decoding(options, names)
     saved, subject = look_at(path, options)
     if decoding != Decoding() and not _has_sentences(subject):
         raise Refusal("beam, temperature and top_p decode sentences, and this run makes none")
@@ -53,7 +53,9 @@ def sample(arguments: Sequence[str]) -> None:
             if not isinstance(found, str):
                 written += found
                 for picture in found:
-                    console.print(f"{name:15} {near(picture)}", highlight=False, soft_wrap=True)
+                    console.print(
+                        f"{name:15} {near(picture)}", highlight=False, markup=False, soft_wrap=True
+                    )
             elif options.pictures:
                 raise Refusal(f"pictures=[{name}] does not apply: {found}")
             else:
@@ -61,6 +63,7 @@ def sample(arguments: Sequence[str]) -> None:
                     f"{name:15} does not apply: {found}",
                     style="dim",
                     highlight=False,
+                    markup=False,
                     soft_wrap=True,
                 )
     except OSError as error:
@@ -70,6 +73,16 @@ def sample(arguments: Sequence[str]) -> None:
         for logger in loggers:
             logger.show(written)
         close(loggers)
+
+
+def _decoding(options: Options, names: Sequence[str]) -> Decoding:
+    decoding = Decoding(options.beam, options.temperature, options.top_p)
+    if "sentences" not in names and (decoding.temperature, decoding.top_p) != (1, 1):
+        raise Refusal(
+            "temperature and top_p are of draws, which pictures=[sentences] alone shows. "
+            "Use pictures=[sentences]."
+        )
+    return decoding
 
 
 def _has_sentences(subject: Subject) -> bool:

@@ -168,6 +168,7 @@ def write_examples(result: Result, folder: Path) -> None:
     """What was measured of each test example, in the order of the split: for paired comparisons."""
     found = result.system.examples
     if not found:
+        (folder / EXAMPLES).unlink(missing_ok=True)
         return
     rows = zip(*(values.tolist() for values in found.values()), strict=True)
     lines = [",".join(found), *(",".join(f"{x:.7g}" for x in row) for row in rows)]

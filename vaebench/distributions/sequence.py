@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from vaebench.data.spec import EOS, PAD, UNK
 from vaebench.distributions.base import Distribution, Noise
@@ -16,6 +17,8 @@ from vaebench.errors import Incompatible
 ROWS = 2048
 """Tokens whose vocabulary is looked over together where no gradient needs them all: 80 MB of 10,000
 words."""
+
+AGAIN = {"use_reentrant": False, "preserve_rng_state": False}  # nothing random is computed again
 
 State = Any
 
@@ -28,6 +31,9 @@ class Language(Protocol):
 
     size: int
     """Numbers kept for each token of a sentence that is scored."""
+
+    training: bool
+    """Whether it is being trained."""
 
     def states(self, tokens: Tensor, context: Tensor) -> Tensor:
         """What is known before each token: tokens before it `[N, l - 1]`, contexts `[N, C]` →
@@ -53,7 +59,8 @@ class TokenSequence(Distribution):
         language: of the next token.
         context: `[*batch, C]`.
         length: of the longest sentence, its end included; draws are cut there.
-        keep: chance that a token is seen by those after it; otherwise they see `UNK`.
+        keep: chance that a token is seen by those after it when one is scored; otherwise they see
+            `UNK`.
 
     References:
         Generating Sentences from a Continuous Space (Bowman, Vilnis, Vinyals, Dai, Jozefowicz,
@@ -88,10 +95,8 @@ class TokenSequence(Distribution):
         context = self.context.expand(*lead, -1).flatten(0, -2)
         known = self.language.states(seen, context)
         x = value.expand(*lead, -1).reshape(known.shape[:2])
-        if torch.is_grad_enabled():
-            each = self._score(known.flatten(0, 1), x.flatten()).view_as(x)
-        else:
-            each = self._score_few(known, x)
+        whole = self.language.training and torch.is_grad_enabled()
+        each = self._score_at_once(known, x) if whole else self._score_in_pieces(known, x)
         return each.sum(1).view(lead)
 
     def rsample(self, shape: Sequence[int], noise: Noise) -> Tensor:
@@ -107,8 +112,6 @@ class TokenSequence(Distribution):
         are weighed under the same density."""
         if self.keep >= 1:
             return value
-        if self.keep <= 0:
-            return torch.full_like(value, UNK)
         kept = torch.rand(value.shape, device=value.device) < self.keep
         return torch.where(kept, value, UNK)
 
@@ -117,11 +120,18 @@ class TokenSequence(Distribution):
         logits = self.language.emit(known)
         return -F.cross_entropy(logits, x - 1, ignore_index=PAD - 1, reduction="none")
 
-    def _score_few(self, known: Tensor, x: Tensor) -> Tensor:
-        """The same `[N, l]` without padding's share of the work, a few rows at a time."""
+    def _score_at_once(self, known: Tensor, x: Tensor) -> Tensor:
+        """log p of each token, `[N, l]`, without anything that depends on the tokens' values."""
+        return self._score(known.flatten(0, 1), x.flatten()).view_as(x)
+
+    def _score_in_pieces(self, known: Tensor, x: Tensor) -> Tensor:
+        """The same without padding's share of the work, and a few rows at a time: where a gradient
+        is wanted of an evaluated model, each piece is computed again for it."""
         rows = (x != PAD).flatten().nonzero().squeeze(-1)
         flat, tokens = known.flatten(0, 1), x.flatten()
-        scores = [self._score(flat[some], tokens[some]) for some in rows.split(ROWS)]
+        scores = [
+            checkpoint(self._score, flat[some], tokens[some], **AGAIN) for some in rows.split(ROWS)
+        ]
         each = torch.zeros_like(flat[:, 0])
         return each.index_copy(0, rows, torch.cat(scores)).view_as(x)
 

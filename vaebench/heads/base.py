@@ -84,4 +84,4 @@ class Conditional(nn.Module):
             return self.head(self.net(context))
         with torch.autocast(context.device.type, self.precision):
             params = self.net(context)
-        return self.head(params.to(context.dtype))
+        return self.head(params.to(torch.get_default_dtype()))

@@ -242,6 +242,11 @@ class Vamp(Prior):
         super().__init__()
         if components < 1:
             raise Incompatible(f"prior.components={components}: at least 1")
+        if observed.support is Support.TOKENS:
+            raise Incompatible(
+                f"{chosen('prior')} learns pseudo-inputs, which are numbers; the data are tokens."
+                + instead("prior=normal")
+            )
         self.bounded = observed.support is not Support.REAL
         mean = torch.zeros(observed.shape) if observed.mean is None else observed.mean.clone()
         if self.bounded:

@@ -50,11 +50,13 @@ class Sentence(Likelihood):
         widths("likelihood.embedding", [embedding])
         widths("likelihood.hidden", [hidden])
         self.field, self.keep = observed, keep
-        self.language = LanguageModel(observed.levels, cell, embedding, hidden, condition)
+        self.language = LanguageModel(
+            observed.levels, cell, embedding, hidden, condition, inputless=keep == 0
+        )
         self.param_shape = (self.language.width,)
 
     def forward(self, params: Tensor) -> TokenSequence:
-        keep = self.keep if self.training or not self.keep else 1.0
+        keep = self.keep if self.training and self.keep else 1.0
         return TokenSequence(self.language, params, self.field.numel, keep)
 
     def params_for_mean(self, mean: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vaebench.chosen import chosen, instead
-from vaebench.data import Field
+from vaebench.data import Field, Support
 from vaebench.distributions import DiagNormal, Distribution, Noise, StandardNormal
 from vaebench.errors import Incompatible
 from vaebench.inference.infer import Batch
@@ -58,6 +58,11 @@ class Hamiltonian(Refine):
             raise Incompatible(f"refine.steps={steps}: at least 1. Use refine=none.")
         if not step_size > 0:
             raise Incompatible(f"refine.step_size={step_size}: must be positive")
+        if any(field.support is Support.TOKENS for field in observed.values()):
+            raise Incompatible(
+                f"{chosen('refine')}: its momentum model reads numbers; the data are tokens."
+                + instead("refine=none")
+            )
         self.steps, self.observed = steps, tuple(observed)
         self.log_step = nn.ParameterDict(
             {n: nn.Parameter(torch.full(f.shape, math.log(step_size))) for n, f in latents.items()}

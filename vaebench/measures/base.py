@@ -61,7 +61,7 @@ class Subject:
     def batch(self, examples: int, part: Part | None = None) -> Batch:
         """The same as one batch."""
         found = list(self.batches(examples, part))
-        return {name: _joined([b[name] for b in found]) for name in found[0]}
+        return {name: joined([b[name] for b in found]) for name in found[0]}
 
     @cached_property
     def roles(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -92,8 +92,8 @@ class Subject:
             )
 
 
-def _joined(parts: Sequence[Tensor]) -> Tensor:
-    """One batch of several; sentences are padded to the longest."""
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """Examples of several batches in one; sentences are padded to the longest."""
     if parts[0].ndim != 2:
         return torch.cat(parts)
     width = max(part.shape[1] for part in parts)

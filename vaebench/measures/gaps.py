@@ -12,7 +12,14 @@ from vaebench.errors import Incompatible
 from vaebench.inference import Annealing, Batch, batch_size, drawn, infer, log_mean_exp, simulate
 from vaebench.inference.codes import conditions
 from vaebench.inference.freeform import Parameters, bound, emitted, infer_at, optimise
-from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject, mean_and_se
+from vaebench.measures.base import (
+    Inapplicable,
+    Measure,
+    Numbers,
+    Subject,
+    joined,
+    mean_and_se,
+)
 from vaebench.models import Model
 
 CHUNKS = 20
@@ -133,7 +140,7 @@ class AnnealedImportance(Measure):
         z = {name: drawn(p, name).unsqueeze(0) for name in latents}
         annealing = Annealing(model, self.chains, self.temperatures, self.leapfrog, noise)
         annealing.tune(made)
-        both = {name: torch.cat([made[name], batch[name]]) for name in made}
+        both = {name: joined([made[name], batch[name]]) for name in made}
         lower, real = log_mean_exp(annealing.forward(both)).chunk(2)
         upper = -log_mean_exp(-annealing.backward(made, z))
         numbers = mean_and_se("simulated_lower", lower) | mean_and_se("simulated_upper", upper)

@@ -43,7 +43,9 @@ class Run:
         options = {
             name: value
             for name, value in config.items()
-            if name not in NOT_A_CHOICE and not name.endswith(internal)
+            if name not in NOT_A_CHOICE
+            and not name.endswith(internal)
+            and not set(name.split(".")[1:-1]) & set(choices)  # said by that group itself
         }
         return {name: choices[name] for name in _ordered(choices)} | options
 

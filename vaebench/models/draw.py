@@ -93,9 +93,9 @@ class DRAW(Interleaved):
             if value < 1:
                 raise Incompatible(f"model.{name}={value}: at least 1")
         x, self.observed = observed_field(spec, observed), observed
-        _check_grids(attention, read, write, x)
         q, self.likelihood = posterior(Field((latent_dim,))), likelihood(x)
         canvas = _canvas(self.likelihood, x)
+        _check_grids(attention, read, write, x)
         z = latent_field(latent_dim, q)
         self.names = [f"z{t + 1}" for t in range(T)]
         self.read = Reader(hidden, x.shape, 2, read)

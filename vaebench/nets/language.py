@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from vaebench.data.spec import PAD
+from vaebench.data.spec import PAD, UNK
 
 Cell = Literal["lstm", "gru"]
 Condition = Literal["initial", "every_step", "both"]
@@ -51,16 +51,24 @@ class LanguageModel(nn.Module):
         hidden: width of the state.
         condition: where the context enters: as the `initial` state, beside `every_step`'s token, or
             `both`.
+        inputless: whether every token is read as unknown, so that none depends on another.
 
     Attributes:
         width: C, of a context.
     """
 
     def __init__(
-        self, vocabulary: int, cell: Cell, embedding: int, hidden: int, condition: Condition
+        self,
+        vocabulary: int,
+        cell: Cell,
+        embedding: int,
+        hidden: int,
+        condition: Condition,
+        *,
+        inputless: bool = False,
     ) -> None:
         super().__init__()
-        self.hidden, self.cell = hidden, cell
+        self.hidden, self.cell, self.inputless = hidden, cell, inputless
         self.beside = 0 if condition == "initial" else hidden
         self.first = 0 if condition == "every_step" else hidden * (2 if cell == "lstm" else 1)
         self.width = self.first + self.beside
@@ -73,11 +81,9 @@ class LanguageModel(nn.Module):
     def states(self, tokens: Tensor, context: Tensor) -> Tensor:
         """What is known before each token: tokens before it `[N, l - 1]`, contexts `[N, C]` →
         `[N, l, hidden]`."""
-        begun = torch.full_like(tokens[:, :1], self.begun) if tokens.shape[1] else None
-        if begun is None:
-            begun = torch.full((len(context), 1), self.begun, device=context.device)
+        begun = torch.full((len(context), 1), self.begun, device=context.device)
         state, beside = self.begin(context)
-        return self._run(torch.cat([begun, tokens], 1), state, beside)[0]
+        return self._run(torch.cat([begun, self._read(tokens)], 1), state, beside)[0]
 
     def begin(self, context: Tensor) -> State:
         """The state before the first token."""
@@ -90,9 +96,9 @@ class LanguageModel(nn.Module):
     def advance(self, token: Tensor | None, state: State) -> tuple[Tensor, State]:
         """A token more of each sentence `[N]`, None before the first: what is known then."""
         inner, beside = state
-        if token is None:
-            token = torch.full((len(beside),), self.begun, device=beside.device)
-        known, inner = self._run(token.unsqueeze(1), inner, beside)
+        begun = torch.full((len(beside),), self.begun, device=beside.device)
+        seen = begun if token is None else self._read(token)
+        known, inner = self._run(seen.unsqueeze(1), inner, beside)
         return known.squeeze(1), (inner, beside)
 
     def select(self, state: State, rows: Tensor) -> State:
@@ -102,9 +108,14 @@ class LanguageModel(nn.Module):
             return tuple(part[:, rows] for part in inner), beside[rows]
         return inner[:, rows], beside[rows]
 
+    def _read(self, tokens: Tensor) -> Tensor:
+        return torch.full_like(tokens, UNK) if self.inputless else tokens
+
     def _run(self, tokens: Tensor, state: Any, beside: Tensor) -> tuple[Tensor, Any]:
         given = self.embed(tokens)
         if self.beside:
             every = beside.unsqueeze(1).expand(-1, tokens.shape[1], -1)
             given = torch.cat([given, every], -1)
-        return self.rnn(given, state)
+        # cuDNN differentiates its recurrent nets in training mode alone, and once.
+        with torch.backends.cudnn.flags(enabled=self.training or not torch.is_grad_enabled()):
+            return self.rnn(given, state)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from vaebench.chosen import chosen, instead
 from vaebench.errors import Incompatible
 from vaebench.nets.base import Regularised
 from vaebench.nets.conditioner import MaskedLinear
@@ -69,5 +70,10 @@ def gaussian(model: nn.Module, *, relative_sd: float) -> None:
             f"weights.relative_sd={relative_sd}: must be positive. Use weights.relative_sd=0.1."
         )
     layers = [m for m in model.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]
+    if not layers:
+        raise Incompatible(
+            f"{chosen('weights')} is of linear and convolutional layers, and {chosen('model')} has none "
+            "with these parts." + instead("weights=point")
+        )
     for layer in layers:
         parametrize.register_parametrization(layer, "weight", AdaptiveNoise(layer, relative_sd))

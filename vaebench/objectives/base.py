@@ -20,6 +20,7 @@ from vaebench.objectives.estimators import Draws
 from vaebench.trace import Evidence
 
 Batch = Mapping[str, Tensor]
+WITHOUT_NOISE = (nn.RNNBase, nn.RNNCellBase, nn.Embedding)
 
 
 @dataclass
@@ -87,6 +88,8 @@ class Objective(nn.Module, ABC):
             )
         if self.noisy:
             self.notes.append("the loss includes KL(q(weights) ‖ p(weights)) / N; no bound does")
+            if any(isinstance(m, WITHOUT_NOISE) for m in model.modules()):
+                self.notes.append("recurrent nets and embeddings have weights without noise")
 
     @abstractmethod
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:

@@ -97,9 +97,7 @@ class ELBO(Weighted):
                 charged = charged + evidence.correction.mean()
             loss = honest(beta * charged - recon.mean(), loss)
         terms = {"bound": recon - kl, "recon": recon, "kl": kl}
-        if self.training and isinstance(weight, Tensor):
-            terms["kl_weight"] = weight
-        return Estimate(loss, terms, evidence)
+        return Estimate(loss, terms | self.told(weight, recon), evidence)
 
     def read(self, evidence: Evidence, weight: Tensor | float | None = None) -> Terms:
         """log p(x | z), and minus the weighted KL at each latent, `[k, B]` each."""

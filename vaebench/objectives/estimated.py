@@ -169,6 +169,11 @@ class Weighted(Estimated):
         """β at a step of training."""
         return self.beta * self.anneal(step) if self.training else self.beta
 
+    def told(self, weight: Tensor | float | None, like: Tensor) -> dict[str, Tensor]:
+        """`kl_weight`, of a training step whose weight is annealed, on the device of `like`."""
+        annealed = self.training and isinstance(weight, Tensor)
+        return {"kl_weight": weight.to(like)} if annealed else {}
+
     @property
     def plain(self) -> bool:
         """Whether β is 1 throughout."""

@@ -83,7 +83,8 @@ class IWAE(Weighted):
         bound = self.bound if beta is None else Tempered(self.bound, beta)
         found = self.estimator(model, batch, self.samples, read, bound)
         value = found.surrogate if beta is None else self.bound.value(found.evidence.log_w)
-        return Estimate(self.loss(found), honest_terms(value, found.evidence), found.evidence)
+        terms = honest_terms(value, found.evidence) | self.told(beta, value)
+        return Estimate(self.loss(found), terms, found.evidence)
 
 
 def tempered(evidence: Evidence, beta: Tensor | float | None = None) -> Terms:

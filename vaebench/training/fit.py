@@ -20,11 +20,13 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
+from vaebench.chosen import chosen
 from vaebench.compose import Composition, compose, instantiate
 from vaebench.data import Support
 from vaebench.data.seeds import RANK, derived
 from vaebench.errors import Incompatible, Refusal
 from vaebench.heads import Conditional
+from vaebench.schema import Precision
 from vaebench.training.checkpoints import BEST, FOLDER, LAST, Best, Keeper, initialise
 from vaebench.training.compiled import try_out
 from vaebench.training.log import Log
@@ -89,9 +91,7 @@ def build_system(cfg: DictConfig, composition: Composition) -> System:
         raise Refusal(f"optimizer: {error}") from error
     if cfg.init_from:
         initialise(composition.model, cfg.init_from)
-    for module in composition.model.modules():
-        if isinstance(module, Conditional):
-            module.precision = getattr(torch, cfg.trainer.precision.value)
+    _set_precision(composition, cfg.trainer.precision)
     return System(
         composition,
         optimizer,
@@ -204,6 +204,17 @@ def prepare(
         _check_widths(composition)
         rehearse(system, trainer)
     return composition, system, trainer
+
+
+def _set_precision(composition: Composition, precision: Precision) -> None:
+    nets = [m for m in composition.model.modules() if isinstance(m, Conditional)]
+    if precision is not Precision.float32 and not nets:
+        raise Refusal(
+            f"trainer.precision={precision.value} is of nets that emit a density's parameters, and "
+            f"{chosen('model')} has none. Use trainer.precision=float32."
+        )
+    for net in nets:
+        net.precision = getattr(torch, precision.value)
 
 
 def _check_widths(composition: Composition) -> None:

@@ -50,6 +50,7 @@ class Radial(Transform):
         half = 0.5 * (far - self.alpha - self.beta)
         root = (half.square() + self.alpha * far).sqrt()
         # The same root twice: where half is negative, the first form would cancel.
-        r = torch.where(half > 0, half + root, self.alpha * far / (root - half))
+        below = torch.where(half > 0, 1.0, root - half)  # no 0/0 on the side that is not taken
+        r = torch.where(half > 0, half + root, self.alpha * far / below)
         value = self.center + (r / far).unsqueeze(-1) * shift
         return value, self._log_det(1 / (self.alpha + r), z.shape[-1])

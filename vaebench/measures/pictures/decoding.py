@@ -8,6 +8,7 @@ from torch import Tensor
 
 from vaebench.distributions import Noise, TokenSequence
 from vaebench.distributions.decoding import ancestral, beam, greedy
+from vaebench.errors import Incompatible
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,16 @@ class Decoding:
     beam: int = 1
     temperature: float = 1.0
     top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.beam < 1:
+            raise Incompatible(f"beam={self.beam}: at least 1. Use beam=1.")
+        if not self.temperature > 0:
+            raise Incompatible(
+                f"temperature={self.temperature}: must be positive. Use temperature=1 or beam=1."
+            )
+        if not 0 < self.top_p <= 1:
+            raise Incompatible(f"top_p={self.top_p}: above 0, at most 1. Use top_p=1.")
 
     def best(self, p: TokenSequence) -> Tensor:
         """The best sentence that is found for each context, `[*batch, L]`."""

@@ -22,6 +22,8 @@ def pca(view: View) -> list[Path]:
     from sklearn.decomposition import PCA
 
     z, y = _codes(view)
+    if len(z) < 2:
+        raise Inapplicable("one example has no principal components")
     fitted = PCA(2).fit(z)
     first, second = fitted.explained_variance_ratio_
     names = (f"first component ({first:.0%} of the variance)", f"second ({second:.0%})")

@@ -27,15 +27,16 @@ def sentences(view: View) -> list[Path]:
     """Samples from the model: the best sentence at z ~ p(z), and one drawn there word by word."""
     view.subject.need_bound()
     x = _tokens(view)
-    given = {name: value[:SAMPLES] for name, value in view.given.items()}
-    p = simulate(view.subject.composition.model, SAMPLES, given, view.noise)[x.name].dist
-    p = _language(p, SAMPLES)
+    noise, n = view.noise, min(SAMPLES, len(view))
+    given = {name: value[:n] for name, value in view.given.items()}
+    p = simulate(view.subject.composition.model, n, given, noise)[x.name].dist
+    p = _language(p, n)
     rows = [
         [str(i + 1), kind, said]
         for i, both in enumerate(
             zip(
                 x.said(view.decoding.best(p)),
-                x.said(view.decoding.drawn(p, view.noise)),
+                x.said(view.decoding.drawn(p, noise)),
                 strict=True,
             )
         )
