@@ -19,6 +19,7 @@ from vaebench.measures.tables import (
     paired_error,
     paired_p,
     rows,
+    said,
     units,
 )
 
@@ -106,13 +107,22 @@ def test_sentences_are_shown_with_their_perplexities_and_token_counts():
     head = header(["model"], "test/nll", also)
     body = cells(rows(members, "test/nll", members[0]), ["model"], members[0], also)
     shown = dict(zip(head, body[0], strict=True))
-    assert (shown["KL"], shown["PPL"], shown["PPL without ends"]) == (
+    assert (shown["KL"], shown["PPL"], shown["PPL w/o end"]) == (
         "2.50",
         "100.00",
         "130.00",
     )
     assert body[1][-3:] == ["–"] * 3
     assert units([vae, plain]) == "2000 test tokens with end tokens, 1900 without"
+
+
+def test_seeds_and_p_are_shown_where_a_group_has_two():
+    head, line = ["model", "n", "test/nll (mean ± sd)", "difference", "paired p"], ["vae", "2"]
+    twice = (head, [[*line, "1 ± 0", "baseline", ""]])
+    assert said(*twice) == twice
+    once = said(head, [["vae", "1", "1.0", "baseline", ""], ["iwae", "1", "2.0", "+1.0", "–"]])
+    assert once[0] == ["model", "test/nll (mean ± sd)", "difference"]
+    assert once[1][1] == ["iwae", "2.0", "+1.0"]
 
 
 def test_what_has_no_perplexity_has_no_further_columns():

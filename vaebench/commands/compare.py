@@ -13,6 +13,7 @@ from vaebench.errors import Refusal
 from vaebench.measures.page import build
 from vaebench.measures.runs import Found, Run, differing, find, groups
 from vaebench.measures.tables import (
+    DIFFERENCE,
     beside,
     cells,
     header,
@@ -20,6 +21,7 @@ from vaebench.measures.tables import (
     markdown,
     rows,
     runs_csv,
+    said,
     units,
 )
 from vaebench.suggest import did_you_mean
@@ -109,12 +111,14 @@ def _subject(runs: list[Run], console: Console, metric: str, baseline: str) -> s
     base = next((g for g in members if baseline and _holds(g.runs, baseline)), members[0])
     table = rows(members, chosen, base)
     also = beside(runs)
-    head, body = header(keys, chosen, also), cells(table, keys, base, also)
+    head, body = said(header(keys, chosen, also), cells(table, keys, base, also))
     title = " · ".join(filter(None, [*runs[0].subject[:2], units(runs)]))
     drawn = Table(title=title, title_style="bold")
     for i, name in enumerate(head):
         justify = "left" if i < len(keys or [""]) else "right"
-        drawn.add_column(name, justify=justify, overflow="fold")
+        short = justify == "right" and name != DIFFERENCE  # which may break at its ±
+        widest = max(len(line[i]) for line in body) if short else None
+        drawn.add_column(name, justify=justify, overflow="fold", min_width=widest)
     for line in body:
         drawn.add_row(*line)
     console.print(drawn)

@@ -15,10 +15,12 @@ HIGHER_IS_BETTER = ("bound", "recon", "accuracy", "active_units")
 
 OF_SENTENCES = {
     "test/kl": "KL",
-    "test/perplexity_without_end": "PPL without ends",
+    "test/perplexity_without_end": "PPL w/o end",
     "test/perplexity": "PPL",
 }
 """What is read beside the main metric of sentences, and what its column is called."""
+
+DIFFERENCE, P = "difference", "paired p"
 
 COUNTED = {"tokens": "test tokens with end tokens", "tokens_without_end": "without"}
 
@@ -138,7 +140,7 @@ def units(runs: Sequence[Run]) -> str:
 
 def header(keys: Sequence[str], metric: str, also: Sequence[str] = ()) -> list[str]:
     """Names of the columns of `cells`."""
-    first = [*(keys or ["runs"]), "n", f"{metric} (mean ± sd)", "difference", "paired p"]
+    first = [*(keys or ["runs"]), "n", f"{metric} (mean ± sd)", DIFFERENCE, P]
     return [*first, *(OF_SENTENCES[name] for name in also)]
 
 
@@ -154,6 +156,13 @@ def cells(
         ]
         for r in table
     ]
+
+
+def said(head: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """The table without what says nothing where no group has a second seed: their number, and p."""
+    single = all(line[list(head).index("n")] in ("0", "1") for line in body)
+    kept = [i for i, name in enumerate(head) if not (single and name in ("n", P))]
+    return [head[i] for i in kept], [[line[i] for i in kept] for line in body]
 
 
 def _mean(group: Group, metric: str) -> str:
