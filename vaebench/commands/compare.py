@@ -13,7 +13,6 @@ from vaebench.errors import Refusal
 from vaebench.measures.page import build
 from vaebench.measures.runs import Found, Run, differing, find, groups
 from vaebench.measures.tables import (
-    DIFFERENCE,
     beside,
     cells,
     header,
@@ -116,8 +115,9 @@ def _subject(runs: list[Run], console: Console, metric: str, baseline: str) -> s
     drawn = Table(title=title, title_style="bold")
     for i, name in enumerate(head):
         justify = "left" if i < len(keys or [""]) else "right"
-        short = justify == "right" and name != DIFFERENCE  # which may break at its ±
-        widest = max(len(line[i]) for line in body) if short else None
+        # A number may break at its ±, and nowhere else.
+        pieces = [p for line in body for p in line[i].split(" ± ")] if justify == "right" else []
+        widest = max(map(len, pieces), default=None)
         drawn.add_column(name, justify=justify, overflow="fold", min_width=widest)
     for line in body:
         drawn.add_row(*line)
