@@ -3,14 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from vaebench.data.spec import EOS, PAD
 from vaebench.distributions.base import Noise
-from vaebench.distributions.sequence import Language, ended
 from vaebench.errors import Incompatible
+
+State = Any
+
+
+class Language(Protocol):
+    """Next-token distributions given a context, over N sentences at a time.
+
+    Token number v is the entry v - 1 of what `emit` gives: padding is never predicted.
+    """
+
+    size: int
+    """Numbers kept for each token of a sentence that is scored."""
+
+    training: bool
+    """Whether it is being trained."""
+
+    def states(self, tokens: Tensor, context: Tensor) -> Tensor:
+        """What is known before each token: tokens before it `[N, l - 1]`, contexts `[N, C]` →
+        `[N, l, H]`."""
+
+    def begin(self, context: Tensor) -> State:
+        """The state before the first token."""
+
+    def advance(self, token: Tensor | None, state: State) -> tuple[Tensor, State]:
+        """A token more of each sentence `[N]`, None before the first: what is known then `[N, H]`."""
+
+    def select(self, state: State, rows: Tensor) -> State:
+        """The state of some of the sentences."""
+
+    def emit(self, known: Tensor) -> Tensor:
+        """Logits of the next token, `[*, H]` → `[*, V - 1]`."""
+
 
 Choose = Callable[[Tensor], Tensor]
 """Logits `[N, V - 1]` → an entry of each row `[N]`."""
@@ -41,10 +73,7 @@ def ancestral(
     References:
         The Curious Case of Neural Text Degeneration (Holtzman, Buys, Du, Forbes, Choi 2020)
     """
-    if not temperature > 0:
-        raise Incompatible(f"temperature={temperature}: must be positive")
-    if not 0 < top_p <= 1:
-        raise Incompatible(f"top_p={top_p}: above 0, at most 1")
+    check_draws(temperature, top_p)
 
     def choose(logits: Tensor) -> Tensor:
         logits = nucleus(logits / temperature, top_p)
@@ -52,6 +81,22 @@ def ancestral(
         return (logits - (-u.log()).log()).argmax(-1)  # Gumbel: an exact draw
 
     return _unroll(language, context, length, choose)
+
+
+def check_draws(temperature: float, top_p: float) -> None:
+    """Refuses what draws cannot be made with."""
+    if not temperature > 0:
+        raise Incompatible(
+            f"temperature={temperature}: must be positive. Use temperature=1 or beam=1."
+        )
+    if not 0 < top_p <= 1:
+        raise Incompatible(f"top_p={top_p}: above 0, at most 1. Use top_p=1.")
+
+
+def check_beam(width: int) -> None:
+    """Refuses a beam of nothing."""
+    if width < 1:
+        raise Incompatible(f"beam={width}: at least 1. Use beam=1.")
 
 
 def nucleus(logits: Tensor, top_p: float) -> Tensor:
@@ -86,8 +131,7 @@ def beam(language: Language, context: Tensor, length: int, width: int) -> Tensor
     Contexts `[N, C]` → rows of tokens `[N, length]`. A sentence is weighed by its log p, its end
     included; one that has not ended by itself pays for an end at `length`. Width 1 is greedy.
     """
-    if width < 1:
-        raise Incompatible(f"beam={width}: at least 1")
+    check_beam(width)
     n, device = len(context), context.device
     state = language.begin(context.repeat_interleave(width, 0))
     rows = torch.full((n, width, length), PAD, device=device)
@@ -103,7 +147,7 @@ def beam(language: Language, context: Tensor, length: int, width: int) -> Tensor
         best, entry = (total.unsqueeze(-1) + step).flatten(1).topk(width, -1)
         total, kept = best, entry // step.shape[-1]
         new = entry % step.shape[-1]
-        rows = rows.gather(1, kept.unsqueeze(-1).expand_as(rows)).clone()
+        rows = rows.gather(1, kept.unsqueeze(-1).expand_as(rows))
         rows[:, :, t] = new
         over = over.gather(1, kept) | (new == EOS)
         if over.all():
@@ -122,3 +166,9 @@ def _continuations(log_p: Tensor, over: Tensor, *, last: bool) -> Tensor:
         others = torch.arange(1, log_p.shape[-1] + 1, device=log_p.device) != EOS
         log_p = log_p.masked_fill(others, -torch.inf)
     return torch.cat([padding, log_p], -1)
+
+
+def ended(tokens: Tensor) -> Tensor:
+    """Rows of tokens `[*, l]` with padding after their end."""
+    after = (tokens == EOS).cumsum(-1) - (tokens == EOS).long()
+    return torch.where(after > 0, PAD, tokens)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from vaebench.data.spec import EOS, PAD, UNK
+from vaebench.data.spec import PAD, UNK
 from vaebench.distributions.base import Distribution, Noise
+from vaebench.distributions.decoding import Language, ancestral
 from vaebench.errors import Incompatible
 
 ROWS = 2048
@@ -19,37 +19,6 @@ ROWS = 2048
 words."""
 
 AGAIN = {"use_reentrant": False, "preserve_rng_state": False}  # nothing random is computed again
-
-State = Any
-
-
-class Language(Protocol):
-    """Next-token distributions given a context, over N sentences at a time.
-
-    Token number v is the entry v - 1 of what `emit` gives: padding is never predicted.
-    """
-
-    size: int
-    """Numbers kept for each token of a sentence that is scored."""
-
-    training: bool
-    """Whether it is being trained."""
-
-    def states(self, tokens: Tensor, context: Tensor) -> Tensor:
-        """What is known before each token: tokens before it `[N, l - 1]`, contexts `[N, C]` →
-        `[N, l, H]`."""
-
-    def begin(self, context: Tensor) -> State:
-        """The state before the first token."""
-
-    def advance(self, token: Tensor | None, state: State) -> tuple[Tensor, State]:
-        """A token more of each sentence `[N]`, None before the first: what is known then `[N, H]`."""
-
-    def select(self, state: State, rows: Tensor) -> State:
-        """The state of some of the sentences."""
-
-    def emit(self, known: Tensor) -> Tensor:
-        """Logits of the next token, `[*, H]` → `[*, V - 1]`."""
 
 
 class TokenSequence(Distribution):
@@ -101,8 +70,6 @@ class TokenSequence(Distribution):
 
     def rsample(self, shape: Sequence[int], noise: Noise) -> Tensor:
         """Token by token; without gradients."""
-        from vaebench.distributions.decoding import ancestral
-
         context = self.context.expand(*shape, *self.context.shape)
         drawn = ancestral(self.language, context.flatten(0, -2), self.length, noise)
         return drawn.view(*context.shape[:-1], self.length)
@@ -134,9 +101,3 @@ class TokenSequence(Distribution):
         ]
         each = torch.zeros_like(flat[:, 0])
         return each.index_copy(0, rows, torch.cat(scores)).view_as(x)
-
-
-def ended(tokens: Tensor) -> Tensor:
-    """Rows of tokens `[*, l]` with padding after their end."""
-    after = (tokens == EOS).cumsum(-1) - (tokens == EOS).long()
-    return torch.where(after > 0, PAD, tokens)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vaebench.errors import Incompatible
 from vaebench.nets.base import Shape
+from vaebench.nets.recurrent import side_by_side
 
 LARGEST = 20.0
 """Bound on the logarithms of σ², δ̂ and γ: no filter overflows however far training strays."""
@@ -127,9 +128,9 @@ class Reader(nn.Module):
     def forward(self, state: Tensor, *images: Tensor) -> tuple[Tensor, Window | None]:
         """`[*, hidden]` and images `[*, *shape]` each → `[*, width]`, and where it was read."""
         if self.attend is None:
-            return _side_by_side([x.flatten(-self.dims) for x in images]), None
+            return side_by_side(x.flatten(-self.dims) for x in images), None
         grid = window(self.attend(state), self.n, self.size)
-        return _side_by_side([grid.read(x).flatten(-3) for x in images]), grid
+        return side_by_side(grid.read(x).flatten(-3) for x in images), grid
 
 
 class Writer(nn.Module):
@@ -164,9 +165,3 @@ def check_grid(name: str, n: int) -> None:
     """Refuses a grid of fewer than no filters."""
     if n < 0:
         raise Incompatible(f"{name}={n}: filters on each side of the grid, or 0 for no attention")
-
-
-def _side_by_side(parts: list[Tensor]) -> Tensor:
-    """Joined along the last dimension, leading dimensions broadcast."""
-    lead = torch.broadcast_shapes(*(p.shape[:-1] for p in parts))
-    return torch.cat([p.expand(*lead, -1) for p in parts], -1)

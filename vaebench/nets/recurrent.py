@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
 State = tuple[Tensor, Tensor]
+
+
+def side_by_side(parts: Iterable[Tensor]) -> Tensor:
+    """Joined along the last dimension, leading dimensions broadcast."""
+    parts = list(parts)
+    lead = torch.broadcast_shapes(*(p.shape[:-1] for p in parts))
+    return torch.cat([p.expand(*lead, -1) for p in parts], -1)
 
 
 class LSTM(nn.Module):
@@ -40,8 +49,8 @@ class LSTM(nn.Module):
 
     def forward(self, given: tuple[Tensor, ...], state: State) -> State:
         """What it is given, side by side, `[*, width]` each, and the state before → the next."""
-        lead = torch.broadcast_shapes(*(x.shape[:-1] for x in given))
-        x = torch.cat([x.expand(*lead, -1) for x in given], -1).flatten(0, -2)
+        joined = side_by_side(given)
+        lead, x = joined.shape[:-1], joined.flatten(0, -2)
         before = (s.expand(*lead, -1).reshape(-1, s.shape[-1]) for s in state)
         h, c = self.cell(x, tuple(before))
         return h.unflatten(0, lead), c.unflatten(0, lead)

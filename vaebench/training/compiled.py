@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from vaebench.data import Batch
+from vaebench.data import Batch, Spec, Support
 from vaebench.errors import Incompatible
 from vaebench.models import Model
 from vaebench.objectives import Objective
@@ -29,6 +29,15 @@ def compiled(objective: Objective, model: Model) -> Step:
     """The same, compiled; noise is drawn as the uncompiled loss would draw it."""
     options: dict[str, str | int | bool | Callable] = {"fallback_random": True}
     return torch.compile(plain(objective, model), dynamic=False, options=options)
+
+
+def check_widths(spec: Spec) -> None:
+    """Refuses data whose batches differ in width."""
+    if any(field.support is Support.TOKENS for field in spec.fields.values()):
+        raise Incompatible(
+            "trainer.compile=true: each width of a batch of sentences would be compiled anew. Use "
+            "trainer.compile=false."
+        )
 
 
 def try_out(step: Step, batch: Batch) -> None:

@@ -22,13 +22,12 @@ from rich.console import Console
 
 from vaebench.chosen import chosen
 from vaebench.compose import Composition, compose, instantiate
-from vaebench.data import Support
 from vaebench.data.seeds import RANK, derived
-from vaebench.errors import Incompatible, Refusal
+from vaebench.errors import Refusal
 from vaebench.heads import Conditional
 from vaebench.schema import Precision
 from vaebench.training.checkpoints import BEST, FOLDER, LAST, Best, Keeper, initialise
-from vaebench.training.compiled import try_out
+from vaebench.training.compiled import check_widths, try_out
 from vaebench.training.log import Log
 from vaebench.training.loggers import Identity
 from vaebench.training.progress import Bar
@@ -201,7 +200,7 @@ def prepare(
     system = build_system(cfg, composition)
     trainer = build_trainer(cfg, system, folder, console)
     if cfg.trainer.compile:
-        _check_widths(composition)
+        check_widths(composition.data.spec)
         rehearse(system, trainer)
     return composition, system, trainer
 
@@ -215,14 +214,6 @@ def _set_precision(composition: Composition, precision: Precision) -> None:
         )
     for net in nets:
         net.precision = getattr(torch, precision.value)
-
-
-def _check_widths(composition: Composition) -> None:
-    if any(f.support is Support.TOKENS for f in composition.data.spec.fields.values()):
-        raise Incompatible(
-            "trainer.compile=true: each width of a batch of sentences would be compiled anew. Use "
-            "trainer.compile=false."
-        )
 
 
 def rehearse(system: System, trainer: pl.Trainer) -> None:

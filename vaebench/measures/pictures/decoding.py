@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from vaebench.distributions import Noise, TokenSequence
-from vaebench.distributions.decoding import ancestral, beam, greedy
-from vaebench.errors import Incompatible
+from vaebench.distributions.decoding import ancestral, beam, check_beam, check_draws, greedy
 
 
 @dataclass(frozen=True)
@@ -26,14 +25,8 @@ class Decoding:
     top_p: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.beam < 1:
-            raise Incompatible(f"beam={self.beam}: at least 1. Use beam=1.")
-        if not self.temperature > 0:
-            raise Incompatible(
-                f"temperature={self.temperature}: must be positive. Use temperature=1 or beam=1."
-            )
-        if not 0 < self.top_p <= 1:
-            raise Incompatible(f"top_p={self.top_p}: above 0, at most 1. Use top_p=1.")
+        check_beam(self.beam)
+        check_draws(self.temperature, self.top_p)
 
     def best(self, p: TokenSequence) -> Tensor:
         """The best sentence that is found for each context, `[*batch, L]`."""

@@ -35,8 +35,8 @@ def sentences(view: View) -> list[Path]:
         [str(i + 1), kind, said]
         for i, both in enumerate(
             zip(
-                x.said(view.decoding.best(p)),
-                x.said(view.decoding.drawn(p, noise)),
+                x.said(view.decoding.best(p)[0]),
+                x.said(view.decoding.drawn(p, noise)[0]),
                 strict=True,
             )
         )
@@ -111,16 +111,14 @@ def _at(view: View, z: Point, name: str, given: dict[str, Tensor]) -> Tensor:
     """The best sentences at given latents, `[n, L]`."""
     conditions = {key: value for key, value in given.items() if key in view.given}
     trace = generate_at(view.subject.composition.model, z, conditions, view.noise)
-    return view.decoding.best(_language(trace[name].dist, len(next(iter(z.values())))))
+    return view.decoding.best(_language(trace[name].dist, len(next(iter(z.values())))))[0]
 
 
-def _language(p: object, *lead: int) -> TokenSequence:
-    """A density of sentences with contexts `[*reversed(lead), C]`, whatever it left to broadcasting."""
+def _language(p: object, n: int, k: int = 1) -> TokenSequence:
+    """A density of n sentences with contexts `[k, n, C]`, whatever it left to broadcasting."""
     if not isinstance(p, TokenSequence):
         raise Incompatible(f"{type(p).__name__} decodes no sentences")
-    shape = (*reversed(lead), p.context.shape[-1])
-    context = p.context.expand(1, *shape)[0] if len(lead) == 1 and p.context.ndim < 3 else p.context
-    return TokenSequence(p.language, context.reshape(shape), p.length)
+    return TokenSequence(p.language, p.context.expand(k, n, -1), p.length)
 
 
 def _best(view: View) -> str:

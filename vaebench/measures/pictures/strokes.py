@@ -157,8 +157,7 @@ def _boxes(grid: Window | None, n: int) -> list[Box]:
     if grid is None:
         return []
     ends = [mean[..., i] for i in (0, -1) for mean in (grid.mean_x, grid.mean_y)]
-    corners = torch.stack(ends, -1).detach().cpu()
-    corners = corners.expand(1, corners.shape[-2], 4)[0] if corners.ndim > 1 else corners[None]
+    corners = torch.stack(ends, -1).detach().cpu().reshape(-1, 4)
     rows = corners.expand(n, 4) if len(corners) == 1 else corners[:n]
     return [Box(*row) for row in rows.tolist()]
 
