@@ -121,7 +121,7 @@ def test_the_context_matters():
 # --------------------------------------------------------------------------------- word dropout
 def test_with_keep_1_nothing_is_dropped():
     p = density(language(), 4)
-    assert torch.equal(p._seen(X), X)
+    assert torch.equal(p._seen(X, Noise()), X)
     before = torch.get_rng_state()
     p.log_prob(X)
     assert torch.equal(before, torch.get_rng_state())
@@ -138,7 +138,7 @@ def test_without_input_no_token_depends_on_another():
 
 def test_a_dropped_word_is_read_as_unknown_with_the_chance_asked_for():
     keep, x = 0.7, torch.full((20_000, 4), 3)
-    seen = density(language(), 1, keep=keep)._seen(x)
+    seen = density(language(), 1, keep=keep)._seen(x, Noise())
     assert set(seen.unique().tolist()) == {UNK, 3}
     assert_mean((seen == 3).double(), keep)
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import distributions as td
 from torch.testing import assert_close
 
-from tests.theorems import EXAMPLES, BottomUp, belief_net, bits_vae, wide_ppca
+from tests.theorems import EXAMPLES, BottomUp, belief_net, bits_vae, scattered, wide_ppca
+from vaebench.data import Field, Spec, Support
+from vaebench.data.spec import EOS, PAD
 from vaebench.distributions import Noise, Torch
 from vaebench.errors import Incompatible
-from vaebench.heads.posteriors import FullGaussian
+from vaebench.heads.posteriors import FullGaussian, Gaussian
+from vaebench.heads.priors import Normal
+from vaebench.heads.sentence import Sentence
 from vaebench.inference import Replay, infer
+from vaebench.models import VAE
+from vaebench.nets import Recurrent
+from vaebench.objectives.estimators.pathwise import _drawn
 
 K, B = 5, 3
 MODELS = {
@@ -92,3 +101,66 @@ def test_a_draw_that_cannot_be_repeated_is_refused_in_one_line():
     laplace = Torch(td.Laplace(torch.zeros(2), 1.0))
     with pytest.raises(Incompatible, match=r"Use objective.estimator=pathwise\.$"):
         laplace.rsample((3,), Replay())
+
+
+TEXT = Field((4,), Support.TOKENS, 7)
+SENTENCES = {"x": torch.tensor([[4, 5, EOS, PAD], [6, 3, 4, EOS], [5, EOS, PAD, PAD]])}
+
+
+def sentence_vae(keep: float) -> VAE:
+    """One whose decoder leans on the words that it sees."""
+    model = VAE(
+        Spec({"x": TEXT}, size=100),
+        latent_dim=2,
+        nets=Recurrent(cell="gru", embedding=3, hidden=4, init="glorot"),
+        posterior=Gaussian,
+        prior=Normal,
+        likelihood=partial(
+            Sentence, cell="gru", embedding=3, hidden=4, condition="both", keep=keep
+        ),
+    )
+    return scattered(model)
+
+
+def test_a_sentence_is_scored_again_by_the_words_that_were_seen():
+    """k = B, and as many tokens as examples: where an index of the wrong kind would pass."""
+    model, number = sentence_vae(0.5), torch.tensor([2, 0, 1])
+    x = {"x": SENTENCES["x"][:, :3]}
+    for k in (3, 5):
+        noise = Replay()
+        log_w = infer(model, x, k, noise=noise).log_w
+        again = infer(model, x, 1, noise=noise.only(number)).log_w
+        assert_close(again, pick(log_w, number))
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_all_samples_of_a_sentence_see_the_same_words(k):
+    """With a latent that tells the decoder nothing they score alike, and not as they would with
+    other words."""
+    model = sentence_vae(0.5)
+    with torch.no_grad():
+        model.likelihood.net[1].weight.zero_()
+    recon = infer(model, SENTENCES, k).recon
+    assert_close(recon, recon[:1].expand_as(recon))
+    others = torch.stack([infer(model, SENTENCES, k).recon for _ in range(20)])
+    assert others.std(0).min() > 0.01
+
+
+def test_all_that_is_random_comes_from_the_noise():
+    model = sentence_vae(0.5)
+    said = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        noise = Noise(torch.Generator().manual_seed(7))
+        said.append(infer(model, SENTENCES, 5, noise=noise).log_w)
+    assert torch.equal(*said)
+
+
+def test_a_draw_by_weight_uses_the_noise_of_the_samples():
+    said = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        noise = Noise(torch.Generator().manual_seed(7))
+        said.append(_drawn(torch.rand(9, 50, generator=torch.Generator().manual_seed(2)), noise))
+    assert torch.equal(*said)
+    assert len(said[0].unique()) > 2

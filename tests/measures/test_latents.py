@@ -6,11 +6,20 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from tests.theorems import wide_ppca
+from tests.theorems import (
+    BottomUp,
+    assert_mean,
+    at_every_value,
+    belief_net,
+    bits,
+    log_q_of,
+    wide_ppca,
+)
+from vaebench.data import Field
 from vaebench.heads.posteriors import FullGaussian, Gaussian, PointMass
-from vaebench.inference import infer
+from vaebench.inference import Hamiltonian, infer
 from vaebench.measures import latents as module
-from vaebench.measures.latents import ACTIVE, Latents, Moments
+from vaebench.measures.latents import ACTIVE, Draws, Latents, Moments
 
 
 def data(n=500):
@@ -18,9 +27,9 @@ def data(n=500):
 
 
 def measured(model, batches, k=1):
-    latents = Latents()
+    latents = Latents(model.vae)
     for x in batches:
-        latents.add(infer(model.vae, {"x": x}, k))
+        latents.add({"x": x}, infer(model.vae, {"x": x}, k))
     return latents.read("val")
 
 
@@ -74,3 +83,95 @@ def test_a_covariance_has_no_kl_by_dimension_and_a_point_has_active_units():
     assert list(measured(wide_ppca(posterior=FullGaussian), [data()])) == ["val/active_units"]
     model = wide_ppca(posterior=PointMass)
     assert measured(model, [data()]) == {"val/active_units": 2.0}
+
+
+def test_the_variance_of_a_mean_over_draws_is_unbiased_however_few_they_are():
+    """m(x, ε) = x (1 + ε) + δ: Var_x E m = 1, where the mean of two draws varies by 1.5."""
+    x = torch.tensor([-1.0, 1.0]).repeat(5)
+    exact = x.var()
+
+    def once():
+        found = Draws()
+        for part in x.split(5):
+            found.add(torch.stack([(part * (1 + e) + 3 * d).unsqueeze(1) for e, d in noise]))
+        return found.variance
+
+    estimates = []
+    for _ in range(4000):
+        noise = torch.randn(2, 2).tolist()  # common to all examples and batches
+        estimates.append(once())
+    assert_mean(torch.cat(estimates), exact)
+
+
+def test_what_moves_with_the_draws_alone_does_not_vary_with_x():
+    found = Draws()
+    for _ in range(2):
+        found.add(
+            torch.randn(16, 1, 3, generator=torch.Generator().manual_seed(1)).expand(-1, 7, 3)
+        )
+    assert_close(found.variance, torch.zeros(3))
+
+
+def exact_variance(model, x, name):
+    """Var_x E_q[z | x] of a net of bits, over every value of what it depends on."""
+    means = []
+    for one in x:
+        evidence = at_every_value(model, one)
+        q = log_q_of(evidence).exp()
+        means.append((q.unsqueeze(-1) * evidence.q[name].value).sum((0, 1)))
+    return torch.stack(means).var(0)
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_an_upper_layer_is_measured_by_its_mean_over_the_layer_below(k, monkeypatch):
+    monkeypatch.setattr(module, "DRAWS", 3000)
+    model, x = belief_net(), bits(3)
+    latents = Latents(model)
+    for part in x.split(3):
+        latents.add({"x": part}, infer(model, {"x": part}, k))
+    for name in ("z1", "z2"):
+        exact = exact_variance(model, x, name)
+        assert_close(latents.variances[name], exact, rtol=0.05, atol=1e-4)
+    at_one_draw = infer(model, {"x": x.repeat(500, 1)}, 1).q["z2"].dist.mean[0].var(0)
+    assert (at_one_draw > 2 * exact).any()  # what a single draw would say
+
+
+@pytest.mark.parametrize("make", [belief_net, BottomUp])
+def test_the_number_of_samples_plays_no_part(make):
+    model, x = make(), bits(3)
+    said = []
+    for k in (1, 5, 50):
+        latents = Latents(model)
+        latents.add({"x": x}, infer(model, {"x": x}, k))
+        said.append(torch.cat([*latents.variances.values()]))
+    assert torch.equal(said[0], said[1])
+    assert torch.equal(said[0], said[2])
+
+
+def test_kls_are_means_over_all_samples():
+    model, x = BottomUp(), data(20)
+    evidence = infer(model, {"x": x}, 7)
+    latents = Latents(model)
+    latents.add({"x": x}, evidence)
+    found = [latents.divergences[f"kl/h2.{d}"] for d in range(2)]
+    exact = evidence.kl_by_dimension("h2").mean((0, 1))
+    assert_close(torch.tensor(found), exact)
+    assert (evidence.kl_by_dimension("h2").mean(1) - exact).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("carries", [False, True])
+def test_a_unit_that_is_moved_is_active_only_where_it_carries_something(carries):
+    model = wide_ppca()
+    model.vae.refine = Hamiltonian(
+        {"z": Field((2,))},
+        {"x": Field((3,))},
+        steps=2,
+        step_size=0.4,
+        hidden=[4],
+        activation="tanh",
+    )
+    model.encoder.weight.data.zero_()
+    if not carries:
+        model.decoder.weight.data.zero_()
+    active = measured(model, data(60).split(20))["val/active_units"]
+    assert active == (2 if carries else 0)

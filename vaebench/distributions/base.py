@@ -86,6 +86,10 @@ class Distribution(ABC):
         value = self.rsample(shape, noise)
         return value, partial(self.log_prob, value)
 
+    def score_of(self, value: Tensor, noise: Noise) -> Score:
+        """How to score a given value; override where the density itself draws something first."""
+        return partial(self.log_prob, value)
+
     def relaxed(self, shape: Sequence[int], noise: Noise, temperature: float) -> Tensor:
         """Draws off the grid of a discrete distribution, differentiable in its parameters, which
         tend to draws as the temperature falls to 0."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from vaebench.data.spec import PAD, UNK
-from vaebench.distributions.base import Distribution, Noise
+from vaebench.distributions.base import Distribution, Noise, Score
 from vaebench.distributions.decoding import Language, ancestral
 from vaebench.errors import Incompatible
 
@@ -59,8 +60,14 @@ class TokenSequence(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Σ_t log p(x_t | x_{<t}), the end counted and padding not, `[*batch]`."""
+        return self.score_of(value, Noise())()
+
+    def score_of(self, value: Tensor, noise: Noise) -> Score:
+        return partial(self._log_prob, value, self._seen(value, noise))
+
+    def _log_prob(self, value: Tensor, seen: Tensor) -> Tensor:
         lead = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
-        seen = self._seen(value)[..., :-1].expand(*lead, -1).flatten(0, -2)
+        seen = seen[..., :-1].expand(*lead, -1).flatten(0, -2)
         context = self.context.expand(*lead, -1).flatten(0, -2)
         known = self.language.states(seen, context)
         x = value.expand(*lead, -1).reshape(known.shape[:2])
@@ -74,12 +81,13 @@ class TokenSequence(Distribution):
         drawn = ancestral(self.language, context.flatten(0, -2), self.length, noise)
         return drawn.view(*context.shape[:-1], self.length)
 
-    def _seen(self, value: Tensor) -> Tensor:
+    def _seen(self, value: Tensor, noise: Noise) -> Tensor:
         """Tokens as those after them see them. One draw for each example, whatever k: all samples
-        are weighed under the same density."""
+        are weighed under the same density, and whoever scores again with the same noise uses it."""
         if self.keep >= 1:
             return value
-        kept = torch.rand(value.shape, device=value.device) < self.keep
+        shared = (1, *value.shape) if value.ndim == 2 else value.shape  # for all samples of each
+        kept = noise.uniform(shared, self.context).view(value.shape) < self.keep
         return torch.where(kept, value, UNK)
 
     def _score(self, known: Tensor, x: Tensor) -> Tensor:

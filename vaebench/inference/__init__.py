@@ -2,8 +2,10 @@
 
 from vaebench.inference.ais import Annealing
 from vaebench.inference.codes import (
+    common_draws,
     conditions,
     decode,
+    depends_on_draws,
     drawn,
     encode,
     expected,
@@ -33,8 +35,10 @@ __all__ = [
     "Replay",
     "Target",
     "batch_size",
+    "common_draws",
     "conditions",
     "decode",
+    "depends_on_draws",
     "drawn",
     "encode",
     "expected",

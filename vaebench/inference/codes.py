@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import ChainMap
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from vaebench.distributions import Noise, TokenSequence
+from vaebench.distributions import Distribution, Noise, TokenSequence
 from vaebench.distributions.decoding import greedy
 from vaebench.inference.infer import Batch, batch_size, infer
 from vaebench.models import Model
@@ -32,18 +33,70 @@ def conditions(model: Model, batch: Batch) -> dict[str, Tensor]:
     return {name: value for name, value in batch.items() if name not in (*latent, *observed)}
 
 
+CODES = 16
+"""Draws that E_q[z | x] is taken over where it is no function of x alone."""
+
+
 @torch.no_grad()
-def encode(model: Model, batch: Batch, noise: Noise | None = None) -> Point:
-    """E_q[z | x] of each latent, `[B, *event]`; of one that depends on another's draw, its mean at
-    one draw."""
-    evidence = infer(model, batch, 1, noise=noise)
-    size = batch_size(batch)
-    means = {}
-    for name in evidence.latents:
-        dist = evidence.q[name].dist
-        mean = dist.mean[0] if len(dist.batch_shape) == 2 else dist.mean
-        means[name] = mean.expand(size, *dist.event_shape)
-    return means
+def encode(model: Model, batch: Batch) -> Point:
+    """E_q[z | x] of each latent, `[B, *event]`; of one that depends on draws, the mean over 16."""
+    size, device = batch_size(batch), next(iter(batch.values())).device
+    q = infer(model, batch, 1, noise=Common((1, size), device)).q
+    varied = [site.name for site in q.drawn if depends_on_draws(site.dist)]
+    means = {n: v.mean(0) for n, v in common_draws(model, batch, CODES, varied).items()}
+    return {
+        site.name: means[site.name]
+        if site.name in means
+        else site.dist.mean.expand(size, *site.dist.event_shape)
+        for site in q.drawn
+    }
+
+
+def depends_on_draws(dist: Distribution) -> bool:
+    """Whether q(z | x) is another one at each draw of what it is made of: another latent, or its own
+    samples before they moved."""
+    return len(dist.batch_shape) == 2
+
+
+@torch.no_grad()
+def common_draws(model: Model, batch: Batch, n: int, names: Sequence[str]) -> Point:
+    """E[z | x, ε_i] of some latents under n draws ε_i of all that comes before, `[n, B, *event]`.
+
+    Each draw is common to all examples, and to all calls: two examples differ only where their
+    densities do.
+    """
+    if not names:
+        return {}
+    lead = (n, batch_size(batch))
+    noise = Common(lead, next(iter(batch.values())).device)
+    if model.refine is None:
+        q = Trace(*lead, batch, noise=noise)
+        model.recognise(q, batch)
+    else:
+        q = infer(model, batch, n, noise=noise).q
+    return {name: q[name].dist.mean.expand(*lead, *q[name].dist.event_shape) for name in names}
+
+
+class Common(Noise):
+    """Noise of which all examples of a batch get the same.
+
+    Args:
+        lead: k and B.
+        device: where it is drawn.
+    """
+
+    def __init__(self, lead: tuple[int, int], device: torch.device) -> None:
+        super().__init__(torch.Generator(device).manual_seed(0))
+        self.lead = lead
+
+    def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        return super().normal(self._own(shape), like).expand(*shape)
+
+    def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        return super().uniform(self._own(shape), like).expand(*shape)
+
+    def _own(self, shape: Sequence[int]) -> Sequence[int]:
+        return (shape[0], 1, *shape[2:]) if tuple(shape[:2]) == self.lead else shape
 
 
 @torch.no_grad()

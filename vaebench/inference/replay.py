@@ -13,9 +13,14 @@ from vaebench.errors import Incompatible
 
 
 class Replay(Noise):
-    """Keeps what it gave, so that some of the samples can be drawn again."""
+    """Keeps what it gave, so that some of the samples can be drawn again.
 
-    def __init__(self) -> None:
+    Args:
+        source: where it comes from.
+    """
+
+    def __init__(self, source: Noise | None = None) -> None:
+        self.source = source or Noise()
         self.kept: list[Tensor] = []
 
     @property
@@ -27,10 +32,10 @@ class Replay(Noise):
         )
 
     def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
-        return self._keep(torch.randn(shape, dtype=like.dtype, device=like.device))
+        return self._keep(self.source.normal(shape, like))
 
     def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
-        return self._keep(torch.rand(shape, dtype=like.dtype, device=like.device))
+        return self._keep(self.source.uniform(shape, like))
 
     def only(self, number: Tensor) -> Noise:
         """The noise of one sample for each example.
@@ -60,7 +65,7 @@ class Kept(Noise):
 
 
 def _of(noise: Tensor, number: Tensor) -> Tensor:
-    """`[1, B, …]` of `[k, B, …]`; noise that is not of samples stays."""
-    if noise.ndim < 2 or noise.shape[1] != len(number):
+    """`[1, B, …]` of `[k, B, …]`; noise that is not of samples, or common to all of them, stays."""
+    if noise.ndim < 2 or noise.shape[1] != len(number) or len(noise) == 1:
         return noise
     return noise[number, torch.arange(len(number), device=noise.device)].unsqueeze(0)

@@ -34,7 +34,7 @@ def codes(
         label = None
     z, y = [], []
     for batch in subject.batches(examples, part):
-        means = encode(subject.composition.model, batch, subject.noise(7))
+        means = encode(subject.composition.model, batch)
         z.append(torch.cat([means[name].flatten(1) for name in subject.latents], 1).cpu())
         if label is not None:
             y.append(batch[label].cpu())

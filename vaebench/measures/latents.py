@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vaebench.inference import Batch, common_draws, depends_on_draws
+from vaebench.models import Model
 from vaebench.trace import Evidence
 
 ACTIVE = 0.01
@@ -14,6 +16,9 @@ ACTIVE = 0.01
 
 MOST = 200
 """Dimensions whose KLs are reported one by one."""
+
+DRAWS = 16
+"""Draws of what a latent depends on, for Var_x(E_q[z_d | x])."""
 
 
 @dataclass
@@ -42,35 +47,79 @@ class Moments:
         return self.squares / max(1, self.count - 1)
 
 
+class Draws:
+    """Var_x(E[m(x, ε)]) of values `[n, B, D]` under n draws of ε, each common to all examples.
+
+    The mean covariance over x of two draws, 1/(n(n-1)) Σ_{i≠j} Cov_x(m(x, ε_i), m(x, ε_j)): without
+    bias however few they are, and 0 for what moves with ε alone. The variance of the mean over draws
+    would count part of Var(m | x) as well.
+    """
+
+    def __init__(self) -> None:
+        self.mean: Moments | None = None
+        self.each: Moments | None = None
+        self.n = 0
+
+    def add(self, values: Tensor) -> None:
+        """Of a batch of examples; the same draws at every call."""
+        self.n = len(values)
+        self.mean = _with(self.mean, values.mean(0))
+        self.each = _with(self.each, values.movedim(0, 1).flatten(1))
+
+    @property
+    def variance(self) -> Tensor:
+        """Over all examples so far, `[D]`."""
+        assert self.mean is not None
+        assert self.each is not None
+        each = self.each.variance.view(self.n, -1).mean(0)
+        return (self.n * self.mean.variance - each) / (self.n - 1)
+
+
 class Latents:
     """Accumulates, over the batches of a pass, what each latent dimension does.
 
     `active_units` counts dimensions with Var_x(E_q[z_d | x]) > 0.01. `kl/z.d` is E_x KL(q_d ‖ p_d),
     where the KL is a sum over dimensions in closed form; of more than 200 dimensions `kl/z` alone.
+
+    E_q[z | x] of a latent whose q depends on another's draw, or which is moved after it was drawn,
+    is itself a mean over draws: 16 of its own, so that the objective's k plays no part.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, model: Model) -> None:
+        self.model = model
         self.means: dict[str, Moments] = {}
+        self.draws: dict[str, Draws] = {}
         self.kls: dict[str, Moments] = {}
 
-    def add(self, evidence: Evidence) -> None:
-        """The evidence of a batch."""
+    def add(self, batch: Batch, evidence: Evidence) -> None:
+        """A batch and its evidence."""
+        varied = [name for name in evidence.latents if depends_on_draws(evidence.q[name].dist)]
+        for name, values in common_draws(self.model, batch, DRAWS, varied).items():
+            self.draws.setdefault(name, Draws()).add(_flat(values, values.shape[2:]))
         for name in evidence.latents:
             dist = evidence.q[name].dist
-            _gather(self.means, name, dist.mean, dist.event_shape)
+            if name not in varied:
+                self.means[name] = _with(
+                    self.means.get(name), _rows(_flat(dist.mean, dist.event_shape))
+                )
             kl = evidence.kl_by_dimension(name)
             if kl is not None:
-                _gather(self.kls, name, kl, dist.event_shape)
+                self.kls[name] = _with(self.kls.get(name), _rows(_flat(kl, dist.event_shape)))
 
     def read(self, part: str) -> dict[str, float]:
         """`part/active_units` and `part_kl/z.d`; nothing where there are no latents."""
         found = {f"{part}_{name}": value for name, value in self.divergences.items()}
-        return found | ({f"{part}/active_units": self.active} if self.means else {})
+        return found | ({f"{part}/active_units": self.active} if self.variances else {})
+
+    @property
+    def variances(self) -> dict[str, Tensor]:
+        """Var_x(E_q[z_d | x]) of each latent, `[D]`."""
+        return {name: found.variance for name, found in (self.means | self.draws).items()}
 
     @property
     def active(self) -> float:
         """Number of active units."""
-        return float(sum((m.variance > ACTIVE).sum() for m in self.means.values()))
+        return float(sum((v > ACTIVE).sum() for v in self.variances.values()))
 
     @property
     def divergences(self) -> dict[str, float]:
@@ -85,11 +134,18 @@ class Latents:
         }
 
 
-def _gather(into: dict[str, Moments], name: str, values: Tensor, event: torch.Size) -> None:
-    """Adds `[*event]`, `[B, *event]` or `[k, B, *event]`, the last averaged over k."""
-    batched = values.detach().cpu().double()  # some accelerators have no float64
-    batched = batched.reshape(*values.shape[: values.ndim - len(event)], event.numel())
-    if batched.ndim == 3:
-        batched = batched.mean(0)
-    moments = Moments.of(batched.view(-1, event.numel()))
-    into[name] = into[name] + moments if name in into else moments
+def _flat(values: Tensor, event: torch.Size) -> Tensor:
+    """`[*, *event]` → `[*, D]`."""
+    whole = values.detach().cpu().double()  # some accelerators have no float64
+    return whole.reshape(*values.shape[: values.ndim - len(event)], event.numel())
+
+
+def _rows(values: Tensor) -> Tensor:
+    """`[D]`, `[B, D]` or `[k, B, D]`, the last averaged over k → rows."""
+    return (values.mean(0) if values.ndim == 3 else values).view(-1, values.shape[-1])
+
+
+def _with(before: Moments | None, values: Tensor) -> Moments:
+    """The moments with those of a batch `[B, D]`."""
+    moments = Moments.of(values)
+    return moments if before is None else before + moments

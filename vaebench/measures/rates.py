@@ -66,13 +66,14 @@ class Units(Measure):
 
     @torch.no_grad()
     def __call__(self, subject: Subject) -> Numbers:
-        names = subject.latents
-        latents, noise = Latents(), subject.noise(2)
+        _ = subject.latents
+        model, noise = subject.composition.model, subject.noise(2)
+        latents = Latents(model)
         for batch in subject.batches(self.examples):
-            latents.add(infer(subject.composition.model, batch, 1, noise=noise))
-        active = {"active_units": latents.active}
-        dimensions = sum(latents.means[name].mean.numel() for name in names)
-        return active | {"dimensions": dimensions} | latents.divergences
+            latents.add(batch, infer(model, batch, 1, noise=noise))
+        dimensions = sum(v.numel() for v in latents.variances.values())
+        active = {"active_units": latents.active, "dimensions": dimensions}
+        return active | latents.divergences
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
@@ -42,9 +44,13 @@ class AdaptiveNoise(Regularised):
         self._layer = (layer,)  # not a child of its own child
         self.noise: Tensor | None = None
 
-    def draw(self) -> None:
-        """New noise, which stays until the next: whoever scores again sees the same net."""
-        self.noise = torch.randn_like(self.log_sd)
+    def draw(self, normal: Callable[[Sequence[int], Tensor], Tensor]) -> None:
+        """New noise, which stays until the next: whoever scores again sees the same net.
+
+        Args:
+            normal: shape and an example of dtype and device → N(0, 1) draws.
+        """
+        self.noise = normal(self.log_sd.shape, self.log_sd)
 
     def forward(self, mean: Tensor) -> Tensor:
         if not self.training or self.noise is None:

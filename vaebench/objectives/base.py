@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from vaebench.chosen import chosen
 from vaebench.data import Spec
+from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 from vaebench.models import Model
 from vaebench.nets.base import Regularised
@@ -97,8 +98,9 @@ class Objective(nn.Module, ABC):
 
     def forward(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
         """Loss and terms of a batch; `step` is the 0-dim training step, for schedules."""
+        normal = Noise().normal
         for module in self.noisy:
-            module.draw()
+            module.draw(normal)
         estimate = self.estimate(model, batch, step)
         if self.weight_sd < float("inf"):
             estimate.loss = estimate.loss + self.weight_penalty(model) / self.size

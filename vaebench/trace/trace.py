@@ -101,7 +101,7 @@ class Trace:
         given = name in self.given
         if given:
             value = self.given[name]
-            score: Score = partial(dist.log_prob, value)
+            score = dist.score_of(value, self.noise)
         else:
             value, score = self._draw(dist)
         self.sites[name] = Site(name, dist, value, score, given=given, lead=self.lead)

@@ -270,7 +270,7 @@ class System(pl.LightningModule):
         if self.model.has_free_energy:
             terms |= free_energy(estimate.evidence)
         self.held_out.add(terms, batch_size(batch))
-        self.latents.add(estimate.evidence)
+        self.latents.add(batch, estimate.evidence)
 
     def on_validation_epoch_end(self) -> None:
         metrics = self.held_out.read("val") | self.latents.read("val")
@@ -318,7 +318,7 @@ class System(pl.LightningModule):
     def _begin_evaluation(self) -> None:
         """Evaluation has randomness of its own, the same at each pass, and leaves training's alone."""
         self._exchange_average()
-        self.held_out, self.latents = Means(), Latents()
+        self.held_out, self.latents = Means(), Latents(self.model)
         self.training_noise = noise_state(self.device)
         torch.manual_seed(derived(0, EVALUATION))
 

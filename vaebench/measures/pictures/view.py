@@ -82,7 +82,7 @@ class View:
     def codes(self) -> Point:
         """E_q[z | x] of the examples, `[n, *event]` by latent."""
         _ = self.subject.latents
-        return encode(self.subject.composition.model, self.batch, self.noise)
+        return encode(self.subject.composition.model, self.batch)
 
     @cached_property
     def labels(self) -> Tensor:
@@ -97,7 +97,7 @@ class View:
     def class_means(self) -> dict[int, Point]:
         """Label → mean code of the first examples that have it."""
         many = self.subject.batch(POOL)
-        z = encode(self.subject.composition.model, many, self.noise)
+        z = encode(self.subject.composition.model, many)
         y = many[label_of(self.subject)]
         return {
             c: {name: code[y == c].mean(0) for name, code in z.items()}

@@ -91,13 +91,13 @@ class OneOfK(Estimator):
         with torch.no_grad():
             evidence = infer(model, batch, k, noise=noise)
             f = summed(read(evidence))
-        again = infer(model, batch, 1, noise=noise.only(_drawn(bound.weights(f))))
+        again = infer(model, batch, 1, noise=noise.only(_drawn(bound.weights(f), noise)))
         return Sampled(honest(bound.value(f), summed(read(again))[0]), evidence)
 
 
-def _drawn(weights: Tensor) -> Tensor:
+def _drawn(weights: Tensor, noise: Noise) -> Tensor:
     """A sample's number for each example `[B]`, drawn with its weight `[k, B]`."""
-    u = Noise().uniform(weights.shape[1:], weights)
+    u = noise.uniform(weights.shape[1:], weights)
     return (weights.cumsum(0) < u * weights.sum(0)).sum(0).clamp(max=len(weights) - 1)
 
 
