@@ -1,0 +1,155 @@
+"""The numbers of compositions that together hold every choice, to be compared after a redesign.
+
+    python -m tests.matrix.frozen write FILE     30 steps of each, its metrics as JSON
+    python -m tests.matrix.frozen compare FILE   the same again, and every difference beyond 1e-6
+
+Both on the same machine, in one thread: another processor rounds otherwise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from vaebench.cli import main
+
+TOLERANCE = 1e-6
+SMALL = (
+    "trainer.max_steps=30",
+    "trainer.batch_size=50",
+    "trainer.log_every=10",
+    "eval.k=6",
+    "eval.examples=40",
+    "logger=csv",
+)
+TOPICS = "dataset=topics likelihood.embedding=6 likelihood.hidden=8"
+COMPOSITIONS = (
+    "model=vae",
+    "model=vae objective.free_bits=0.05",
+    "model=vae k=3 objective.kl=mc objective.beta=2 schedule=cosine optimizer=adamw",
+    "model=vae posterior=full_gaussian prior=learned_gaussian objective.estimator=stl",
+    "model=vae posterior=planar posterior.K=2 prior=mixture anneal=linear anneal.steps=20",
+    "model=vae posterior=radial posterior.K=2 likelihood=gaussian dataset.binarize=none",
+    "model=vae posterior=nice posterior.K=2 likelihood=categorical dataset.binarize=none",
+    "model=vae posterior=realnvp posterior.K=2 prior=flow trainer.average=0.9 schedule=stages",
+    "model=vae posterior=iaf posterior.K=2 prior=autoregressive objective.free_bits=0.1 "
+    "objective.free_bits_per=site",
+    "model=vae likelihood=gaussian_amortised dataset=ppca anneal=sigmoid optimizer=sgd "
+    "optimizer.lr=1e-4",
+    "model=vae prior=vamp prior.components=5 anneal=cyclical anneal.period=10",
+    "model=vae refine=hamiltonian refine.steps=2 trainer.clip_norm=1",
+    "model=vae weights=gaussian objective=iwae k=3 objective.estimator=dreg",
+    "model=vae nets=conv optimizer=adamax",
+    "model=vae nets=residual objective.weight_sd=1 optimizer=rmsprop",
+    "model=vae nets=linear likelihood=autoregressive likelihood.hidden=[16]",
+    "model=vae objective=constrained schedule=plateau trainer.max_epochs=2",
+    "model=vae objective=reconstruction optimizer=adagrad",
+    "model=vae objective=miwae objective.M=3 k=2",
+    "model=vae objective=ciwae k=4",
+    "model=vae objective=piwae objective.M=2 k=3",
+    "model=vae dataset=ppca prior=normal objective=iwae k=7 objective.estimator=one_of_k",
+    "model=iwae",
+    "model=iwae objective.estimator=stl objective.beta=0.7",
+    "model=autoencoder",
+    "model=hierarchical model.layers=[6,3]",
+    "model=hierarchical model.layers=[6,3] objective=iwae k=4 objective.estimator=dreg",
+    "model=helmholtz model.layers=[6,3]",
+    "model=helmholtz model.layers=[6,3] objective=wake_sleep",
+    "model=helmholtz model.layers=[6,3] objective=rws k=3",
+    "model=helmholtz model.layers=[6,3] objective=iwae k=3",
+    "model=helmholtz model.layers=[6,3] objective=piwae k=3 objective.M=2",
+    "model=vae posterior=bernoulli prior=bernoulli objective.estimator=score baseline=learned",
+    "model=vae posterior=bernoulli prior=autoregressive_bits objective.estimator=score "
+    "baseline=optimal",
+    "model=vae posterior=bernoulli prior=bernoulli objective.estimator=score k=3 "
+    "baseline=leave_one_out",
+    "model=vae posterior=bernoulli prior=bernoulli objective.estimator=score baseline=constant "
+    "baseline.value=-30",
+    "model=vae posterior=bernoulli prior=bernoulli objective.estimator=score baseline=none",
+    "model=vae posterior=bernoulli prior=bernoulli objective.estimator=concrete",
+    "model=vae posterior=bernoulli prior=bernoulli objective.estimator=straight_through",
+    "model=vae posterior=bernoulli prior=bernoulli objective=iwae "
+    "objective.estimator=straight_through_concrete",
+    "model=darn",
+    "model=draw model.T=3 model.hidden=8 model.latent_dim=3",
+    "model=made model.masks=2 model.hidden=[16]",
+    "model=unconditional",
+    f"model=rnnlm {TOPICS}",
+    f"model=sentence_vae {TOPICS} nets.embedding=6 nets.hidden=8 likelihood.keep=0.6",
+    f"model=sequence_autoencoder {TOPICS} nets.embedding=6 nets.hidden=8",
+)
+
+
+def measured(composition: str) -> dict[str, float]:
+    """The metrics of a run of the real command.
+
+    Raises:
+        AssertionError: it does not run.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        words = [*SMALL, *composition.split(), f"hydra.run.dir={folder}/run"]
+        told = io.StringIO()
+        with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+            code = main(words)
+        assert code == 0, f"{composition}: {told.getvalue()}"
+        summary = json.loads(Path(folder, "run", "summary.json").read_text(encoding="utf-8"))
+    return {
+        name: value
+        for name, value in summary.items()
+        if ("/" in name or name == "parameters") and isinstance(value, int | float)
+    }
+
+
+def differences(before: Mapping[str, float], now: Mapping[str, float]) -> list[str]:
+    """A line for each number that is another one, or gone, or new."""
+    told = []
+    for name in sorted({*before, *now}):
+        old, new = before.get(name), now.get(name)
+        if old is None or new is None or abs(old - new) > TOLERANCE * max(1.0, abs(old)):
+            told.append(f"{name}: {old} → {new}")
+    return told
+
+
+def write(path: Path) -> None:
+    """Measures them all."""
+    found = {}
+    for composition in COMPOSITIONS:
+        found[composition] = measured(composition)
+        print(f"{len(found)} of {len(COMPOSITIONS)}: {composition}", flush=True)
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def compare(path: Path) -> int:
+    """Measures them again; how many differ."""
+    changed = 0
+    for composition, before in json.loads(path.read_text(encoding="utf-8")).items():
+        lines = differences(before, measured(composition))
+        changed += bool(lines)
+        print(
+            "\n  ".join([f"{'DIFFERS' if lines else 'same   '} {composition}", *lines]), flush=True
+        )
+    print(f"{changed} differ")
+    return changed
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code."""
+    os.environ.setdefault("WANDB_MODE", "offline")
+    torch.set_num_threads(1)
+    command, path = arguments
+    if command == "write":
+        write(Path(path))
+        return 0
+    return min(1, compare(Path(path)))
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))
