@@ -14,6 +14,13 @@ from vaebench.training.checkpoints import LAST, PREVIOUS, newest_good, step_of
 
 EPOCHS, STEPS = 3, 36  # 12 steps an epoch
 RUN = ("model=iwae", f"trainer.max_epochs={EPOCHS}", "trainer.log_every=5", "checkpoint.every=1")
+BEHIND = (
+    *("dataset.split.val=1400", "dataset.split.test=300", "dataset.binarize=static"),
+    *("trainer.batch_size=33", "trainer.max_epochs=6", "trainer.log_every=1"),
+    *("optimizer.lr=0.03", "schedule=plateau", "schedule.patience=2"),
+)
+"""Too fast a rate for 97 examples in 3 steps an epoch: the first validation stays the best one, and
+the rate falls at the third and at the fifth. Checkpoints are those at each epoch's end alone."""
 
 
 class Crash(pl.Callback):
@@ -27,9 +34,9 @@ class Crash(pl.Callback):
             raise RuntimeError("killed")
 
 
-def run(folder, *, crash=None, resume=False):
+def run(folder, *, overrides=RUN, crash=None, resume=False):
     """One run, or its continuation, in a folder."""
-    cfg = config(*RUN, "trainer=cpu")
+    cfg = config(*overrides, "trainer=cpu")
     torch.randn(3)  # a new process stands elsewhere in its own noise
     system = build_system(cfg, compose(cfg))
     history = History(folder, Identity("test"))
@@ -79,3 +86,52 @@ def test_a_corrupt_checkpoint_is_skipped_and_said_so(tmp_path, undisturbed):
     assert (tmp_path / "metrics.csv").read_text() == history
     for name, value in system.model.state_dict().items():
         assert torch.equal(value, weights[name]), name
+
+
+# ------------------------------------------------- what a checkpoint must know of the epochs before
+def left_behind(folder):
+    """What one can see of a run: its history, its best and its last weights, and its rates."""
+    best, last = (
+        torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
+        for name in ("best", "last")
+    )
+    return {
+        "history": (folder / "metrics.csv").read_text(),
+        "best step": best["global_step"],
+        "best": best["state_dict"],
+        "last": last["state_dict"],
+        "schedule": last["callbacks"]["LearningRate"],
+        "rate": last["optimizer_states"][0]["param_groups"][0]["lr"],
+    }
+
+
+@pytest.fixture(scope="module")
+def overtaken(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("overtaken")
+    run(folder, overrides=BEHIND)
+    return left_behind(folder)
+
+
+def test_the_best_lies_behind_and_the_rate_falls_twice(overtaken):
+    assert overtaken["best step"] == 3
+    assert overtaken["schedule"]["now"] == 0.25
+    assert overtaken["rate"] == pytest.approx(0.03 * 0.25)
+
+
+@pytest.mark.parametrize("crash", [7, 14])
+def test_a_resumed_run_knows_its_best_its_rate_and_where_its_history_ends(
+    tmp_path, overtaken, crash
+):
+    """Steps after the checkpoint have rows already; validations before it are not repeated."""
+    with pytest.raises(RuntimeError, match="killed"):
+        run(tmp_path, overrides=BEHIND, crash=crash)
+    checkpoint = step_of(tmp_path / "checkpoints" / LAST)
+    rows = (tmp_path / "metrics.csv").read_text().splitlines()
+    assert checkpoint == crash - crash % 3 < int(rows[-1].partition(",")[0])
+    run(tmp_path, overrides=BEHIND, resume=True)
+    found = left_behind(tmp_path)
+    for name in ("best", "last"):
+        for key, value in overtaken[name].items():
+            assert torch.equal(found[name][key], value), (name, key)
+    rest = [name for name in found if name not in ("best", "last")]
+    assert {name: found[name] for name in rest} == {name: overtaken[name] for name in rest}
