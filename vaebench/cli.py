@@ -226,7 +226,7 @@ def _hydra(args: list[str], command: Command, words: list[str]) -> int:
     from hydra._internal.utils import get_args_parser
 
     from vaebench.explain import explain
-    from vaebench.gate import Stop
+    from vaebench.gate import NothingLeft, Stop
     from vaebench.schema import register
 
     parser = get_args_parser()
@@ -251,6 +251,8 @@ def _hydra(args: list[str], command: Command, words: list[str]) -> int:
         main()
     except (Exception, Stop) as error:
         cause = error.cause if isinstance(error, Stop) else error
+        if isinstance(cause, NothingLeft):
+            return _outcome(jobs)
         if isinstance(cause, Refusal | RunFailed):
             raise cause from None
         line = explain(cause, _folders(args), args)
@@ -278,19 +280,24 @@ class Job:
 
 def _job(cfg: DictConfig, command: Command) -> Job:
     """A single run, or one cell of a grid."""
+    from contextlib import nullcontext
+
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
+    from vaebench.commands.attributed import attributed
     from vaebench.gate import Stop
 
     hydra_cfg = HydraConfig.get()
     folder = Path(hydra_cfg.runtime.output_dir)
     choices = {g: c for g, c in hydra_cfg.runtime.choices.items() if "/" not in g}
     grid = hydra_cfg.mode is RunMode.MULTIRUN
-    if grid:
-        print(f"\njob {hydra_cfg.job.num} ({hydra_cfg.job.override_dirname})", flush=True)
+    beside_others = grid and not hydra_cfg.launcher._target_.endswith("BasicLauncher")
     try:
-        summary = (_cell if grid else command)(cfg, choices, folder) or {}
+        with attributed(f"job {hydra_cfg.job.num} │ ") if beside_others else nullcontext():
+            if grid:
+                print(f"\njob {hydra_cfg.job.num} ({hydra_cfg.job.override_dirname})", flush=True)
+            summary = (_cell if grid else command)(cfg, choices, folder) or {}
     except (Refusal, RunFailed) as error:
         if getattr(error, "ends_grid", False):
             raise Stop(error) from error  # past Hydra, which would start the next job
@@ -302,11 +309,11 @@ def _job(cfg: DictConfig, command: Command) -> Job:
 
 def _cell(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[str, Any]:
     """What is left to do of one cell of a grid."""
-    from vaebench.commands.grid import finished, note_refusal
+    from vaebench.commands.grid import already, finished, note_refusal
 
     try:
         if (summary := finished(cfg, folder)) is not None:
-            print(f"finished already in {os.path.relpath(folder)}")
+            print(already(folder, summary))
             return summary
         return _train(cfg, choices, folder)
     except Refusal as refusal:

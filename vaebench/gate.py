@@ -6,10 +6,12 @@ import hashlib
 import os
 import re
 import shutil
+import sys
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -19,6 +21,12 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from vaebench.errors import Refusal
 from vaebench.suggest import override, use
+
+if TYPE_CHECKING:
+    from vaebench.commands.grid import Cell
+
+Words = tuple[str, ...]
+"""The overrides of a job."""
 
 SLUG = 60
 """Letters of a grid's own folder that tell what it is."""
@@ -30,6 +38,10 @@ class Stop(BaseException):
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
         self.cause = cause
+
+
+class NothingLeft(Exception):
+    """All jobs of a grid are finished: there is nothing to launch."""
 
 
 class Gate(Callback):
@@ -53,7 +65,7 @@ class Gate(Callback):
             Grid.folder, Grid.jobs = Path(config.hydra.sweep.dir).absolute(), []
             Made.note(Grid.folder)
             if grid:  # a search decides on its jobs as it goes
-                Grid.jobs = check_grid(config)
+                begin(config)
         except Exception as error:
             raise Stop(error) from error
 
@@ -70,11 +82,45 @@ class Grid:
 
     Attributes:
         folder: of all its jobs; None for a single run.
-        jobs: what each is called, and its folder; empty where a search decides on them.
+        jobs: empty where a search decides on them.
     """
 
     folder: ClassVar[Path | None] = None
-    jobs: ClassVar[list[tuple[str, Path]]] = []
+    jobs: ClassVar[list[Cell]] = []
+
+
+def begin(config: DictConfig) -> None:
+    """Composes and checks the jobs of a grid, but for those that are known to be finished.
+
+    Raises:
+        NothingLeft: all of them are.
+        Refusal: a job's options are wrong, or its folder holds a run of others.
+    """
+    from vaebench.commands.composed import remember, remembered, result
+    from vaebench.commands.grid import already
+
+    done = {cell.words: (cell, s) for cell in remembered(config) if (s := result(cell)) is not None}
+    jobs = words_of_jobs(config)
+    if all(words in done for words in jobs):
+        Grid.jobs = [done[words][0] for words in jobs]
+        for cell, summary in done.values():
+            sys.stdout.write(f"{cell.name}: {already(cell.folder, summary)}\n")
+        raise NothingLeft
+    known = {words: cell for words, (cell, _) in done.items()}
+    Grid.jobs = check_grid(config, jobs, known)
+    remember(config, Grid.jobs)
+
+
+def words_of_jobs(config: DictConfig) -> list[tuple[str, ...]]:
+    """The overrides of each job of a grid, by its number."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    params = config.hydra.sweeper.params or {}
+    given = [*(f"{k}={v}" for k, v in params.items()), *config.hydra.overrides.task]
+    loader = GlobalHydra.instance().config_loader()
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(given))
+    (batch,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    return [tuple(words) for words in batch]
 
 
 def shorten(config: DictConfig) -> None:
@@ -144,36 +190,45 @@ def free(folder: Path) -> str:
     return os.path.relpath(next(path for path in beside if not os.path.exists(path)))
 
 
-def check_grid(config: DictConfig) -> list[tuple[str, Path]]:
+def check_grid(
+    config: DictConfig, jobs: Sequence[Words], known: Mapping[Words, Cell]
+) -> list[Cell]:
     """The jobs of a grid; refuses one in which any job's options are wrong, or its folder is taken
-    by a run of others."""
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    by a run of others.
 
-    from vaebench.commands.grid import finished
+    Args:
+        config: of the grid.
+        jobs: the overrides of each.
+        known: those that need no check.
+    """
+    found = [
+        known.get(words) or check_job(config, number, words) for number, words in enumerate(jobs)
+    ]
+    HydraConfig.instance().cfg = None
+    return found
+
+
+def check_job(config: DictConfig, number: int, words: Words) -> Cell:
+    """One job of a grid, composed and checked."""
+    from vaebench.commands.composed import digest
+    from vaebench.commands.grid import Cell, finished
+    from vaebench.commands.train import config_of
     from vaebench.schema import check_keys, check_ranges
     from vaebench.validate import check_options
 
-    loader = GlobalHydra.instance().config_loader()
-    params = config.hydra.sweeper.params or {}
-    given = [*(f"{k}={v}" for k, v in params.items()), *config.hydra.overrides.task]
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(given))
-    found = []
-    for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None):
-        for number, words in enumerate(batch):
-            cfg = loader.load_sweep_config(config, list(words))
-            with read_write(cfg.hydra), open_dict(cfg.hydra):
-                cfg.hydra.job.num = number
-            HydraConfig.instance().set_config(cfg)  # some options are named after the choices
-            folder = Path(config.hydra.sweep.dir, str(cfg.hydra.sweep.subdir)).absolute()
-            found.append((job_name(cfg), folder))
-            with open_dict(cfg):
-                del cfg["hydra"]
-            check_keys(cfg)
-            check_ranges(cfg)
-            check_options(cfg)
-            finished(cfg, folder)
-    HydraConfig.instance().cfg = None
-    return found
+    cfg = GlobalHydra.instance().config_loader().load_sweep_config(config, list(words))
+    with read_write(cfg.hydra), open_dict(cfg.hydra):
+        cfg.hydra.job.num = number
+    HydraConfig.instance().set_config(cfg)  # some options are named after the choices
+    folder = Path(config.hydra.sweep.dir, str(cfg.hydra.sweep.subdir)).absolute()
+    name = job_name(cfg)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    check_keys(cfg)
+    check_ranges(cfg)
+    check_options(cfg)
+    finished(cfg, folder)
+    return Cell(name, folder, words, digest(config_of(cfg)))
 
 
 def job_name(cfg: DictConfig) -> str:

@@ -7,14 +7,24 @@ import json
 import math
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.commands.conftest import run_folders
+from tests.measures.made_up import make_run
 
 QUICK = ["trainer.max_epochs=1", "eval.k=2", "logger=csv"]
 GRID = ["-m", "model=vae,iwae", "k=1,5", "seed=1,2,3", *QUICK]
+
+PLAIN = {"choices.posterior": "gaussian", "choices.prior": "normal", "choices.refine": "none"}
+PLAIN |= {"choices.anneal": "none", "config.trainer.average": 0.0}
+RICH = {"choices.posterior": "iaf", "choices.prior": "vamp", "choices.refine": "hamiltonian"}
+RICH |= {"choices.anneal": "linear", "config.trainer.average": 0.999}
+NOISE = np.random.default_rng(0)
 
 
 def jobs(out: str) -> dict[int, bool]:
@@ -44,6 +54,73 @@ def test_a_grid_ends_in_the_table_of_its_runs(here):
     table = done.out[done.out.rindex("log p(x) · digits") :]
     assert len(re.findall(r"│ (?:vae|iwae) +│ 2 │ +\d+\.\d{3} ± \d+\.\d{3}", table)) == 2
     assert "4 of 4 jobs finished" in table
+
+
+def test_a_finished_grid_says_so_without_composing_it_or_loading_torch(command, grid):
+    (folder,) = (grid / "runs" / "sweep").iterdir()
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    code = (
+        "import sys, hydra._internal.config_loader_impl as impl\n"
+        "from vaebench.cli import main\n"
+        "def never(*_): raise AssertionError('a job was composed')\n"
+        "impl.ConfigLoaderImpl.load_sweep_config = never\n"
+        "code = main(sys.argv[1:])\n"
+        "assert 'torch' not in sys.modules\n"
+        "raise SystemExit(code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *GRID], cwd=grid, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("finished already in") == 12
+    assert "12 of 12 jobs finished" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_a_default_that_changed_is_not_passed_off_as_finished(here, tmp_path):
+    own = tmp_path / "own" / "optimizer"
+    own.mkdir(parents=True)
+    yaml = "_target_: torch.optim.Adam\n_partial_: true\nlr: {}\n"
+    line = ["--config-dir", "own", "-m", "optimizer=mine", "seed=1,2", *QUICK]
+    (own / "mine.yaml").write_text(yaml.format(0.001))
+    assert here(*line).code == 0
+    again = here(*line)
+    assert again.code == 0
+    assert again.out.count("finished already in") == 2
+    (own / "mine.yaml").write_text(yaml.format(0.003))
+    done = here(*line)
+    assert done.code == 2
+    assert "holds a run with optimizer.lr=0.001, not 0.003" in done.err
+
+
+def test_what_was_chosen_beside_the_model_is_named_in_every_table(here, tmp_path):
+    plain, rich = tmp_path / "runs" / "plain", tmp_path / "runs" / "rich"
+    for folder, chosen in ((plain, {}), (rich, RICH)):
+        make_run(folder, model="vae", k=1, rate=1e-3, seed=0, nll=90.0, noise=NOISE)
+        summary = json.loads((folder / "summary.json").read_text())
+        (folder / "summary.json").write_text(json.dumps(summary | PLAIN | chosen))
+    done = here("compare", "runs", "out=page")
+    assert done.code == 0, done.err
+    line = "also differ: anneal=none/linear, trainer.average=0.0/0.999"
+    for text in (
+        done.out,
+        *((tmp_path / "page" / f"compare.{x}").read_text() for x in ("md", "html")),
+    ):
+        assert line in text
+    (first, _) = csv.DictReader((tmp_path / "page" / "compare.csv").read_text().splitlines())
+    assert {"posterior", "prior", "refine", "anneal", "trainer.average"} <= set(first)
+
+
+def test_the_table_says_of_how_many_examples_it_is(here):
+    few, all_of_them = ["eval.examples=20", "hydra.run.dir=few"], ["hydra.run.dir=all"]
+    assert "20 of 400 examples" in here("seed=1", *QUICK, *few).out
+    assert "examples" not in here("seed=1", *QUICK, *all_of_them).out
+    assert "test/nll of 20 examples" in here("compare", "few", "out=page").out
+    both = here("compare", "few", "all", "out=page").out
+    assert re.search(r"┃ examples ┃", both)
+    assert re.search(r"│ +20 │\n", both)
+    assert re.search(r"│ +400 │\n", both)
+    assert "┃ eval.examples" not in both
 
 
 def test_twelve_runs_compare_in_four_rows_with_a_paired_test(here, grid, tmp_path):
@@ -156,6 +233,8 @@ def test_of_twelve_jobs_two_fail_and_only_they_run_again(here, tmp_path, monkeyp
     assert first.code == 1
     assert "10 of 12 jobs finished in" in first.out
     assert [n for n, before in jobs(first.out).items() if before] == []
+    for flaw in (3, 8):
+        assert re.search(rf"│ {flaw} +│ +failed: RuntimeError: flaw {flaw} │", first.out)
     failed = first.err.splitlines()
     assert len(failed) == 2
     assert re.match(r"vaebench: job 3 \(.*flaw=3.*RuntimeError: flaw 3", failed[0])

@@ -59,6 +59,10 @@ def test_workers_name_what_failed_and_a_second_call_runs_only_that(command, tmp_
         )
         assert "1 of 2 jobs finished" in done.out
         assert done.out.count("finished already") == finished_before
+        told, _, table = done.out.partition("log p(x) · digits")
+        assert all(re.match(r"job [01] │", line) for line in told.splitlines() if line.strip())
+        assert re.search(r"^job 0 │ .*job 0 \(posterior=gaussian\)", told, re.MULTILINE)
+        assert re.search(r"│ delta +│ +refused: posterior=delta has no density", table)
 
 
 def test_workers_share_the_cores_instead_of_fighting_for_them(command, tmp_path):

@@ -10,8 +10,9 @@ import pytest
 
 from tests.measures.browser import DRAWN, browser, missing
 from tests.measures.made_up import make_runs
+from vaebench.measures.groups import differing, groups
 from vaebench.measures.page import build
-from vaebench.measures.runs import differing, find, groups
+from vaebench.measures.runs import find
 
 RUNS, GROUPS = 36, 12
 SCREENSHOT = "VAEBENCH_SCREENSHOT"

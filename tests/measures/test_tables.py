@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from scipy.stats import t as student
 
-from vaebench.measures.runs import Run, groups
+from vaebench.measures.groups import groups
+from vaebench.measures.runs import Run
 from vaebench.measures.tables import (
     beside,
     cells,
@@ -67,7 +68,7 @@ def test_a_difference_has_the_standard_error_of_its_examples_paired_one_by_one(t
     assert row.difference == pytest.approx(-2.0)
     # Differences -2, -1, -1, -4: their own spread, not the examples' much larger one.
     assert row.error == pytest.approx(statistics.stdev([-2, -1, -1, -4]) / 2)
-    assert "-2.000 ± 0.707" in cells([row], [], members[0])[0][3]
+    assert "-2.000 ± 0.707" in cells([row], [], "test/nll", members[0])[0][3]
 
 
 def test_examples_are_averaged_over_the_seeds_that_both_have(tmp_path):
@@ -105,7 +106,7 @@ def test_sentences_are_shown_with_their_perplexities_and_token_counts():
     plain = Run(Path("nowhere"), run("rnnlm", 1, 81.0).summary)
     members, also = groups([vae, plain]), beside([vae, plain])
     head = header(["model"], "test/nll", also)
-    body = cells(rows(members, "test/nll", members[0]), ["model"], members[0], also)
+    body = cells(rows(members, "test/nll", members[0]), ["model"], "test/nll", members[0], also)
     shown = dict(zip(head, body[0], strict=True))
     assert (shown["KL"], shown["PPL"], shown["PPL w/o end"]) == (
         "2.50",

@@ -7,17 +7,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
+from vaebench.commands import layout
 from vaebench.errors import Refusal
+from vaebench.measures.groups import also_differ, columns, groups
 from vaebench.measures.page import build
-from vaebench.measures.runs import Found, Run, differing, find, groups
+from vaebench.measures.runs import Found, Run, find
 from vaebench.measures.tables import (
-    beside,
+    EXAMPLES,
+    Lost,
+    beside_metric,
     cells,
     header,
+    lost_cells,
     main_metric,
     markdown,
+    of_examples,
     rows,
     runs_csv,
     said,
@@ -26,6 +31,9 @@ from vaebench.measures.tables import (
 from vaebench.suggest import did_you_mean
 
 OPTIONS = {"baseline": "", "metric": "", "out": "."}
+ASKED = "eval.examples"
+"""What `EXAMPLES` says in numbers that count: it has 0 for all of them."""
+
 PAGE, MARKDOWN, CSV = "compare.html", "compare.md", "compare.csv"
 
 
@@ -86,8 +94,23 @@ def _told(skipped: Sequence[str]) -> str:
     return f"; skipped: {'; '.join(skipped[:3])}" if skipped else ""
 
 
-def show(found: Found, console: Console, metric: str = "", baseline: str = "") -> str:
+def show(
+    found: Found,
+    console: Console,
+    metric: str = "",
+    baseline: str = "",
+    swept: Sequence[str] = (),
+    lost: Sequence[Lost] = (),
+) -> str:
     """Prints one table for each subject, and returns them as Markdown.
+
+    Args:
+        found: the runs.
+        console: where to print.
+        metric: to compare by; the main one unless given.
+        baseline: the folder of a run of the baseline.
+        swept: options that have a column whether or not these runs differ in them.
+        lost: cells of the grid without a result.
 
     Raises:
         Refusal: an unknown metric or baseline.
@@ -100,29 +123,60 @@ def show(found: Found, console: Console, metric: str = "", baseline: str = "") -
         raise Refusal(f"no run has {metric!r}.{did_you_mean(metric, known, 'metric={}')}")
     if baseline and not _holds(found.runs, baseline):
         raise Refusal(f"baseline={baseline} is none of the runs compared here")
-    parts = [_subject(runs, console, metric, baseline) for runs in subjects.values()]
+    inside = lost if len(subjects) == 1 else []
+    parts = [_subject(runs, console, metric, baseline, swept, inside) for runs in subjects.values()]
+    if lost and not inside:
+        parts.append(_lost(lost, console, swept))
     return "\n\n".join(parts) + "\n"
 
 
-def _subject(runs: list[Run], console: Console, metric: str, baseline: str) -> str:
-    members, keys = groups(runs), differing(runs)
-    chosen = metric or main_metric(runs)
+def _subject(
+    runs: list[Run],
+    console: Console,
+    metric: str,
+    baseline: str,
+    swept: Sequence[str],
+    lost: Sequence[Lost],
+) -> str:
+    members, chosen = groups(runs), metric or main_metric(runs)
     base = next((g for g in members if baseline and _holds(g.runs, baseline)), members[0])
-    table = rows(members, chosen, base)
-    also = beside(runs)
-    head, body = said(header(keys, chosen, also), cells(table, keys, base, also))
-    title = " · ".join(filter(None, [*runs[0].subject[:2], units(runs)]))
-    drawn = Table(title=title, title_style="bold")
-    for i, name in enumerate(head):
-        justify = "left" if i < len(keys or [""]) else "right"
-        # A number may break at its ±, and nowhere else.
-        pieces = [p for line in body for p in line[i].split(" ± ")] if justify == "right" else []
-        widest = max(map(len, pieces), default=None)
-        drawn.add_column(name, justify=justify, overflow="fold", min_width=widest)
-    for line in body:
-        drawn.add_row(*line)
-    console.print(drawn)
-    return f"**{title}**\n\n{markdown(head, body)}"
+    also = beside_metric(runs, chosen)
+    shown = [*swept, *(name for name in columns(runs) if name not in swept)]
+    keys = [name for name in shown if EXAMPLES not in also or name != ASKED]
+    head = header(keys, chosen, also)
+    body = cells(rows(members, chosen, base), keys, chosen, base, also)
+    body += [lost_cells(one, keys, len(head)) for one in lost]
+    title = [*runs[0].subject[:2], of_examples(runs, chosen), units(runs)]
+    return _told_table(
+        console, title, said(head, body), len(keys or [""]), also_differ(runs, shown)
+    )
+
+
+def _lost(lost: Sequence[Lost], console: Console, swept: Sequence[str]) -> str:
+    """Cells without a result have no subject either: a table of their own beside several."""
+    head = [*(swept or ["runs"]), "n", "no result"]
+    body = [lost_cells(one, swept, len(head)) for one in lost]
+    return _told_table(console, ["no result"], said(head, body), len(swept or [""]), "")
+
+
+def _told_table(
+    console: Console,
+    title: Sequence[str],
+    table: tuple[Sequence[str], Sequence[Sequence[str]]],
+    options: int,
+    below: str,
+) -> str:
+    """Prints a table and what stands below it; returns both as Markdown."""
+    head, body = table
+    heading = " · ".join(filter(None, title))
+    found = layout.columns(head, body, options)
+    if not layout.fits(found, console.width) and options > 1:
+        labels = [" ".join(map("{}={}".format, head[:options], line)) for line in body]
+        found = [layout.Column("runs", labels, False), *found[options:]]
+    console.print(layout.drawn(found, heading, console.width))
+    if below:
+        console.print(below, highlight=False, soft_wrap=True)
+    return "\n\n".join(filter(None, [f"**{heading}**", markdown(head, body), below]))
 
 
 def _holds(runs: Sequence[Run], folder: str) -> bool:

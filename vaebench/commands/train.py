@@ -244,7 +244,8 @@ def report(
     """The final table, and where everything is."""
     metrics = {n: v for n, v in result.metrics.items() if n.startswith("test/")}
     what = composition.report.quantity if composition.objective.has_bound else "reconstruction"
-    table = Table(title=f"test split, {what}, nats", title_style="bold")
+    title = f"test split, {what}, nats{_of_examples(composition, result)}"
+    table = Table(title=title, title_style="bold")
     table.add_column("metric")
     table.add_column("value", justify="right")
     error = metrics.pop("test/nll_se", None)
@@ -264,6 +265,12 @@ def report(
         if isinstance(logger, Wandb) and (run := logger.offline_run):
             line = f"to upload   wandb sync {near(run)}"
             console.print(line, highlight=False, soft_wrap=True)
+
+
+def _of_examples(composition: Composition, result: Result) -> str:
+    """A line on how many test examples all of its numbers are of, where that is not all of them."""
+    n, all_of_them = result.system.eval_examples, len(composition.data.split("test"))
+    return f"\n{n} of {all_of_them} examples" if 0 < n < all_of_them else ""
 
 
 def _order(name: str) -> tuple[int, str]:

@@ -1,20 +1,21 @@
-"""Run folders read back: which are runs, what differs between them, and who is a seed of whom."""
+"""Run folders read back: which are runs, and what was chosen for each."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 SUMMARY, HISTORY, ERROR, HYDRA = "summary.json", "metrics.csv", "error.txt", ".hydra"
 EVALUATION, EXAMPLES = "evaluation.json", "examples.csv"
 
-NOT_A_CHOICE = ("seed", "name", "data_dir")
+NOT_A_CHOICE = ("seed", "name", "data_dir", "dataset.data_dir")
 """Options that make no other experiment of a run."""
 
 ASIDE = ("eval", "checkpoint", "logger", "suggested")
@@ -34,10 +35,15 @@ class Run:
     folder: Path
     summary: dict[str, Any]
 
+    @property
+    def choices(self) -> dict[str, str]:
+        """Group → what was chosen of it."""
+        return _section(self.summary, "choices.")
+
     @cached_property
     def options(self) -> dict[str, Any]:
         """What was chosen: groups by their choice, options by their value."""
-        choices = _section(self.summary, "choices.")
+        choices = self.choices
         config = _section(self.summary, "config.")
         internal = ("_target_", "_partial_", "_convert_")
         options = {
@@ -48,6 +54,13 @@ class Run:
             and not set(name.split(".")[1:-1]) & set(choices)  # said by that group itself
         }
         return {name: choices[name] for name in _ordered(choices)} | options
+
+    @cached_property
+    def typed(self) -> frozenset[str]:
+        """The options that somebody named on the command line; none where no word of it is left."""
+        named = {option_of(word) for word in words_of(self.folder)}
+        sections = tuple(f"{name}." for name in named - set(self.choices))
+        return frozenset(o for o in self.options if o in named or o.startswith(sections))
 
     @property
     def seed(self) -> int:
@@ -69,6 +82,16 @@ class Run:
             for name, value in (self.summary | self.evaluation).items()
             if ("/" in name or name in taken) and isinstance(value, int | float)
         }
+
+    def measured(self, metric: str) -> int | None:
+        """Over how many test examples a metric is the mean; None where it is not known."""
+        if metric.startswith("evaluation/"):
+            beside = self.evaluation.get(f"{metric.rpartition('/')[0]}/examples")
+            return None if beside is None else int(beside)
+        if not metric.startswith("test/"):
+            return None
+        kept = next((len(values) for values in self.examples.values()), None)
+        return kept or self.summary.get("config.eval.examples") or None
 
     @cached_property
     def examples(self) -> dict[str, np.ndarray[Any, Any]]:
@@ -151,82 +174,24 @@ def read_evaluation(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def words_of(folder: Path) -> list[str]:
+    """What was typed for a run, as Hydra notes it, with what its grid chose for it."""
+    try:
+        words = yaml.safe_load((folder / HYDRA / "overrides.yaml").read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return []
+    return [str(word) for word in words] if isinstance(words, list) else []
+
+
+def option_of(word: str) -> str:
+    """The option or group that an override is about."""
+    return word.lstrip("+~").partition("=")[0]
+
+
 def first_line(path: Path) -> str:
     """What a run's error.txt begins with: what went wrong, before how."""
     lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[0] if lines else "failed"
-
-
-@dataclass(frozen=True)
-class Group:
-    """Runs that differ by their seed alone.
-
-    Attributes:
-        label: what tells it from the other groups, e.g. `model=iwae k=5`.
-        options: the same, as a mapping.
-        runs: sorted by seed.
-    """
-
-    label: str
-    options: dict[str, Any]
-    runs: list[Run]
-
-    def per_example(self, metric: str) -> dict[int, np.ndarray[Any, Any]]:
-        """Seed → metric at each test example, of the runs that kept it."""
-        return {r.seed: r.examples[metric] for r in self.runs if metric in r.examples}
-
-    def values(self, metric: str) -> dict[int, float]:
-        """Seed → metric, of the runs that have it."""
-        return {r.seed: r.metrics()[metric] for r in self.runs if metric in r.metrics()}
-
-
-def groups(runs: Sequence[Run]) -> list[Group]:
-    """Runs by what they have in common but for the seed, in the order of their first folder."""
-    keys = differing(runs)
-    found: dict[str, list[Run]] = {}
-    for run in runs:
-        found.setdefault(json.dumps(run.options, sort_keys=True, default=str), []).append(run)
-    return [
-        Group(
-            " ".join(f"{k}={members[0].options.get(k, '–')}" for k in keys) or "all the same",
-            {k: members[0].options.get(k) for k in keys},
-            sorted(members, key=lambda r: r.seed),
-        )
-        for members in found.values()
-    ]
-
-
-def differing(runs: Sequence[Run]) -> list[str]:
-    """Options that not all runs share, without those that only repeat an earlier one.
-
-    `model=iwae` brings an objective of its own: where each model has just one, `objective` tells
-    nothing that `model` does not. Nor does an option within a group tell more than its choice
-    where each choice has just one value of it.
-    """
-    names: dict[str, None] = {}
-    for run in runs:
-        names |= dict.fromkeys(run.options)
-    kept: dict[tuple[int, ...], str] = {}
-    for name in sorted(names, key=_rank):
-        partition = _partition([str(run.options.get(name)) for run in runs])
-        if max(partition, default=0) > 0 and not _implied(name, partition, runs):
-            kept.setdefault(partition, name)
-    return list(kept.values())
-
-
-def _implied(name: str, partition: tuple[int, ...], runs: Sequence[Run]) -> bool:
-    """Whether the choice of an option's group settles its value."""
-    group, inside, _ = name.partition(".")
-    if not inside:
-        return False
-    choices = _partition([str(run.options.get(group)) for run in runs])
-    return len(set(zip(choices, partition, strict=True))) == len(set(choices))
-
-
-def _partition(values: list[str]) -> tuple[int, ...]:
-    """The same number for the same value, in the order of appearance."""
-    seen: dict[str, int] = {}
-    return tuple(seen.setdefault(value, len(seen)) for value in values)
 
 
 def _section(flat: dict[str, Any], prefix: str) -> dict[str, Any]:
@@ -234,10 +199,10 @@ def _section(flat: dict[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _ordered(names: Iterable[str]) -> list[str]:
-    return sorted(names, key=_rank)
+    return sorted(names, key=rank)
 
 
-def _rank(name: str) -> tuple[int, bool, int, str]:
+def rank(name: str) -> tuple[int, bool, int, str]:
     """Groups first, the model before all; then the options nearest to the root; last how a run was
     measured and kept, which tells less of it."""
     first = GROUPS_FIRST.index(name) if name in GROUPS_FIRST else len(GROUPS_FIRST)

@@ -6,10 +6,12 @@ import csv
 import io
 import math
 import statistics
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from vaebench.measures.runs import Group, Run, differing
+from vaebench.measures.groups import Group, differing
+from vaebench.measures.runs import Run
 
 HIGHER_IS_BETTER = ("bound", "recon", "accuracy", "active_units")
 
@@ -20,9 +22,12 @@ OF_SENTENCES = {
 }
 """What is read beside the main metric of sentences, and what its column is called."""
 
-DIFFERENCE, P = "difference", "paired p"
+DIFFERENCE, P, EXAMPLES = "difference", "paired p", "examples"
 
 COUNTED = {"tokens": "test tokens with end tokens", "tokens_without_end": "without"}
+
+WORDS = 60
+"""Letters of what went wrong with a cell that stand in the table."""
 
 MAIN = ("test/nll", "test/loss", "val/loss")
 """What runs are compared by unless somebody says otherwise: the first that they have."""
@@ -52,6 +57,21 @@ class Row:
     p: float
     pairs: int
     error: float = math.nan
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Cells of a grid that have no result.
+
+    Attributes:
+        options: what the grid chose for them.
+        reason: why, as it is known.
+        seeds: of those that share options and reason.
+    """
+
+    options: dict[str, str]
+    reason: str
+    seeds: tuple[str, ...] = ()
 
 
 def main_metric(runs: Iterable[Run]) -> str:
@@ -126,6 +146,12 @@ def beside(runs: Sequence[Run]) -> list[str]:
     return [name for name in OF_SENTENCES if name in known] if "test/perplexity" in known else []
 
 
+def beside_metric(runs: Sequence[Run], metric: str) -> list[str]:
+    """What has a column beside the metric: over how many examples it is, where runs differ in that,
+    and `beside`."""
+    return [*([EXAMPLES] if len(measured(runs, metric)) > 1 else []), *beside(runs)]
+
+
 def units(runs: Sequence[Run]) -> str:
     """What the test examples are made of, where they are counted: `82430 tokens, …`."""
     counts = {
@@ -138,24 +164,66 @@ def units(runs: Sequence[Run]) -> str:
     return ", ".join(told)
 
 
+def measured(runs: Sequence[Run], metric: str) -> list[int | None]:
+    """Over how many examples a metric was measured in some runs, each number once."""
+    return sorted({run.measured(metric) for run in runs if metric in run.metrics()}, key=_known)
+
+
+def of_examples(runs: Sequence[Run], metric: str) -> str:
+    """`test/nll of 20 examples` where that is so for all of them, else nothing."""
+    counts = measured(runs, metric)
+    return f"{metric} of {counts[0]} examples" if len(counts) == 1 and counts[0] else ""
+
+
+def _known(count: int | None) -> int:
+    return count or 0
+
+
 def header(keys: Sequence[str], metric: str, also: Sequence[str] = ()) -> list[str]:
     """Names of the columns of `cells`."""
     first = [*(keys or ["runs"]), "n", f"{metric} (mean ± sd)", DIFFERENCE, P]
-    return [*first, *(OF_SENTENCES[name] for name in also)]
+    return [*first, *(OF_SENTENCES.get(name, name) for name in also)]
 
 
 def cells(
-    table: Sequence[Row], keys: Sequence[str], baseline: Group, also: Sequence[str] = ()
+    table: Sequence[Row],
+    keys: Sequence[str],
+    metric: str,
+    baseline: Group,
+    also: Sequence[str] = (),
 ) -> list[list[str]]:
     """All rows as text."""
     return [
         [
             *([_text(r.group.options.get(k)) for k in keys] or [r.group.label]),
             *shown(r, baseline),
-            *(_mean(r.group, name) for name in also),
+            *(_beside(r.group, name, metric) for name in also),
         ]
         for r in table
     ]
+
+
+def _beside(group: Group, name: str, metric: str) -> str:
+    if name != EXAMPLES:
+        return _mean(group, name)
+    return " or ".join(_text(count) for count in measured(group.runs, metric)) or "–"
+
+
+def lost_cells(lost: Lost, keys: Sequence[str], columns: int) -> list[str]:
+    """A row of `cells` for what has no result: why, where the others have the metric.
+
+    Args:
+        columns: how many there are.
+    """
+    of_seeds = f" (seed {', '.join(lost.seeds)})" if lost.seeds else ""
+    first = [lost.options.get(key, "–") for key in keys] or ["–"]
+    row = [*first, "0", first_words(lost.reason) + of_seeds]
+    return [*row, *[""] * (columns - len(row))]
+
+
+def first_words(text: str) -> str:
+    """As many whole words as fit into `WORDS` letters."""
+    return textwrap.shorten(text, WORDS, placeholder=" …")
 
 
 def said(head: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
@@ -183,7 +251,7 @@ def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 
 def runs_csv(runs: Sequence[Run]) -> str:
-    """One line a run: folder, seed, what differs, and every metric."""
+    """One line a run: folder, seed, all that differs, and every metric."""
     keys = differing(runs)
     metrics = sorted({name for run in runs for name in run.metrics()})
     out = io.StringIO()

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vaebench.measures.runs import Group, Run, differing, groups
-from vaebench.measures.tables import higher_is_better, main_metric
+from vaebench.measures.groups import Group, also_differ, columns, differing, groups
+from vaebench.measures.runs import Run
+from vaebench.measures.tables import higher_is_better, main_metric, measured, of_examples
 
 POINTS = 100
 """Points of a curve: more than a screen tells apart would only make the page heavy."""
@@ -40,7 +41,11 @@ def build(runs: Sequence[Run], skipped: Sequence[str], title: str) -> str:
     data = {
         "title": title,
         "root": str(root),
-        "keys": differing(runs),
+        "keys": columns(runs),
+        "differing": differing(runs),
+        "alsoDiffer": also_differ(runs),
+        "ofExamples": of_examples(runs, main_metric(runs)),
+        "examplesDiffer": len(measured(runs, main_metric(runs))) > 1,
         "metric": main_metric(runs),
         "higher": [m for m in _metrics(runs) if higher_is_better(m)],
         "metrics": _metrics(runs),
@@ -89,6 +94,7 @@ def _run(run: Run, group: int, root: Path) -> dict[str, Any]:
         "folder": os.path.relpath(run.folder, root),
         "group": group,
         "seed": run.seed,
+        "examples": run.measured("test/"),
         "subject": " · ".join(run.subject[:2]),
         "options": {k: str(run.options[k]) for k in run.options},
         "metrics": {n: v for n, v in finite.items() if "_kl/" not in n},

@@ -12,7 +12,7 @@ const subjects = new Set(data.runs.map((r) => r.subject));
 if (subjects.size > 1 && !data.keys.includes("dataset")) options.unshift("subject");
 
 function value(run, column) {
-  if (column === "seed" || column === "subject") return run[column];
+  if (column === "seed" || column === "subject" || column === "examples") return run[column];
   const v = run.metrics[column] !== undefined ? run.metrics[column] : run.options[column];
   if (v === undefined) return null;
   return v !== "" && !Number.isNaN(Number(v)) ? Number(v) : v;
@@ -37,10 +37,11 @@ function sorted(runs) {
 function passes(run) {
   if (state.chosen && !state.chosen.has(run)) return false;
   const words = $("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
-  const all = [run.folder, data.groups[run.group], ...options.map((c) => `${c}=${value(run, c)}`)].join(" ").toLowerCase();
+  const names = [...new Set([...options, ...data.differing])];
+  const all = [run.folder, data.groups[run.group], ...names.map((c) => `${c}=${value(run, c)}`)].join(" ").toLowerCase();
   return words.every((word) => {
     const [name, part] = word.split("=");
-    const column = options.find((c) => c.toLowerCase() === name);
+    const column = names.find((c) => c.toLowerCase() === name);
     if (part === undefined || !column) return all.includes(word);
     return String(value(run, column)).toLowerCase() === part;
   });
@@ -48,7 +49,8 @@ function passes(run) {
 
 function columns() {
   const first = [state.metric, "test/bound", "test/active_units", "seconds"];
-  return [...options, ...new Set(first.filter((m) => data.metrics.includes(m))), "folder"];
+  const examples = data.examplesDiffer ? ["examples"] : [];
+  return [...options, ...examples, ...new Set(first.filter((m) => data.metrics.includes(m))), "folder"];
 }
 
 function text(run, column) {
@@ -195,7 +197,8 @@ function begin() {
   const best = [...new Set(sorted(data.runs).map((r) => r.group))].slice(0, CURVES_AT_FIRST);
   state.shown = new Set(data.runs.filter((r) => best.includes(r.group)));
   const more = data.groups.length > best.length ? ` The curves begin with the best ${best.length}.` : "";
-  $("about").textContent = `${data.runs.length} runs in ${data.groups.length} groups that differ by more than the seed, in ${data.root}.${more}`;
+  $("about").textContent = `${data.runs.length} runs in ${data.groups.length} groups that differ by more than the seed, in ${data.root}.${more}${data.ofExamples ? ` ${data.ofExamples}.` : ""}`;
+  $("also-differ").textContent = data.alsoDiffer;
   $("left-out").textContent = data.picturesLeftOut ? `${data.picturesLeftOut} groups' pictures are left out to keep the page light` : "";
   $("skipped").replaceChildren(...data.skipped.map((line) => { const li = document.createElement("li"); li.textContent = line; return li; }));
   $("skipped-section").hidden = !data.skipped.length;
