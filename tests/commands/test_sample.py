@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.commands.conftest import QUICK
+from vaebench.commands.train import drawn_of
 
 RUNS = {
     "run": [*QUICK, "logger=csv"],
@@ -36,8 +39,9 @@ def test_every_picture_that_applies_is_drawn_and_named(here, copied):
     assert done.code == 0, done
     names = {path.name for path in (folder / "pictures").iterdir()}
     expected = {"data", "reconstructions", "samples", "interpolations", "traversals"}
-    expected |= {"arithmetic", "pca", "tsne"}
-    assert names == {f"{n}.png" for n in expected} | {"interpolations.gif", "traversals.gif"}
+    expected |= {"prior_walk", "arithmetic", "pca", "tsne"}
+    moving = {f"{n}.gif" for n in ("interpolations", "prior_walk", "traversals")}
+    assert names == {f"{n}.png" for n in expected} | moving
     assert "does not apply: the manifold needs" in said_of(done, "manifold")[0]
     for name in names:
         assert f"run/pictures/{name}" in done.out
@@ -93,26 +97,56 @@ def test_a_model_that_paints_nothing_has_no_canvas(here, copied):
 def test_a_seed_fixes_the_samples_and_another_changes_them(here, copied, tmp_path):
     copied("run")
     for out, seed in (("a", 1), ("b", 1), ("c", 2)):
-        line = ["pictures=[samples]", "n=9", f"seed={seed}", f"out={out}"]
+        line = ["pictures=[samples,prior_walk]", "n=9", f"seed={seed}", f"out={out}"]
         assert here("sample", "run", *line).code == 0
-    a, b, c = (pixels(tmp_path / out / "samples.png") for out in "abc")
-    assert (a == b).all()
-    assert (a != c).any()
+    for name in ("samples", "prior_walk"):
+        a, b, c = (pixels(tmp_path / out / f"{name}.png") for out in "abc")
+        assert (a == b).all()
+        assert (a != c).any()
 
 
 def test_an_autoencoder_has_no_samples_and_says_so_in_a_line(here, copied):
     copied("auto")
     done = here("sample", "auto", "n=12")
     assert done.code == 0
-    assert "trained on reconstruction alone" in said_of(done, "samples")[0]
+    for picture in ("samples", "prior_walk"):
+        assert "trained on reconstruction alone" in said_of(done, picture)[0]
     assert said_of(done, "traversals")[0].endswith("traversals.png")
+
+
+def test_trained_on_reconstruction_alone_a_run_leaves_a_map_of_its_codes(trained):
+    assert (trained("auto") / "pictures" / "tsne.png").exists()
+    assert not (trained("run") / "pictures" / "tsne.png").exists()  # it would delay every run
+
+
+@pytest.mark.parametrize(
+    ("bound", "labelled", "width", "mapped"),
+    [
+        (False, True, 3, True),
+        (True, True, 3, False),
+        (False, False, 3, False),
+        (False, True, 2, False),
+    ],
+)
+def test_a_map_needs_labels_and_more_than_two_dimensions(bound, labelled, width, mapped):
+    objective = SimpleNamespace(has_bound=bound)
+    subject = SimpleNamespace(composition=SimpleNamespace(objective=objective))
+    view = SimpleNamespace(subject=subject, labelled=labelled, width=width)
+    assert ("tsne" in drawn_of(view)) == mapped
+
+
+def test_bits_are_shown_below_the_grey_values_that_they_were_drawn_from(here, copied):
+    """17 levels in data.png, which as bits alone would be black, white and what lies between."""
+    folder = copied("run") / "pictures"
+    assert len(np.unique(pixels(folder / "data.png")[60:80, 80:400])) > 10
 
 
 def test_a_model_without_latents_has_samples_alone(here, copied):
     folder = copied("made")
     done = here("sample", "made", "n=4")
     assert done.code == 0
-    assert "no latents" in said_of(done, "traversals")[0]
+    for picture in ("traversals", "prior_walk"):
+        assert "no latents" in said_of(done, picture)[0]
     assert set(np.unique(pixels(folder / "pictures" / "samples.png"))) <= {0, 153, 255}
 
 
@@ -120,7 +154,8 @@ def test_vectors_are_drawn_as_a_map(here, copied):
     folder = copied("vector")
     done = here("sample", "vector", "n=20")
     assert done.code == 0
-    assert "x of shape [8] is no image" in said_of(done, "data")[0]
+    for picture in ("data", "prior_walk"):
+        assert "x of shape [8] is no image" in said_of(done, picture)[0]
     assert pixels(folder / "pictures" / "samples.png").std() > 1
 
 

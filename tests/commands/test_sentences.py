@@ -80,6 +80,23 @@ def test_a_run_leaves_samples_paraphrases_and_ways_between_two_sentences(trained
     assert all(len(row["sentence"].split()) <= 31 for row in made)
 
 
+def test_a_walk_goes_from_one_draw_of_the_prior_to_another(here, copied):
+    folder = copied("vae")
+    assert here("sample", "vae", "pictures=[prior_walk]", "n=7").code == 0
+    ways = table(folder / "pictures" / "prior_walk.tsv")
+    assert [row["t"] for row in ways[:7]] == [
+        "0.00",
+        "0.17",
+        "0.33",
+        "0.50",
+        "0.67",
+        "0.83",
+        "1.00",
+    ]
+    assert [row["pair"] for row in ways[::7]] == ["1", "2", "3"]
+    assert len(ways) == 21
+
+
 def test_tables_of_sentences_reach_the_loggers(command, tmp_path):
     tiny = ["model=sentence_vae", "trainer.max_steps=2", "eval.k=1", "eval.examples=20", *NETS]
     for name in ("wandb", "tensorboard"):
@@ -97,9 +114,10 @@ def test_a_language_model_draws_and_has_no_ways(here, copied):
     names = {path.name for path in folder.iterdir()}
     assert "sentences.tsv" in names
     assert not names & {"homotopies.tsv", "paraphrases.tsv"}
-    done = here("sample", "lm", "pictures=[homotopies]")
-    assert done.code == 2
-    assert "no latents" in done.err
+    for picture in ("homotopies", "prior_walk"):
+        done = here("sample", "lm", f"pictures=[{picture}]")
+        assert done.code == 2
+        assert "no latents" in done.err
 
 
 def test_decoding_is_chosen_when_sampling(here, copied):

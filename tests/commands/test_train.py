@@ -9,10 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.commands.conftest import QUICK, run_folders
+from vaebench.commands.saved import load_config
+from vaebench.training.fit import identity
 
 
 def test_the_default_run_reports_a_likelihood_and_leaves_a_complete_folder(command, tmp_path):
@@ -137,6 +140,15 @@ def test_a_stopped_run_resumes_in_its_own_folder(command, here, tmp_path):
     again = command("resume", "run")
     assert again.code == 2
     assert "is finished" in again.err
+
+
+def test_what_tells_models_apart_is_among_a_loggers_tags(here):
+    assert here("trainer.max_steps=1", "eval.k=1", "logger=csv", "hydra.run.dir=run").code == 0
+    cfg, choices = load_config(Path("run"))
+    tags = dict(tag.split("=") for tag in identity(cfg).tags)
+    groups = {"model", "nets", "posterior", "refine", "weights", "prior", "likelihood"}
+    assert set(tags) == groups | {"objective", "dataset"}
+    assert tags == {group: choices[group] for group in tags}
 
 
 def test_logger_none_writes_no_history(here, tmp_path):

@@ -171,3 +171,21 @@ def test_dequantizing_bits_is_refused(binarize):
 def test_an_official_split_is_refused_where_there_is_none():
     with pytest.raises(DataError, match="no official split"):
         _ = Digits(split=Split("official", 100), binarize="none").spec
+
+
+@pytest.mark.parametrize("part", SIZES)
+@pytest.mark.parametrize("binarize", ["dynamic", "static", "threshold"])
+def test_the_originals_are_the_grey_values_that_bits_were_made_of(binarize, part):
+    data = digits(binarize)
+    x, grey = everything(data, part), data.originals(part)["x"]
+    assert torch.equal(grey, everything(digits("none"), part))
+    if binarize == "threshold":
+        assert torch.equal(x, (grey > 0.5).float())
+    else:
+        assert (x[grey == 0] == 0).all()
+        assert_mean((x - grey)[(grey > 0) & (grey < 1)], 0.0)
+
+
+@pytest.mark.parametrize("dequantize", [False, True])
+def test_grey_data_have_no_other_originals(dequantize):
+    assert digits("none", dequantize=dequantize).originals("test") == {}

@@ -12,10 +12,8 @@ from vaebench.commands.options import one_run, read
 from vaebench.commands.output import close, near
 from vaebench.commands.saved import Looking, look_at
 from vaebench.commands.train import PICTURES, SHOWN_IN_PICTURES
-from vaebench.data import Support
 from vaebench.errors import Refusal
-from vaebench.measures.base import Subject
-from vaebench.measures.pictures import Decoding, View, draw, select
+from vaebench.measures.pictures import Decoding, View, draw, has_sentences, select
 from vaebench.training import Concluding, build_loggers
 
 
@@ -44,7 +42,7 @@ def sample(arguments: Sequence[str]) -> None:
         raise Refusal(f"n={options.n}: must be at least 1")
     decoding = _decoding(options, names)
     saved, subject = look_at(path, options)
-    if decoding != Decoding() and not _has_sentences(subject):
+    if decoding != Decoding() and not has_sentences(subject):
         raise Refusal("beam, temperature and top_p decode sentences, and this run makes none")
     folder = Path(options.out).expanduser() if options.out else saved.folder / PICTURES
     console, written = Console(), list[Path]()
@@ -83,8 +81,3 @@ def _decoding(options: Options, names: Sequence[str]) -> Decoding:
             "Use pictures=[sentences]."
         )
     return decoding
-
-
-def _has_sentences(subject: Subject) -> bool:
-    fields = subject.composition.data.spec.fields
-    return any(fields[name].support is Support.TOKENS for name in subject.roles[1])

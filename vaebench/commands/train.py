@@ -57,6 +57,8 @@ DRAWN = ("data", "reconstructions", "samples", "manifold", "canvas", "strokes")
 DRAWN += ("sentences", "paraphrases", "homotopies")
 """What every run draws; `vaebench sample` draws more."""
 
+MAPPED = 400  # codes of a map: a second or two
+
 SHOWN_IN_PICTURES = 64
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "wandb", "torchvision")
 
@@ -152,8 +154,9 @@ def config_tree(cfg: DictConfig, choices: dict[str, str], composition: Compositi
 def draw_run(result: Result, composition: Composition, folder: Path) -> list[Path]:
     """Pictures of the evaluated weights, in the run folder and in the loggers."""
     composition.model.eval()
-    view = View(Subject(composition, result.system.device), folder / PICTURES, SHOWN_IN_PICTURES)
-    found = [written for _, written in draw(view, DRAWN) if not isinstance(written, str)]
+    subject = Subject(composition, result.system.device)
+    view = View(subject, folder / PICTURES, SHOWN_IN_PICTURES, mapped=MAPPED)
+    found = [written for _, written in draw(view, drawn_of(view)) if not isinstance(written, str)]
     pictures = [path for written in found for path in written]
     history = folder / METRICS
     if history.exists() and (path := curves(view.folder / "curves.png", read_history(history))):
@@ -162,6 +165,13 @@ def draw_run(result: Result, composition: Composition, folder: Path) -> list[Pat
         if isinstance(logger, Concluding):
             logger.show(pictures)
     return pictures
+
+
+def drawn_of(view: View) -> tuple[str, ...]:
+    """What a run draws. Trained on reconstruction alone it has no samples to be judged by, but a map
+    of its codes, where they have labels and need one; it would delay every other run."""
+    mapped = not view.subject.composition.objective.has_bound and view.labelled and view.width > 2
+    return (*DRAWN, "tsne") if mapped else DRAWN
 
 
 def write_examples(result: Result, folder: Path) -> None:

@@ -38,6 +38,11 @@ class Dataset(ABC):
         """What a reader of results on these data should know."""
         return []
 
+    def originals(self, part: Part) -> Batch:
+        """What examples were before the protocol made bits of them, for pictures: by name, `[N, *]`
+        in the order of the split; empty where a batch holds what was read."""
+        return {}
+
     def units(self, batch: Batch) -> dict[str, Tensor]:
         """What an example is made of, by name, `[B]` each: what its likelihood is shared out over."""
         return {}

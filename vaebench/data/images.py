@@ -13,7 +13,7 @@ from torch import Tensor
 from vaebench.data.access import Access, AsIs, Dequantization, DynamicBinarization, Threshold
 from vaebench.data.base import Dataset, Part
 from vaebench.data.protocol import HELD_OUT_SEED, Binarize, Split
-from vaebench.data.resident import Resident
+from vaebench.data.resident import Batch, Resident
 from vaebench.data.spec import Field, Spec, Support
 from vaebench.errors import DataError
 
@@ -99,6 +99,9 @@ class Images(Dataset):
             kept = access(kept, torch.Generator().manual_seed(seed))
             access = AsIs()
         return Resident(kept, access, extra)
+
+    def originals(self, part: Part) -> Batch:
+        return {} if self.binarize == "none" else {"x": self.parts[part].x}
 
     def _access(self) -> Access:
         if self.binarize in ("dynamic", "static"):

@@ -35,7 +35,8 @@ from vaebench.training.schedules import LearningRate
 from vaebench.training.system import System
 from vaebench.training.watch import Averaging, Collapse, Guard
 
-TAGGED = ("model", "posterior", "refine", "prior", "likelihood", "objective", "dataset")
+TAGGED = ("model", "nets", "posterior", "refine", "weights", "prior", "likelihood", "objective")
+TAGGED += ("dataset",)
 
 
 @dataclass(frozen=True)

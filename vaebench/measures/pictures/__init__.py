@@ -13,12 +13,13 @@ from vaebench.measures.pictures.journeys import arithmetic, interpolations, trav
 from vaebench.measures.pictures.maps import pca, tsne
 from vaebench.measures.pictures.posteriors import posteriors
 from vaebench.measures.pictures.samples import data, manifold, reconstructions, samples
-from vaebench.measures.pictures.sentences import homotopies, paraphrases, sentences
+from vaebench.measures.pictures.sentences import has_sentences, homotopies, paraphrases, sentences
 from vaebench.measures.pictures.strokes import canvas, filters, strokes
 from vaebench.measures.pictures.view import View
+from vaebench.measures.pictures.walks import prior_walk
 from vaebench.suggest import unknown
 
-__all__ = ["PICTURES", "Decoding", "View", "curves", "draw", "select"]
+__all__ = ["PICTURES", "Decoding", "View", "curves", "draw", "has_sentences", "select"]
 
 Picture = Callable[[View], list[Path]]
 
@@ -35,6 +36,7 @@ PICTURES: dict[str, Picture] = {
     "homotopies": homotopies,
     "posteriors": posteriors,
     "interpolations": interpolations,
+    "prior_walk": prior_walk,
     "traversals": traversals,
     "arithmetic": arithmetic,
     "pca": pca,

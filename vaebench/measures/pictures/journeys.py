@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,6 +19,9 @@ FRAMES = 24
 DIMENSIONS = 12
 TRIPLES = 6
 PEOPLE = 10
+
+Way = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Ends `[n, D]` and parts of the way `[T]` → `[n, T, D]`."""
 
 
 def linear(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
@@ -44,28 +48,85 @@ def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     return first * a.unsqueeze(1) + second * b.unsqueeze(1)
 
 
+def along(way: Way, a: Point, b: Point, t: Tensor) -> Point:
+    """Ways between points `[n, *event]` by latent at `[T]` parts of the way, `[n · T, *event]`."""
+    return {
+        name: way(z.flatten(1), b[name].flatten(1), t).reshape(-1, *z.shape[1:])
+        for name, z in a.items()
+    }
+
+
 def interpolations(view: View) -> list[Path]:
     """Decoded ways between the codes of pairs of examples, straight and along the sphere."""
     first, second = _pairs(view)
-    t = torch.linspace(0, 1, STEPS, device=view.subject.device)
-    rows, names = [], []
-    ways = {"linear": _ways(view, linear, first, second, t)}
-    ways["spherical"] = _ways(view, spherical, first, second, t)
-    for i in range(len(first)):
-        for kind, images in ways.items():
-            rows.append(
-                torch.cat([view.images[first[i]][None], images[i], view.images[second[i]][None]])
-            )
-            names.append(kind)
-    columns = ["x", *(f"{x:.2f}" for x in t.tolist()), "x'"]
-    title = "from one example's code to another's"
-    written = [
-        save_sheet(view.folder / "interpolations.png", torch.cat(rows), names, columns, title)
-    ]
-    fine = torch.linspace(0, 1, FRAMES, device=view.subject.device)
-    frames = _ways(view, spherical, first, second, fine).unbind(1)
-    path = view.folder / "interpolations.gif"
-    return [*written, save_animation(path, frames, len(first))]
+    a, b = ({name: z[rows] for name, z in view.codes.items()} for rows in (first, second))
+    ways = Ways(view, a, b, first)
+    ends = view.images[first].unsqueeze(1), view.images[second].unsqueeze(1)
+    images = {kind: torch.cat([ends[0], way, ends[1]], 1) for kind, way in ways.shown().items()}
+    columns = ["x", *ways.columns, "x'"]
+    return ways.save("interpolations", images, columns, "from one example's code to another's")
+
+
+def walk_of_images(view: View) -> list[Path]:
+    """Decoded ways between pairs of draws z ~ p(z), straight and along the sphere."""
+    _ = view.name
+    a, b, rows = drawn_pairs(view, ENDS)
+    ways = Ways(view, a, b, rows)
+    title = "from one draw of the prior to another"
+    return ways.save("prior_walk", ways.shown(), ways.columns, title)
+
+
+def drawn_pairs(view: View, most: int) -> tuple[Point, Point, list[int]]:
+    """Pairs of draws z ~ p(z), and whose conditions each pair is under."""
+    rows = list(range(min(most, len(view) // 2)))
+    if not rows:
+        raise Inapplicable("one draw has nowhere to go: at least two are needed")
+    z = view.draws(rows * 2)
+    n = len(rows)
+    return {name: x[:n] for name, x in z.items()}, {name: x[n:] for name, x in z.items()}, rows
+
+
+@dataclass(frozen=True)
+class Ways:
+    """Ways between n pairs of points, as images.
+
+    Attributes:
+        view: the model.
+        a, b: where they begin and end, `[n, *event]` by latent.
+        rows: whose conditions each is decoded under.
+    """
+
+    view: View
+    a: Point
+    b: Point
+    rows: Sequence[int]
+
+    @property
+    def columns(self) -> list[str]:
+        """How far along."""
+        return [f"{x:.2f}" for x in torch.linspace(0, 1, STEPS).tolist()]
+
+    def shown(self) -> dict[str, Tensor]:
+        """`[n, T, C, H, W]` of each kind."""
+        return {way.__name__: self._decoded(way, STEPS) for way in (linear, spherical)}
+
+    def save(
+        self, name: str, images: Mapping[str, Tensor], columns: Sequence[str], title: str
+    ) -> list[Path]:
+        """A sheet of each way's kinds one below the other, and an animation of the spherical."""
+        sheet = torch.stack(list(images.values()), 1).flatten(0, 2)
+        kinds, stem = list(images) * len(self.rows), self.view.folder / name
+        frames = self._decoded(spherical, FRAMES).unbind(1)
+        return [
+            save_sheet(stem.with_suffix(".png"), sheet, kinds, columns, title),
+            save_animation(stem.with_suffix(".gif"), frames, len(self.rows)),
+        ]
+
+    def _decoded(self, way: Way, steps: int) -> Tensor:
+        t = torch.linspace(0, 1, steps, device=self.view.subject.device)
+        starts = torch.tensor(self.rows, device=t.device).repeat_interleave(steps)
+        images = self.view.decode(along(way, self.a, self.b, t), starts)
+        return images.unflatten(0, (len(self.rows), steps))
 
 
 def _pairs(view: View) -> tuple[list[int], list[int]]:
@@ -87,22 +148,6 @@ def _pairs(view: View) -> tuple[list[int], list[int]]:
         pairs.append((a, b))
     pairs = pairs[:ENDS] or [(0, 1)]
     return [a for a, _ in pairs], [b for _, b in pairs]
-
-
-def _ways(
-    view: View,
-    way: Callable[[Tensor, Tensor, Tensor], Tensor],
-    first: Sequence[int],
-    second: Sequence[int],
-    t: Tensor,
-) -> Tensor:
-    """Images along ways between examples, `[pairs, T, C, H, W]`."""
-    z = {}
-    for name, code in view.codes.items():
-        flat = code.flatten(1)
-        z[name] = way(flat[list(first)], flat[list(second)], t).reshape(-1, *code.shape[1:])
-    starts = torch.tensor(first, device=view.subject.device).repeat_interleave(len(t))
-    return view.decode(z, starts).unflatten(0, (len(first), len(t)))
 
 
 def traversals(view: View) -> list[Path]:

@@ -12,7 +12,6 @@ from vaebench.measures.codes import codes
 from vaebench.measures.pictures.paper import DPI, new_figure
 from vaebench.measures.pictures.view import View
 
-EXAMPLES = 2000
 PERPLEXITY = 30
 DISTINCT = 20  # as many classes have colours of their own
 
@@ -45,7 +44,7 @@ def tsne(view: View) -> list[Path]:
 
 
 def _codes(view: View) -> tuple[np.ndarray, np.ndarray | None]:
-    z, y = codes(view.subject, EXAMPLES)
+    z, y = codes(view.subject, view.mapped)
     if z.shape[1] < 2:
         raise Inapplicable("the latent is a single number")
     return z.numpy(), None if y is None else y.numpy()

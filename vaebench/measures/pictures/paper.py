@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,10 +13,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SHORTEST_SIDE = 48  # pixels of one image in a grid
 BORDER = 0.6  # grey of the lines between images
+GAP = 10  # pixels between bands of examples
 DPI = 110
 FRAME = 80  # milliseconds
 
@@ -82,17 +84,50 @@ def save_sheet(
     path: Path, images: Tensor, rows: Sequence[str], columns: Sequence[str], title: str
 ) -> Path:
     """Images `[rows · columns, C, H, W]` as one PNG whose rows and columns are named."""
-    grid = joined(images, len(columns)).permute(1, 2, 0).numpy()
-    height, width = grid.shape[0] / DPI * 1.4, grid.shape[1] / DPI * 1.4
-    figure = new_figure(width + 1.6, height + 0.9)
-    axes = figure.subplots()
-    axes.imshow(grid, interpolation="nearest")
-    axes.set_xticks(_centres(len(columns), grid.shape[1]), columns, fontsize=9)
-    axes.set_yticks(_centres(len(rows), grid.shape[0]), rows, fontsize=9)
+    grid = joined(images, len(columns))
+    across, down = _centres(len(columns), grid.shape[2]), _centres(len(rows), grid.shape[1])
+    figure, axes = _framed(grid, 1.4, title)
+    axes.set_xticks(across, columns, fontsize=9)
+    axes.set_yticks(down, rows, fontsize=9)
+    return _save_framed(figure, path)
+
+
+def save_bands(path: Path, kinds: Mapping[str, Tensor], columns: int, title: str) -> Path:
+    """Several images of each example, `[n, C, H, W]` by what they are called, as one PNG in bands."""
+    grid, down = banded(kinds, columns)
+    figure, axes = _framed(grid, 1, title)
+    axes.set_xticks([])
+    axes.set_yticks(down, list(kinds) * (len(down) // len(kinds)), fontsize=9)
+    return _save_framed(figure, path)
+
+
+def banded(kinds: Mapping[str, Tensor], columns: int) -> tuple[Tensor, list[float]]:
+    """Bands of so many examples side by side, their kinds one below the other, `[C, H', W']`, and
+    the middle of each row."""
+    split = [images.detach().cpu().split(columns) for images in kinds.values()]
+    grids = [joined(torch.cat(band), len(band[0])) for band in zip(*split, strict=True)]
+    height, width = grids[0].shape[1:]
+    bands = [F.pad(grid, (0, width - grid.shape[2], 0, GAP), value=1) for grid in grids]
+    middles = _centres(len(kinds), height)
+    down = [i * (height + GAP) + float(y) for i in range(len(grids)) for y in middles]
+    return torch.cat(bands, 1)[:, :-GAP], down
+
+
+def _framed(grid: Tensor, scale: float, title: str) -> tuple[Figure, Axes]:
+    """A figure that an image `[C, H, W]` fills, so that its pixels stay whole at a whole scale;
+    names lie outside."""
+    height, width = (side / DPI * scale for side in grid.shape[1:])
+    figure = new_figure(width, height, layout=None)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.imshow(grid.permute(1, 2, 0).numpy(), interpolation="nearest")
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_title(title, fontsize=11)
+    return figure, axes
+
+
+def _save_framed(figure: Figure, path: Path) -> Path:
     figure.savefig(path, dpi=DPI, bbox_inches="tight")  # whatever the length of the names
     return path
 
@@ -123,8 +158,8 @@ def _pixels(image: Tensor) -> np.ndarray:
     return (image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
 
 
-def new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float, layout: str | None = "constrained") -> Figure:
     """An empty figure of so many inches."""
     from matplotlib.figure import Figure  # as slow to load as torchvision's
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=layout)

@@ -12,7 +12,7 @@ from vaebench.data import Support
 from vaebench.distributions import StandardNormal
 from vaebench.inference import drawn, expected, infer, simulate
 from vaebench.measures.base import Inapplicable
-from vaebench.measures.pictures.paper import DPI, new_figure, save_grid
+from vaebench.measures.pictures.paper import DPI, new_figure, save_bands, save_grid
 from vaebench.measures.pictures.view import View
 
 MANIFOLD = 20  # images along each axis
@@ -21,19 +21,25 @@ DRAWS = 5000  # samples that stand for a prior
 
 
 def data(view: View) -> list[Path]:
-    """The examples themselves."""
-    return [save_grid(view.folder / "data.png", view.images, _columns(view))]
+    """The examples themselves; of bits, each below the grey values that they were made of."""
+    path, columns = view.folder / "data.png", _columns(view)
+    if len(view.shown) == 1:
+        return [save_grid(path, view.images, columns)]
+    title = f"{view.subject.part} examples, and the bits x that the model sees of them"
+    return [save_bands(path, view.shown, 2 * columns, title)]
 
 
 @torch.no_grad()
 def reconstructions(view: View) -> list[Path]:
-    """Rows of data, each above the row of E[x | z] at one z ~ q(z | x)."""
+    """Rows of data, each above the row of E[x | z] at one z ~ q(z | x); of bits, below the grey
+    values that they were made of."""
     _ = view.subject.latents
     evidence = infer(view.subject.composition.model, view.batch, 1, noise=view.noise)
     rebuilt = evidence.p[view.name].dist.mean.reshape(view.images.shape)
-    rows = torch.stack([view.images[: 4 * PAIRS], rebuilt[: 4 * PAIRS]], 1).split(PAIRS)
-    images = torch.cat([row.transpose(0, 1).flatten(0, 1) for row in rows])
-    return [save_grid(view.folder / "reconstructions.png", images, PAIRS)]
+    rows = view.shown | {"E[x | z]": rebuilt}
+    some = {name: images[: 4 * PAIRS] for name, images in rows.items()}
+    title = f"{view.subject.part} examples and their reconstructions at one z ~ q(z | x)"
+    return [save_bands(view.folder / "reconstructions.png", some, PAIRS, title)]
 
 
 def samples(view: View) -> list[Path]:

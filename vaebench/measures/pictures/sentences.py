@@ -14,8 +14,8 @@ from vaebench.distributions import TokenSequence
 from vaebench.errors import Incompatible
 from vaebench.inference import decode as generate_at
 from vaebench.inference import infer, simulate
-from vaebench.measures.base import Inapplicable
-from vaebench.measures.pictures.journeys import linear
+from vaebench.measures.base import Inapplicable, Subject
+from vaebench.measures.pictures.journeys import along, drawn_pairs, linear
 from vaebench.measures.pictures.view import Point, View
 
 SAMPLES, PAIRS, EXAMPLES, DRAWS = 20, 5, 8, 3
@@ -69,22 +69,40 @@ def homotopies(view: View) -> list[Path]:
     x, n = _tokens(view), min(2 * PAIRS, len(view) // 2 * 2)
     if n < 2:
         raise Inapplicable("one sentence has nowhere to go: at least two are needed")
-    t = torch.linspace(0, 1, POINTS, device=view.subject.device)
-    z: Point = {}
-    for name, code in view.codes.items():
-        flat = code.flatten(1)
-        z[name] = linear(flat[:n:2], flat[1:n:2], t).reshape(-1, *code.shape[1:])
-    starts = torch.arange(0, n, 2, device=view.subject.device).repeat_interleave(POINTS)
-    given = {name: value[starts] for name, value in view.given.items()}
-    said = x.said(_at(view, z, x.name, given))
+    a, b = ({name: z[i:n:2] for name, z in view.codes.items()} for i in (0, 1))
     own = x.said(view.batch[x.name][:n])
-    rows = []
-    for pair in range(n // 2):
-        rows.append([str(pair + 1), "x", own[2 * pair]])
-        ways = said[pair * POINTS : (pair + 1) * POINTS]
-        rows += [[str(pair + 1), f"{at:.2f}", s] for at, s in zip(t.tolist(), ways, strict=True)]
-        rows.append([str(pair + 1), "x'", own[2 * pair + 1]])
-    return [_write(view.folder / "homotopies.tsv", ("pair", "t", "sentence"), rows)]
+    ways = [
+        [("x", own[2 * i]), *way, ("x'", own[2 * i + 1])]
+        for i, way in enumerate(_ways(view, x, a, b, range(0, n, 2)))
+    ]
+    return [_write_ways(view.folder / "homotopies.tsv", ways)]
+
+
+def walk_of_sentences(view: View) -> list[Path]:
+    """The best sentences along the straight way between two draws z ~ p(z)."""
+    x = _tokens(view)
+    ways = _ways(view, x, *drawn_pairs(view, PAIRS))
+    return [_write_ways(view.folder / "prior_walk.tsv", ways)]
+
+
+Steps = list[tuple[str, str]]
+"""How far along a way, and the sentence there."""
+
+
+def _ways(view: View, x: Tokens, a: Point, b: Point, examples: Sequence[int]) -> list[Steps]:
+    """The best sentences along the straight ways between points `[n, *event]` by latent."""
+    t = torch.linspace(0, 1, POINTS, device=view.subject.device)
+    rows = torch.tensor(examples, device=t.device).repeat_interleave(POINTS)
+    given = {name: value[rows] for name, value in view.given.items()}
+    said = x.said(_at(view, along(linear, a, b, t), x.name, given))
+    far = [f"{at:.2f}" for at in t.tolist()]
+    starts = range(0, len(said), POINTS)
+    return [list(zip(far, said[start : start + POINTS], strict=True)) for start in starts]
+
+
+def _write_ways(path: Path, ways: Sequence[Steps]) -> Path:
+    rows = [[str(i + 1), at, said] for i, way in enumerate(ways) for at, said in way]
+    return _write(path, ("pair", "t", "sentence"), rows)
 
 
 @dataclass(frozen=True)
@@ -97,6 +115,12 @@ class Tokens:
     def said(self, rows: Tensor) -> list[str]:
         """Rows of tokens `[n, l]` as text."""
         return [decode(row, self.field.symbols, self.field.joiner) for row in rows.cpu()]
+
+
+def has_sentences(subject: Subject) -> bool:
+    """Whether a model generates any."""
+    fields = subject.composition.data.spec.fields
+    return any(fields[name].support is Support.TOKENS for name in subject.roles[1])
 
 
 def _tokens(view: View) -> Tokens:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,17 @@ import torch
 from torch import Tensor
 
 from vaebench.distributions import Noise
-from vaebench.inference import Batch, batch_size, conditions, decode, encode, expected, infer
+from vaebench.inference import (
+    Batch,
+    batch_size,
+    conditions,
+    decode,
+    drawn,
+    encode,
+    expected,
+    infer,
+    simulate,
+)
 from vaebench.measures.base import Inapplicable, Subject
 from vaebench.measures.codes import label_of
 from vaebench.measures.pictures.decoding import Decoding
@@ -33,12 +44,14 @@ class View:
         folder: of the pictures.
         n: how many examples.
         decoding: of sentences.
+        mapped: how many codes a map shows.
     """
 
     subject: Subject
     folder: Path
     n: int
     decoding: Decoding = field(default_factory=Decoding)
+    mapped: int = 2000
 
     @cached_property
     def batch(self) -> Batch:
@@ -78,11 +91,27 @@ class View:
         """The data, `[n, C, H, W]`."""
         return self.batch[self.name]
 
+    @property
+    def shown(self) -> dict[str, Tensor]:
+        """The data by what they are called, `[n, C, H, W]` each: where bits were made of them, what
+        they were made of comes first."""
+        found = self.subject.composition.data.originals(self.subject.part).get(self.name)
+        x = {"x": self.images}
+        return x if found is None else {"original": found[: len(self)]} | x
+
     @cached_property
     def codes(self) -> Point:
         """E_q[z | x] of the examples, `[n, *event]` by latent."""
         _ = self.subject.latents
         return encode(self.subject.composition.model, self.batch)
+
+    def draws(self, examples: Sequence[int]) -> Point:
+        """z ~ p(z) under the conditions of these examples, `[m, *event]` by latent."""
+        self.subject.need_bound()
+        names, rows = self.subject.latents, torch.tensor(examples, device=self.subject.device)
+        given = {name: value[rows] for name, value in self.given.items()}
+        trace = simulate(self.subject.composition.model, len(rows), given, self.noise)
+        return {name: drawn(trace, name) for name in names}
 
     @cached_property
     def labels(self) -> Tensor:
@@ -92,6 +121,19 @@ class View:
             Inapplicable: the data have none.
         """
         return self.batch[label_of(self.subject)]
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the data have labels."""
+        try:
+            return bool(label_of(self.subject))
+        except Inapplicable:
+            return False
+
+    @property
+    def width(self) -> int:
+        """Entries of an example's code, all latents together."""
+        return sum(z[0].numel() for z in self.codes.values())
 
     @cached_property
     def class_means(self) -> dict[int, Point]:
