@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from vaebench.commands.heartbeat import Heartbeat
 from vaebench.commands.options import one_run, read
 from vaebench.commands.output import close, near
 from vaebench.commands.saved import Looking, look_at
@@ -16,6 +17,7 @@ from vaebench.data import Support
 from vaebench.errors import Refusal
 from vaebench.measures.base import Subject
 from vaebench.measures.pictures import Decoding, View, draw, select
+from vaebench.progress import doing
 from vaebench.training import Concluding, build_loggers
 
 
@@ -43,11 +45,19 @@ def sample(arguments: Sequence[str]) -> None:
     if options.n < 1:
         raise Refusal(f"n={options.n}: must be at least 1")
     decoding = _decoding(options, names)
-    saved, subject = look_at(path, options)
+    with Heartbeat(console := Console()):
+        _sample(console, path, names, options, decoding)
+
+
+def _sample(
+    console: Console, path: str, names: list[str], options: Options, decoding: Decoding
+) -> None:
+    with doing("loading"):
+        saved, subject = look_at(path, options)
     if decoding != Decoding() and not _has_sentences(subject):
         raise Refusal("beam, temperature and top_p decode sentences, and this run makes none")
     folder = Path(options.out).expanduser() if options.out else saved.folder / PICTURES
-    console, written = Console(), list[Path]()
+    written: list[Path] = []
     try:
         for name, found in draw(View(subject, folder, options.n, decoding), names):
             if not isinstance(found, str):
