@@ -6,15 +6,20 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from vaebench.errors import Refusal, RunFailed
 from vaebench.paths import conf_dir
+from vaebench.progress import under_way
+from vaebench.streams import patient
 from vaebench.suggest import command_line, use
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from vaebench.commands.pace import Pace
 
 DONE, FAILED, REFUSED = 0, 1, 2
 HYDRA_VERSION = "1.3"
@@ -70,14 +75,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args[:1] == ["train"]:
         args = args[1:]
     try:
+        with patient(_without_reader):
+            return _main(args)
+    except OSError as error:
+        return _fail(f"the output cannot be written: {error.strerror}", FAILED)
+
+
+def _main(args: list[str]) -> int:
+    try:
         return _dispatch(args)
     except (Refusal, RunFailed) as error:
         return _fail(_line(error, args), REFUSED if isinstance(error, Refusal) else FAILED)
     except KeyboardInterrupt:
         return _fail("interrupted", FAILED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+    except Exception as error:
+        return _fail(_unexpected(error), FAILED)
+
+
+def _without_reader() -> None:
+    """Says so where work goes on; who asked for the first lines of a list has what they wanted."""
+    if under_way():
+        print("vaebench: nobody reads the output any more; the work goes on", file=sys.stderr)
+
+
+def _unexpected(error: Exception) -> str:
+    """An error that nobody foresaw in one line."""
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return what if os.environ.get(OWN_DEBUG) else f"{what} ({OWN_DEBUG}=1 shows where)"
 
 
 def _line(error: Refusal | RunFailed, args: Sequence[str]) -> str:
@@ -225,6 +249,7 @@ def _hydra(args: list[str], command: Command, words: list[str]) -> int:
     import hydra
     from hydra._internal.utils import get_args_parser
 
+    from vaebench.commands.pace import Pace
     from vaebench.explain import explain
     from vaebench.gate import NothingLeft, Stop
     from vaebench.schema import register
@@ -240,10 +265,11 @@ def _hydra(args: list[str], command: Command, words: list[str]) -> int:
     sys.path.append(os.getcwd())  # a user's own classes, as `python -m` would find them
     sys.argv = [sys.argv[0], *words]
     register()
-    jobs: list[Job] = []
+    jobs, pace = list[Job](), Pace()
 
     def task(cfg: DictConfig) -> float | None:
-        jobs.append(job := _job(cfg, command))
+        with patient(_without_reader):  # another process's, where jobs run beside each other
+            jobs.append(job := _job(cfg, command, pace))
         return job.value
 
     main = hydra.main(str(conf_dir()), config_name="config", version_base=HYDRA_VERSION)(task)
@@ -278,7 +304,7 @@ class Job:
     """What a search maximises or minimises: the last validation bound, else its loss."""
 
 
-def _job(cfg: DictConfig, command: Command) -> Job:
+def _job(cfg: DictConfig, command: Command, pace: Pace) -> Job:
     """A single run, or one cell of a grid."""
     from contextlib import nullcontext
 
@@ -286,7 +312,7 @@ def _job(cfg: DictConfig, command: Command) -> Job:
     from hydra.types import RunMode
 
     from vaebench.commands.attributed import attributed
-    from vaebench.gate import Stop
+    from vaebench.gate import Grid, Stop
 
     hydra_cfg = HydraConfig.get()
     folder = Path(hydra_cfg.runtime.output_dir)
@@ -296,8 +322,11 @@ def _job(cfg: DictConfig, command: Command) -> Job:
     try:
         with attributed(f"job {hydra_cfg.job.num} │ ") if beside_others else nullcontext():
             if grid:
-                print(f"\njob {hydra_cfg.job.num} ({hydra_cfg.job.override_dirname})", flush=True)
-            summary = (_cell if grid else command)(cfg, choices, folder) or {}
+                number = hydra_cfg.job.num
+                place = pace.place(number, Grid.jobs) + pace.left(number, Grid.jobs)
+                print(f"\njob {number} ({hydra_cfg.job.override_dirname}){place}", flush=True)
+                command = partial(_cell, pace=pace)
+            summary = command(cfg, choices, folder) or {}
     except (Refusal, RunFailed) as error:
         if getattr(error, "ends_grid", False):
             raise Stop(error) from error  # past Hydra, which would start the next job
@@ -307,15 +336,19 @@ def _job(cfg: DictConfig, command: Command) -> Job:
     return Job(value=summary.get("val/bound", summary.get("val/loss")))
 
 
-def _cell(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[str, Any]:
+def _cell(cfg: DictConfig, choices: dict[str, str], folder: Path, pace: Pace) -> dict[str, Any]:
     """What is left to do of one cell of a grid."""
+    from hydra.core.hydra_config import HydraConfig
+
     from vaebench.commands.grid import already, finished, note_refusal
+    from vaebench.gate import Grid
 
     try:
         if (summary := finished(cfg, folder)) is not None:
             print(already(folder, summary))
             return summary
-        return _train(cfg, choices, folder)
+        with pace.job(HydraConfig.get().job.num, Grid.jobs):
+            return _train(cfg, choices, folder)
     except Refusal as refusal:
         note_refusal(folder, _line(refusal, []))
         raise

@@ -102,6 +102,7 @@ class Suggested:
 
     latent_dim: int = 16
     scale: float = 1.0
+    eval_k: int = 100
 
 
 @dataclass

@@ -8,8 +8,13 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from vaebench.commands.train import config_tree, refusing
+from vaebench.progress import duration
 from vaebench.training import prepare
+from vaebench.training.cost import Cost, cost_of_step, memory_of
 from vaebench.training.processes import rank_zero
+
+SLOW = 3.0
+"""Seconds of a step of which people are warned."""
 
 
 def check(cfg: DictConfig, choices: dict[str, str]) -> None:
@@ -20,7 +25,9 @@ def check(cfg: DictConfig, choices: dict[str, str]) -> None:
     """
     console = Console()
     with rank_zero(cfg.trainer.devices), refusing():
-        composition, _, _ = prepare(cfg, Path(), console)
+        composition, system, trainer = prepare(cfg, Path(), console)
+        device = trainer.strategy.root_device
+        cost = cost_of_step(system, device)
     tree = config_tree(cfg, choices, composition)
     sites = tree.add("sites")
     for site in composition.report.sites:
@@ -32,5 +39,30 @@ def check(cfg: DictConfig, choices: dict[str, str]) -> None:
         parameters.add(f"{name} {count:,}")
     roles = [f"{name}: {role}" for name, role in composition.report.roles.items()]
     tree.add("batch " + ", ".join(roles))
+    tree.add(f"a step about {told(cost)}")
     console.print(tree, highlight=False)
+    for line in warnings(cost, memory_of(device)):
+        console.print(f"[yellow]warning[/] {line}", highlight=False, soft_wrap=True)
     console.print("ok")
+
+
+def told(cost: Cost) -> str:
+    """`8 ms and 46 MB`."""
+    shown = f"{1000 * cost.seconds:.0f} ms" if cost.seconds < 1 else f"{cost.seconds:.1f} s"
+    return f"{shown} and {size(cost.memory)}"
+
+
+def warnings(cost: Cost, room: float) -> list[str]:
+    """What a step takes that is more than people expect, or than there is."""
+    less = "a smaller k, trainer.batch_size or net takes less"
+    found = []
+    if cost.seconds > SLOW:
+        found.append(f"a step takes about {duration(cost.seconds)}; {less}")
+    if cost.memory > room:
+        found.append(f"a step needs about {size(cost.memory)}, and there are {size(room)}; {less}")
+    return found
+
+
+def size(number: float) -> str:
+    """Bytes for people."""
+    return f"{number / 1e6:.0f} MB" if number < 1e9 else f"{number / 1e9:.1f} GB"

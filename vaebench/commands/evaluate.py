@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vaebench import __version__
+from vaebench.commands.heartbeat import Heartbeat
 from vaebench.commands.options import one_run, read
 from vaebench.commands.output import close, near, write_json
 from vaebench.commands.saved import Looking, Saved, look_at
@@ -22,6 +23,7 @@ from vaebench.errors import Refusal
 from vaebench.measures.base import Numbers
 from vaebench.measures.evaluation import Measures, latent_table, measure, select
 from vaebench.measures.runs import EVALUATION, read_evaluation
+from vaebench.progress import doing
 from vaebench.training import Concluding, build_loggers
 from vaebench.training.checkpoints import step_of
 
@@ -45,8 +47,13 @@ def evaluate(arguments: Sequence[str]) -> None:
     words, options = read("evaluate", arguments, Options)
     path = one_run("evaluate", words)
     names = select(options.measures, options)
-    saved, subject = look_at(path, options)
-    console = Console()
+    with Heartbeat(console := Console()):
+        _evaluate(console, path, names, options)
+
+
+def _evaluate(console: Console, path: str, names: list[str], options: Options) -> None:
+    with doing("loading"):
+        saved, subject = look_at(path, options)
     quantity = saved.composition.report.quantity
     console.print(
         f"{quantity} · {options.split.value} split · {saved.checkpoint.name}", highlight=False
@@ -69,7 +76,9 @@ def evaluate(arguments: Sequence[str]) -> None:
     console.print(f"written {near(saved.folder / EVALUATION)}", highlight=False, soft_wrap=True)
     tell_loggers(saved, measured)
     if options.latents:
-        written = save_latents(saved.folder / LATENTS, latent_table(subject))
+        with doing("latents"):
+            table = latent_table(subject)
+        written = save_latents(saved.folder / LATENTS, table)
         console.print(f"written {near(written)}", highlight=False, soft_wrap=True)
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from vaebench.errors import Refusal
 from vaebench.suggest import did_you_mean, use
+
+NARROWEST = 60
+"""Columns that a terminal is taken to have at least."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,16 @@ def listing(folders: Iterable[Path], group: str | None) -> str:
         hint = did_you_mean(group, found, "vaebench list {}") or use("vaebench list")
         raise Refusal(f"no group {group!r}; there are {', '.join(found)}.{hint}")
     width = max(len(c.name) for cs in found.values() for c in cs)
-    columns = shutil.get_terminal_size((120, 24)).columns
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     lines = []
     for name in found if group is None else [group]:
         lines += ["", name] if group is None else []
         for choice in found[name]:
             line = f"  {choice.name:{width}}  {choice.title}"
-            lines.append(line if len(line) <= max(columns, 60) else line[: columns - 1] + "…")
+            lines.append(line if columns is None else _cut(line, max(columns, NARROWEST)))
     return "\n".join(lines).strip("\n")
+
+
+def _cut(line: str, columns: int) -> str:
+    """A line that fits; what is read by a program keeps all of it."""
+    return line if len(line) <= columns else line[: columns - 1] + "…"

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from vaebench.commands.heartbeat import Heartbeat
 from vaebench.commands.options import one_run, read
 from vaebench.commands.output import close, near
 from vaebench.commands.saved import Looking, look_at
 from vaebench.commands.train import PICTURES, SHOWN_IN_PICTURES
 from vaebench.errors import Refusal
 from vaebench.measures.pictures import Decoding, View, draw, has_sentences, select
+from vaebench.progress import doing
 from vaebench.training import Concluding, build_loggers
 
 
@@ -41,11 +43,19 @@ def sample(arguments: Sequence[str]) -> None:
     if options.n < 1:
         raise Refusal(f"n={options.n}: must be at least 1")
     decoding = _decoding(options, names)
-    saved, subject = look_at(path, options)
+    with Heartbeat(console := Console()):
+        _sample(console, path, names, options, decoding)
+
+
+def _sample(
+    console: Console, path: str, names: list[str], options: Options, decoding: Decoding
+) -> None:
+    with doing("loading"):
+        saved, subject = look_at(path, options)
     if decoding != Decoding() and not has_sentences(subject):
         raise Refusal("beam, temperature and top_p decode sentences, and this run makes none")
     folder = Path(options.out).expanduser() if options.out else saved.folder / PICTURES
-    console, written = Console(), list[Path]()
+    written: list[Path] = []
     try:
         for name, found in draw(View(subject, folder, options.n, decoding), names):
             if not isinstance(found, str):

@@ -16,12 +16,14 @@ from rich.console import Console
 from rich.table import Table
 
 from vaebench import __version__
+from vaebench.commands.heartbeat import Heartbeat
 from vaebench.commands.options import read
 from vaebench.commands.output import near, write_json
 from vaebench.compose import compose
 from vaebench.errors import Refusal
 from vaebench.measures.pictures.paper import DPI
 from vaebench.measures.studies import STUDIES, Findings, Study
+from vaebench.progress import doing
 from vaebench.suggest import did_you_mean
 
 MAY_BE_ZERO = ("seed", "trained")
@@ -59,7 +61,8 @@ def study(arguments: Sequence[str], cfg: DictConfig | None = None) -> None:
     _check(options)
     console = Console()
     say = partial(console.print, highlight=False, soft_wrap=True)
-    found = options.run(say) if cfg is None else options.of(compose(cfg), say)
+    with Heartbeat(console), doing(name):
+        found = options.run(say) if cfg is None else options.of(compose(cfg), say)
     show(console, name, found)
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
     folder = Path(options.out or f"runs/study/{name}/{stamp}").expanduser()

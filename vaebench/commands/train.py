@@ -16,12 +16,14 @@ from rich.table import Table
 from rich.tree import Tree
 
 from vaebench import __version__
+from vaebench.commands.heartbeat import Heartbeat
 from vaebench.commands.output import close, near, plain, write_json
 from vaebench.compose import Composition
 from vaebench.errors import Refusal, RunFailed
 from vaebench.measures.base import Subject
 from vaebench.measures.pictures import View, curves, draw
 from vaebench.measures.runs import ERROR, EXAMPLES
+from vaebench.progress import doing
 from vaebench.training import (
     METRICS,
     Concluding,
@@ -78,15 +80,18 @@ def train(
         Refusal: before anything is trained or written.
         RunFailed: what went wrong in a run that had begun.
     """
-    with rank_zero(cfg.trainer.devices):
-        return _train(cfg, choices, folder, resume_from)
+    with rank_zero(cfg.trainer.devices), Heartbeat(console := Console()):
+        return _train(cfg, choices, folder, resume_from, console)
 
 
 def _train(
-    cfg: DictConfig, choices: dict[str, str], folder: Path, resume_from: Path | None
+    cfg: DictConfig,
+    choices: dict[str, str],
+    folder: Path,
+    resume_from: Path | None,
+    console: Console,
 ) -> dict[str, Any]:
-    console = Console()
-    with refusing():
+    with refusing(), doing("composing"):
         composition, system, trainer = prepare(cfg, folder, console)
         trainer.loggers = loggers = build_loggers(cfg, folder)
     (folder / ERROR).unlink(missing_ok=True)
@@ -235,7 +240,7 @@ def failure(error: BaseException, folder: Path) -> RunFailed:
     line = " ".join(f"the run failed: {what}; {left}".split())
     try:
         text = "".join(traceback.format_exception(error))
-        (folder / ERROR).write_text(f"{line}\n\n{text}")
+        (folder / ERROR).write_text(f"{line}\n\n{text}", encoding="utf-8")
         line += f"; the traceback is in {folder / ERROR}"
     except OSError:
         pass  # a full disk: the error itself says more

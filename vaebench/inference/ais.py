@@ -22,6 +22,7 @@ from vaebench.inference.infer import Batch, batch_size
 from vaebench.inference.leapfrog import Point, leapfrog
 from vaebench.inference.target import Target
 from vaebench.models import Model
+from vaebench.progress import steps
 from vaebench.trace import Trace
 
 SHARPNESS = 4.0
@@ -66,7 +67,7 @@ class Annealing:
         size, betas = 0.3, temperatures(self.temperatures).tolist()
         target = Target(self.model, batch)
         z = self._start(batch)
-        for beta in betas[1:]:
+        for beta in steps(betas[1:], "step sizes"):
             z, accept = self._move(target, z, beta, size)
             self.sizes.append(size)
             size *= math.exp(RATE * (accept - ACCEPTANCE))
@@ -103,7 +104,7 @@ class Annealing:
         """Σ (new β - old β) log p(x | z) along a path. A forward pass moves at the new temperature
         after each jump, a reversed one at the old temperature before it."""
         log_w, accepted = 0.0, []
-        for old, new, size in path:
+        for old, new, size in steps(path, "backward" if moves_first else "forward"):
             if moves_first:
                 z, accept = self._move(target, z, old, size)
                 accepted.append(accept)

@@ -15,6 +15,7 @@ from vaebench.errors import Incompatible
 from vaebench.heads import Conditional
 from vaebench.inference.infer import Batch, batch_size, refined
 from vaebench.models import Model, Split
+from vaebench.progress import steps as counted
 from vaebench.trace import Evidence, Trace
 
 Parameters = dict[str, Tensor]
@@ -71,7 +72,7 @@ def optimise(
     free = {n: v.clone().requires_grad_() for n, v in emitted(model, batch).items()}
     optimizer = torch.optim.Adam(list(free.values()), lr=lr, betas=(0.9, 0.95))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for _ in range(steps):
+    for _ in counted(range(steps), "best q"):
         optimizer.zero_grad()
         # A sum: each example's parameters see its own gradient alone.
         loss = -bound(infer_at(model, batch, free, k, noise)).sum()

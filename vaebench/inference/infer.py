@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vaebench.distributions import Noise
 from vaebench.models import Model
+from vaebench.progress import steps
 from vaebench.trace import Evidence, Relax, Trace
 
 Batch = Mapping[str, Tensor]
@@ -137,7 +138,7 @@ def stream(model: Model, batch: Batch, k: int, noise: Noise) -> Iterator[Evidenc
     width = max((site.dist.width for site in first.observed), default=1)
     chunk = max(1, CHUNK // (width * batch_size(batch)))
     reusable = all(len(unmoved.q[name].dist.batch_shape) < 2 for name in first.latents)
-    for start in range(1, k, chunk):
+    for start in steps(range(1, k, chunk)):
         n = min(chunk, k - start)
         if reusable:
             yield refined(model, batch, _redraw(model, batch, unmoved, n, noise), noise)

@@ -18,6 +18,7 @@ from vaebench.data.seeds import EVALUATION, derived
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 from vaebench.inference import roles
+from vaebench.progress import steps
 
 BATCH = 250
 """Examples that are looked at together."""
@@ -51,11 +52,11 @@ class Subject:
         return Noise(torch.Generator(self.device).manual_seed(seed))
 
     def batches(self, examples: int = 0, part: Part | None = None) -> Iterator[Batch]:
-        """The first so many examples of a split, 0: all, in its own order."""
+        """The first so many examples of a split, 0: all, in its own order; counted as progress."""
         split = self.composition.data.split(part or self.part)
         split = (split.first(examples) if examples else split).to(self.device)
         generator = torch.Generator(self.device).manual_seed(derived(self.seed, EVALUATION, 3))
-        for index in torch.arange(len(split), device=self.device).split(BATCH):
+        for index in steps(torch.arange(len(split), device=self.device).split(BATCH)):
             yield split.batch(index, generator)
 
     def batch(self, examples: int, part: Part | None = None) -> Batch:

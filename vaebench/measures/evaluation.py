@@ -17,6 +17,7 @@ from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
 from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
+from vaebench.progress import doing
 from vaebench.suggest import unknown
 
 
@@ -66,9 +67,11 @@ def measure(
     for name in names:
         one: Measure = getattr(options, name)
         try:
-            yield name, one(subject)
+            with doing(name):
+                found: Numbers | str = one(subject)
         except Inapplicable as reason:
-            yield name, str(reason)
+            found = str(reason)
+        yield name, found
 
 
 def check(name: str, options: Measure) -> None:

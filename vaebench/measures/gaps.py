@@ -21,6 +21,7 @@ from vaebench.measures.base import (
     mean_and_se,
 )
 from vaebench.models import Model
+from vaebench.progress import steps
 
 CHUNKS = 20
 """Parts in which samples of a bound come, to bound memory and to see their spread."""
@@ -83,7 +84,7 @@ class InferenceGap(Measure):
         """The bound of each part `[CHUNKS, B]`, and log w of all samples `[k, B]`."""
         each = -(-self.k // CHUNKS)
         bounds, weights = [], []
-        for _ in range(CHUNKS):
+        for _ in steps(range(CHUNKS), "bound"):
             evidence = infer_at(model, batch, parameters, each, noise)
             bounds.append(bound(evidence))
             weights.append(evidence.log_w)

@@ -22,6 +22,7 @@ from vaebench.measures.base import (
 )
 from vaebench.measures.latents import Latents
 from vaebench.models import Model
+from vaebench.progress import steps
 from vaebench.trace import Trace
 
 ENTRIES = 4_000_000
@@ -124,7 +125,7 @@ def aggregate_posterior(model: Model, batch: Batch, z: dict[str, Tensor]) -> Ten
     n, width = batch_size(batch), sum(value[0].numel() for value in z.values())
     chunk = max(1, ENTRIES // (n * width))
     found = []
-    for start in range(0, len(next(iter(z.values()))), chunk):
+    for start in steps(range(0, len(next(iter(z.values()))), chunk)):
         # Each z is a sample of the k axis, scored under every example's q.
         some = {name: value[start : start + chunk].unsqueeze(1) for name, value in z.items()}
         k = len(next(iter(some.values())))

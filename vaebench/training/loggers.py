@@ -106,7 +106,7 @@ class History(Logger):
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
         part = self.path.with_suffix(".part")
-        with part.open("w", newline="") as file:
+        with part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
             writer.writerows(rows)
@@ -116,13 +116,13 @@ class History(Logger):
 
 def read_history(path: Path) -> list[dict[str, str]]:
     """Rows of a metrics.csv."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def read_columns(path: Path) -> list[str]:
     """Columns of a metrics.csv."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return next(csv.reader(file))
 
 

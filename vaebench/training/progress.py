@@ -1,69 +1,90 @@
-"""The progress bar of a run: a bar on a terminal, ten lines elsewhere."""
+"""What a run says of how far it is: ten lines in all, and to whoever asks."""
 
 from __future__ import annotations
 
 import math
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import pytorch_lightning as pl
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from vaebench.progress import Loop, doing
 from vaebench.training.schedules import total_steps
 from vaebench.training.system import System
 
 LINES = 10
-REFRESH_SECONDS = 0.25
 
 
 class Bar(pl.Callback):
-    """Epoch, step and the bound (or the loss where there is no bound)."""
+    """Epoch, step and the bound (or the loss where there is no bound).
+
+    Nothing happens at a step: whoever wants to know between the lines reads Lightning's own counts.
+    """
 
     def __init__(self, console: Console) -> None:
-        self.console = console
-        self.progress: Progress | None = None
-        self.printed = -1
+        self.console, self.printed = console, -1
+        self.training, self.evaluation = ExitStack(), ExitStack()
 
     def on_train_start(self, trainer: pl.Trainer, system: System) -> None:
-        self.total, self.begun, self.drawn = total_steps(trainer), time.monotonic(), 0.0
-        if self.console.is_terminal:
-            columns = (SpinnerColumn(), BarColumn(), TextColumn("{task.description}"))
-            self.progress = Progress(
-                *columns, TimeRemainingColumn(), console=self.console, auto_refresh=False
-            )
-            self.task = self.progress.add_task("", total=self.total)
-            self.progress.start()
-
-    def on_train_batch_end(self, trainer: pl.Trainer, system: System, *args: Any) -> None:
-        # Asked for each step, drawn by the clock: at most a few redraws a second.
-        now = time.monotonic()
-        if self.progress is None or now - self.drawn < REFRESH_SECONDS:
-            return
-        self.drawn = now
-        text = status(trainer, system)
-        self.progress.update(self.task, completed=trainer.global_step, description=text)
-        self.progress.refresh()
+        self.begun, steps = time.monotonic(), Steps(trainer, system)
+        self.total = steps.total
+        self.training.enter_context(doing(steps))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, system: System) -> None:
         part = LINES * trainer.global_step // self.total
-        if self.progress is None and part > self.printed:
+        if part > self.printed and not self.console.is_terminal:
             self.printed = part
-            seconds = time.monotonic() - self.begun
-            self.console.print(f"  {status(trainer, system)} · {seconds:.0f} s", highlight=False)
+            self._say(trainer, system)
 
     def on_train_end(self, trainer: pl.Trainer, system: System) -> None:
-        self._stop(trainer, system)
+        self.training.close()
+        if self.console.is_terminal:
+            self._say(trainer, system)
+
+    def _say(self, trainer: pl.Trainer, system: System) -> None:
+        seconds = time.monotonic() - self.begun
+        self.console.print(f"  {status(trainer, system)} · {seconds:.0f} s", highlight=False)
+
+    def on_validation_start(self, trainer: pl.Trainer, system: System) -> None:
+        self._evaluate("validating", trainer.num_val_batches)
+
+    def on_validation_batch_end(self, *args: Any) -> None:
+        self.batches.done += 1
+
+    def on_validation_end(self, trainer: pl.Trainer, system: System) -> None:
+        self.evaluation.close()
+
+    def on_test_start(self, trainer: pl.Trainer, system: System) -> None:
+        self._evaluate("testing", trainer.num_test_batches)
+
+    def on_test_batch_end(self, *args: Any) -> None:
+        self.batches.done += 1
+
+    def on_test_end(self, trainer: pl.Trainer, system: System) -> None:
+        self.evaluation.close()
+
+    def _evaluate(self, what: str, batches: list[int | float]) -> None:
+        self.batches = self.evaluation.enter_context(doing(Loop(what, int(sum(batches)))))
 
     def on_exception(self, trainer: pl.Trainer, system: System, error: BaseException) -> None:
-        self._stop(trainer, system)
+        self.training.close()
+        self.evaluation.close()
 
-    def _stop(self, trainer: pl.Trainer, system: System) -> None:
-        if self.progress is not None:
-            text = status(trainer, system)
-            self.progress.update(self.task, completed=trainer.global_step, description=text)
-            self.progress.stop()
-            self.progress = None
+
+class Steps(Loop):
+    """The steps of a run, from where it begins or continues."""
+
+    def __init__(self, trainer: pl.Trainer, system: System) -> None:
+        super().__init__("training", total_steps(trainer), trainer.global_step)
+        self.trainer, self.system = trainer, system
+
+    def count(self) -> int:
+        return self.trainer.global_step
+
+    def text(self) -> str:
+        return status(self.trainer, self.system)
 
 
 def status(trainer: pl.Trainer, system: System) -> str:

@@ -17,6 +17,7 @@ from vaebench.measures.pictures.sentences import has_sentences, homotopies, para
 from vaebench.measures.pictures.strokes import canvas, filters, strokes
 from vaebench.measures.pictures.view import View
 from vaebench.measures.pictures.walks import prior_walk
+from vaebench.progress import doing
 from vaebench.suggest import unknown
 
 __all__ = ["PICTURES", "Decoding", "View", "curves", "draw", "has_sentences", "select"]
@@ -60,6 +61,8 @@ def draw(view: View, names: Sequence[str]) -> Iterator[tuple[str, list[Path] | s
     view.folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         try:
-            yield name, PICTURES[name](view)
+            with doing(name):
+                found: list[Path] | str = PICTURES[name](view)
         except Inapplicable as reason:
-            yield name, str(reason)
+            found = str(reason)
+        yield name, found

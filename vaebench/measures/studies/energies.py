@@ -17,6 +17,7 @@ from vaebench.errors import Refusal
 from vaebench.heads.flows import IAF, NICE, FlowHead, PlanarFlow, RadialFlow, RealNVP
 from vaebench.measures.pictures.paper import new_figure
 from vaebench.measures.studies.base import Findings, Say, Study, mean_se
+from vaebench.progress import steps
 from vaebench.suggest import unknown
 
 BOX = 4.0
@@ -115,10 +116,10 @@ class FlowEnergies(Study):
         if wrong := unknown("flows", self.flows, FAMILIES):
             raise Refusal(wrong)
         rows, densities = [], {}
-        for number in self.energies:
+        for number in steps(self.energies):
             log_z = log_normaliser(number)
-            for name in self.flows:
-                for length in self.lengths:
+            for name in steps(self.flows):
+                for length in steps(self.lengths):
                     q = self.fit(number, name, length)
                     z, log_q = _draw(q, DRAWS, self.seed)
                     kl, kl_se = mean_se(log_q + energy(number, z) + log_z)
@@ -137,7 +138,7 @@ class FlowEnergies(Study):
         q = Fitted(FAMILIES[name](Field((2,)), K=length))
         optimizer = torch.optim.Adam(q.parameters(), lr=self.lr)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
-        for step in range(self.steps):
+        for step in steps(range(self.steps)):
             optimizer.zero_grad()
             z, score = q().rsample_and_log_prob((self.batch,), Noise())
             beta = min(1.0, 0.01 + 2 * step / self.steps)

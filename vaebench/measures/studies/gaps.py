@@ -19,6 +19,7 @@ from vaebench.inference.freeform import bound
 from vaebench.measures.studies.base import Findings, Say, Study, mean_se
 from vaebench.measures.studies.linear import LinearGaussian, correlated
 from vaebench.models import VAE
+from vaebench.progress import steps
 from vaebench.suggest import unknown
 
 TEST = 2000
@@ -72,7 +73,7 @@ class FlowGaps(Study):
         p = correlated(self.latent_dim, self.dim, self.noise, generator)
         x = p.sample(TEST, generator)
         rows: list[dict[str, Any]] = []
-        for name in self.posteriors:
+        for name in steps(self.posteriors):
             torch.manual_seed(self.seed)
             model = known[name](p)
             self.fit(model, p, generator)
@@ -90,7 +91,7 @@ class FlowGaps(Study):
         parameters = [w for w in model.parameters() if w.requires_grad]
         optimizer = torch.optim.Adam(parameters, lr=self.lr)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
-        for _ in range(self.steps):
+        for _ in steps(range(self.steps)):
             optimizer.zero_grad()
             evidence = infer(model, {"x": p.sample(self.batch, generator)}, 1)
             (-bound(evidence).mean()).backward()
@@ -126,7 +127,7 @@ class PriorSampling(Study):
     @torch.no_grad()
     def run(self, say: Say) -> Findings:
         rows: list[dict[str, Any]] = []
-        for dim in self.dims:
+        for dim in steps(self.dims):
             generator = torch.Generator().manual_seed(self.seed)
             w = torch.randn(2 * dim, dim, generator=generator)
             p = LinearGaussian(w, self.noise)

@@ -22,6 +22,7 @@ from vaebench.objectives import ELBO, IWAE, baselines
 from vaebench.objectives.anneal import Constant
 from vaebench.objectives.baselines import DECAY, Baseline
 from vaebench.objectives.estimated import Weighted
+from vaebench.progress import steps as counted
 from vaebench.suggest import unknown
 
 if TYPE_CHECKING:
@@ -95,8 +96,8 @@ class GradientVariance(Study):
             raise Refusal("a model without latents has no gradient to estimate")
         subject.train(self.trained, self.lr)
         rows: list[dict[str, Any]] = []
-        for bound in self.bounds:
-            for k in self.ks:
+        for bound in counted(self.bounds):
+            for k in counted(self.ks):
                 rows += self.at(subject, bound, k, say)
         if not rows:
             told = ", ".join(self.estimators) or "no estimator"
@@ -120,7 +121,7 @@ class GradientVariance(Study):
         half = self.reference // 2
         first = Tally(subject.gradients(reference, half)).mean
         second = Tally(subject.gradients(reference, half), first, subject.parts)
-        for name in [n for n in wanted if n in made]:
+        for name in counted([n for n in wanted if n in made]):
             tally = Tally(subject.gradients(made[name], self.repeats), first, subject.parts)
             for part, place in subject.parts.items():
                 row = {"bound": bound, "estimator": name, "k": k, "part": part}
@@ -209,7 +210,7 @@ class Gradients:
         """A few steps of the run's own objective."""
         objective = self.objective_of_run
         optimizer = torch.optim.Adam([*self.model.parameters(), *objective.parameters()], lr=lr)
-        for step in range(steps):
+        for step in counted(range(steps), "training"):
             index = torch.randint(len(self.split), (100,))
             optimizer.zero_grad()
             objective(self.model, self.split.batch(index), torch.tensor(step)).loss.backward()
