@@ -13,10 +13,15 @@ from vaebench.measures.pictures.paper import DPI, new_figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+ANNEALED = {
+    "train/kl_weight": "weight of the KL",
+    "train/inverse_temperature": "inverse temperature",
+}
+
 
 def curves(path: Path, rows: list[dict[str, str]]) -> Path | None:
     """Training and validation against the step, a panel each for bound, recon and kl, or the
-    loss; an annealed KL beside its weight."""
+    loss; the KL beside what was annealed."""
     series = {
         name: [(int(r["step"]), float(r[name])) for r in rows if r.get(name)]
         for name in (rows[0] if rows else {})
@@ -34,19 +39,20 @@ def curves(path: Path, rows: list[dict[str, str]]) -> Path | None:
         axes.set(title=name, xlabel="step", ylabel="nats per example")
         _zoom(axes, [v for _, v in series[f"train/{name}"]])
         axes.grid(alpha=0.25)
-        if name == "kl" and "train/kl_weight" in series:
-            _weight(axes, series["train/kl_weight"])
+        for annealed, label in ANNEALED.items():
+            if name == "kl" and annealed in series:
+                _weight(axes, series[annealed], label)
         axes.legend(frameon=False)
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=DPI)
     return path
 
 
-def _weight(axes: Axes, points: list[tuple[int, float]]) -> None:
-    """The KL's weight on a scale of its own, as in figure 2 of Bowman et al. 2016."""
+def _weight(axes: Axes, points: list[tuple[int, float]], label: str) -> None:
+    """What was annealed, on a scale of its own, as in figure 2 of Bowman et al. 2016."""
     beside = axes.twinx()
     beside.plot(*np.array(points).T, color="#777777", linestyle=":", linewidth=1.5)
-    beside.set(ylabel="weight of the KL (dotted)", ylim=(-0.03, None))
+    beside.set(ylabel=f"{label} (dotted)", ylim=(-0.03, None))
     beside.spines["top"].set_visible(False)
 
 
