@@ -147,31 +147,26 @@ def free(folder: Path) -> str:
 def check_grid(config: DictConfig) -> list[tuple[str, Path]]:
     """The jobs of a grid; refuses one in which any job's options are wrong, or its folder is taken
     by a run of others."""
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-
     from vaebench.commands.grid import finished
     from vaebench.schema import check_keys, check_ranges
+    from vaebench.sweep import cells
     from vaebench.validate import check_options
 
     loader = GlobalHydra.instance().config_loader()
-    params = config.hydra.sweeper.params or {}
-    given = [*(f"{k}={v}" for k, v in params.items()), *config.hydra.overrides.task]
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(given))
     found = []
-    for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None):
-        for number, words in enumerate(batch):
-            cfg = loader.load_sweep_config(config, list(words))
-            with read_write(cfg.hydra), open_dict(cfg.hydra):
-                cfg.hydra.job.num = number
-            HydraConfig.instance().set_config(cfg)  # some options are named after the choices
-            folder = Path(config.hydra.sweep.dir, str(cfg.hydra.sweep.subdir)).absolute()
-            found.append((job_name(cfg), folder))
-            with open_dict(cfg):
-                del cfg["hydra"]
-            check_keys(cfg)
-            check_ranges(cfg)
-            check_options(cfg)
-            finished(cfg, folder)
+    for number, words in enumerate(cells(config, OverridesParser.create(config_loader=loader))):
+        cfg = loader.load_sweep_config(config, words)
+        with read_write(cfg.hydra), open_dict(cfg.hydra):
+            cfg.hydra.job.num = number
+        HydraConfig.instance().set_config(cfg)  # some options are named after the choices
+        folder = Path(config.hydra.sweep.dir, str(cfg.hydra.sweep.subdir)).absolute()
+        found.append((job_name(cfg), folder))
+        with open_dict(cfg):
+            del cfg["hydra"]
+        check_keys(cfg)
+        check_ranges(cfg)
+        check_options(cfg)
+        finished(cfg, folder)
     HydraConfig.instance().cfg = None
     return found
 
