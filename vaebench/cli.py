@@ -253,6 +253,7 @@ def _hydra(args: list[str], command: Command, words: list[str]) -> int:
     from vaebench.explain import explain
     from vaebench.gate import NothingLeft, Stop
     from vaebench.schema import register
+    from vaebench.sweep import register as register_sweeper
 
     parser = get_args_parser()
     parser.error = _refuse_usage  # type: ignore[method-assign]
@@ -265,6 +266,7 @@ def _hydra(args: list[str], command: Command, words: list[str]) -> int:
     sys.path.append(os.getcwd())  # a user's own classes, as `python -m` would find them
     sys.argv = [sys.argv[0], *words]
     register()
+    register_sweeper()
     jobs, pace = list[Job](), Pace()
 
     def task(cfg: DictConfig) -> float | None:

@@ -51,11 +51,11 @@ def instantiate(node: DictConfig, *args: Any, **kwargs: Any) -> Any:
 
 
 def check_anneal(cfg: DictConfig) -> None:
-    """Refuses a schedule of a KL weight that the objective does not have."""
+    """Refuses a schedule of an objective that anneals nothing."""
     idle = cfg.anneal._target_.endswith(".Constant") or cfg.anneal.get("steps") == 0
     if "anneal" not in cfg.objective and not idle:
         raise Refusal(
-            f"{chosen('anneal')} has nothing to do: {chosen('objective')} has no KL weight."
+            f"{chosen('anneal')} has nothing to do: {chosen('objective')} anneals nothing."
             + instead("anneal=none", *(["objective=elbo"] if "posterior" in cfg.model else []))
         )
 

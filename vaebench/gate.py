@@ -21,12 +21,10 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from vaebench.errors import Refusal
 from vaebench.suggest import override, use
+from vaebench.sweep import Words, cells
 
 if TYPE_CHECKING:
     from vaebench.commands.grid import Cell
-
-Words = tuple[str, ...]
-"""The overrides of a job."""
 
 SLUG = 60
 """Letters of a grid's own folder that tell what it is."""
@@ -111,16 +109,10 @@ def begin(config: DictConfig) -> None:
     remember(config, Grid.jobs)
 
 
-def words_of_jobs(config: DictConfig) -> list[tuple[str, ...]]:
+def words_of_jobs(config: DictConfig) -> list[Words]:
     """The overrides of each job of a grid, by its number."""
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-
-    params = config.hydra.sweeper.params or {}
-    given = [*(f"{k}={v}" for k, v in params.items()), *config.hydra.overrides.task]
     loader = GlobalHydra.instance().config_loader()
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(given))
-    (batch,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
-    return [tuple(words) for words in batch]
+    return cells(config, OverridesParser.create(config_loader=loader))
 
 
 def shorten(config: DictConfig) -> None:

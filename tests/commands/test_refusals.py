@@ -81,6 +81,8 @@ WRONG = {
     "seed=5000000000": "must be below 2^32",
     "anneal=linear objective=reconstruction": "Use anneal=none",
     "anneal=linear anneal.steps=-1": "at least 0",
+    "anneal=inverse_temperature anneal.start=2": "must lie in [0, 1]",
+    "anneal=inverse_temperature objective.free_bits=0.1": "Use objective.free_bits=0 or anneal=li",
     "schedule=cosin": "Did you mean schedule=cosine?",
     "schedule=cosine schedule.warmup=2": "a fraction of the run",
     "trainer.patience=-1": "must be at least 0",

@@ -1,8 +1,9 @@
-"""Annealing: the share of the KL weight β that a training step uses, in [0, 1]."""
+"""Annealing: the share in [0, 1] of the KL weight β, or of log p(x, z), that a training step uses."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,6 +16,9 @@ class Anneal(ABC):
 
     constant: bool = False
     """Whether it is 1 throughout."""
+
+    tempers: ClassVar[bool] = False
+    """Whether it is a share of log p(x, z), an inverse temperature, instead of one of β."""
 
     @abstractmethod
     def __call__(self, step: Tensor) -> Tensor:
@@ -86,3 +90,31 @@ class Cyclical(Anneal):
 
     def __call__(self, step: Tensor) -> Tensor:
         return ((step % self.period) / (self.ramp * self.period)).clamp(max=1.0)
+
+
+class InverseTemperature(Anneal):
+    """min(1, start + step / steps), which multiplies log p(x, z): q begins wide.
+
+    Annealing the KL begins at the other end, with reconstruction alone and a narrow q.
+
+    Args:
+        start: in [0, 1].
+        steps: at least 0; 0: no annealing.
+
+    References:
+        Variational Inference with Normalizing Flows (Rezende, Mohamed 2015),
+        https://arxiv.org/abs/1505.05770, section 6.2
+    """
+
+    tempers = True
+
+    def __init__(self, *, start: float, steps: int) -> None:
+        if not 0 <= start <= 1:
+            raise Refusal(f"anneal.start={start}: must lie in [0, 1]")
+        if steps < 0:
+            raise Refusal(f"anneal.steps={steps}: at least 0")
+        self.start, self.steps, self.constant = start, steps, steps == 0 or start == 1
+
+    def __call__(self, step: Tensor) -> Tensor:
+        share = self.start + (step + self.constant) / max(1, self.steps)
+        return share.clamp(max=1.0)

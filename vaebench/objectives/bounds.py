@@ -139,9 +139,10 @@ class Blend(Bound):
 
 
 class Tempered(Bound):
-    """A bound of f = log p(x | z) + β [log p(z) - log q(z | x)].
+    """A bound of terms f in which log q(z | x) has the weight -β in place of -1.
 
-    q's score enters with -β in place of -1, which is what ties the path's weight to it.
+    q's score enters with that weight, which is what ties the path's weight to it; the weights of
+    log p(x | z) and log p(z) do not matter.
 
     Args:
         bound: of f.

@@ -16,7 +16,7 @@ from vaebench.models import Model
 from vaebench.objectives.base import Batch, Estimate
 from vaebench.objectives.bounds import Mean
 from vaebench.objectives.divergence import KL, Divergence
-from vaebench.objectives.estimated import Weighted
+from vaebench.objectives.estimated import Weight, Weighted
 from vaebench.objectives.estimators import Terms, honest
 from vaebench.trace import Evidence
 
@@ -36,8 +36,9 @@ class ELBO(Weighted):
     """L = E_q[log p(x | z)] - β KL(q(z | x) ‖ p(z)), averaged over k samples.
 
     With free bits λ > 0 the loss counts Σ_j max(λ, E_batch KL_j) in place of the KL, so that
-    nothing is gained by making a dimension or site j carry less than λ nats. The reported bound
-    stays the plain one.
+    nothing is gained by making a dimension or site j carry less than λ nats. At the inverse
+    temperature a it is a L + (1 - a) β H[q(z | x)], whose entropy is estimated from the k samples:
+    E_q[a log p(x, z) - log q(z | x)] at β = 1. The reported bound stays the plain one.
 
     Args:
         estimator: of the gradient. `pathwise` and `stl` follow samples of q; `score` and `nvil` need
@@ -70,6 +71,12 @@ class ELBO(Weighted):
         super().__init__(model, spec, estimator=estimator, **shared)
         if free_bits < 0:
             raise Incompatible(f"objective.free_bits={free_bits}: must not be negative")
+        if free_bits and self.tempers:
+            raise Incompatible(
+                f"objective.free_bits={free_bits} with {chosen('anneal')}: a tempered log p(x, z) "
+                "leaves no KL of which some nats could be free. Use objective.free_bits=0 or "
+                "anneal=linear."
+            )
         self.kl = Divergence(_sampled(kl, estimator), model, spec)
         self.notes.extend(self.kl.notes)
         self.free_bits, self.per_dimension = free_bits, free_bits_per == "dimension"
@@ -80,10 +87,12 @@ class ELBO(Weighted):
             )
         if free_bits and self.per_dimension:
             _check_dimensions(infer(model, spec.example(), 1))
-        self.prepare(model, spec, Mean(), self.read)
+        # What a latent enters is to be found with all that training reads.
+        weight = self.weight(torch.tensor(0))
+        self.prepare(model, spec, Mean(), partial(self.read, weight=weight))
 
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
-        weight = None if self.plain else self.weight(step)
+        weight = self.weight(step)
         found = self.estimator(model, batch, self.k, partial(self.read, weight=weight), self.bound)
         loss, evidence = self.loss(found), found.evidence
         with torch.no_grad():
@@ -91,7 +100,7 @@ class ELBO(Weighted):
             told = weight is None and not self.free_bits and not self.kl.analytic
             kl = recon - found.surrogate if told else self.kl(evidence).mean(0)
         if self.free_bits:
-            beta = 1.0 if weight is None else weight
+            beta = 1.0 if weight is None else weight.beta
             charged = self.free(evidence)
             if evidence.correction is not None:
                 charged = charged + evidence.correction.mean()
@@ -99,7 +108,7 @@ class ELBO(Weighted):
         terms = {"bound": recon - kl, "recon": recon, "kl": kl}
         return Estimate(loss, terms | self.told(weight, recon), evidence)
 
-    def read(self, evidence: Evidence, weight: Tensor | float | None = None) -> Terms:
+    def read(self, evidence: Evidence, weight: Weight | None = None) -> Terms:
         """log p(x | z), and minus the weighted KL at each latent, `[k, B]` each."""
         charges = {f"kl {name}": self.charge(evidence, name) for name in evidence.latents}
         if evidence.correction is not None:
@@ -107,7 +116,13 @@ class ELBO(Weighted):
         recon = {site.name: site.log_prob for site in evidence.observed}
         if weight is None:
             return recon | {name: -charge for name, charge in charges.items()}
-        return recon | {name: -weight * charge for name, charge in charges.items()}
+        beta, a = weight
+        if a is not None:
+            recon = {name: a * log_prob for name, log_prob in recon.items()}
+            for name in evidence.latents:  # E[log q - a log p] = a KL + (1 - a) E[log q]
+                log_q = evidence.q[name].log_prob
+                charges[f"kl {name}"] = a * charges[f"kl {name}"] + (1 - a) * log_q
+        return recon | {name: -beta * charge for name, charge in charges.items()}
 
     def charge(self, evidence: Evidence, name: str) -> Tensor:
         """The KL at one latent, `[k, B]`: with free bits, that of every j which exceeds λ."""

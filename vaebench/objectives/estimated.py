@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor
 
@@ -148,12 +148,25 @@ class Estimated(Objective):
         return loss + (sampled.penalty - sampled.penalty.detach())
 
 
+class Weight(NamedTuple):
+    """What a loss weighs: a log p(x | z) + β [a log p(z) - log q(z | x)].
+
+    Attributes:
+        beta: β.
+        inverse_temperature: a; None: 1, at no cost.
+    """
+
+    beta: Tensor | float
+    inverse_temperature: Tensor | None = None
+
+
 class Weighted(Estimated):
-    """An objective whose loss weighs log p(z) - log q(z | x) by β · anneal(step).
+    """An objective whose loss weighs log p(z) - log q(z | x) by β, and anneals β or log p(x, z).
 
     Args:
         beta: β ≥ 0. The reported bound is that of β = 1 whatever the loss uses.
-        anneal: the share of β that a training step uses; an evaluation uses all of it.
+        anneal: the share of β, or of log p(x | z) + β log p(z), that a training step uses; an
+            evaluation uses all of it.
         **shared: estimator, baseline, temperature, k and weight_sd.
     """
 
@@ -165,19 +178,28 @@ class Weighted(Estimated):
             raise Incompatible(f"objective.beta={beta}: must not be negative")
         self.beta, self.anneal = beta, anneal
 
-    def weight(self, step: Tensor) -> Tensor | float:
-        """β at a step of training."""
-        return self.beta * self.anneal(step) if self.training else self.beta
-
-    def told(self, weight: Tensor | float | None, like: Tensor) -> dict[str, Tensor]:
-        """`kl_weight`, of a training step whose weight is annealed, on the device of `like`."""
-        annealed = self.training and isinstance(weight, Tensor)
-        return {"kl_weight": weight.to(like)} if annealed else {}
+    def weight(self, step: Tensor) -> Weight | None:
+        """The weight at a step of training; None: 1 throughout, at no cost."""
+        if self.beta == 1 and self.anneal.constant:
+            return None
+        if not self.training:
+            return Weight(self.beta)
+        share = self.anneal(step)
+        return Weight(self.beta, share) if self.tempers else Weight(self.beta * share)
 
     @property
-    def plain(self) -> bool:
-        """Whether β is 1 throughout."""
-        return self.beta == 1 and self.anneal.constant
+    def tempers(self) -> bool:
+        """Whether log p(x, z) is annealed."""
+        return self.anneal.tempers and not self.anneal.constant
+
+    def told(self, weight: Weight | None, like: Tensor) -> dict[str, Tensor]:
+        """`kl_weight` or `inverse_temperature` of a training step, on the device of `like`."""
+        if weight is None or not self.training:
+            return {}
+        beta, inverse_temperature = weight
+        if inverse_temperature is not None:
+            return {"inverse_temperature": inverse_temperature.to(like)}
+        return {"kl_weight": beta.to(like)} if isinstance(beta, Tensor) else {}
 
 
 def _is_default(baseline: Callable[[Model, Spec], Baseline]) -> bool:

@@ -12,8 +12,8 @@ from vaebench.errors import Incompatible
 from vaebench.models import Model
 from vaebench.objectives.base import Batch, Estimate, honest_terms
 from vaebench.objectives.bounds import Blend, Bound, LogMeanExp, Mean, Tempered
-from vaebench.objectives.estimated import Weighted
-from vaebench.objectives.estimators import Terms
+from vaebench.objectives.estimated import Weight, Weighted
+from vaebench.objectives.estimators import Terms, log_q
 from vaebench.trace import Evidence
 
 Estimator = Literal[
@@ -43,7 +43,7 @@ class IWAE(Weighted):
         M: bounds of k samples each, that are averaged (MIWAE for M > 1): M · k samples.
         elbo_share: α of α ELBO + (1 - α) L_k (CIWAE), in [0, 1].
         **shared: baseline, temperature, beta, anneal, k and weight_sd. β tempers the weights, w =
-            p(x|z) [p(z) / q(z|x)]^β.
+            p(x|z) [p(z) / q(z|x)]^β; an inverse temperature a, w = p(x|z)^a [p(z)^a / q(z|x)]^β.
 
     References:
         Importance Weighted Autoencoders (Burda, Grosse, Salakhutdinov 2016),
@@ -78,17 +78,24 @@ class IWAE(Weighted):
         return "vimco" if self.k > 1 else "score"
 
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
-        beta = None if self.plain else self.weight(step)
-        read = partial(tempered, beta=beta)
-        bound = self.bound if beta is None else Tempered(self.bound, beta)
+        weight = self.weight(step)
+        read = partial(tempered, weight=weight)
+        bound = self.bound if weight is None else Tempered(self.bound, weight.beta)
         found = self.estimator(model, batch, self.samples, read, bound)
-        value = found.surrogate if beta is None else self.bound.value(found.evidence.log_w)
-        terms = honest_terms(value, found.evidence) | self.told(beta, value)
+        value = found.surrogate if weight is None else self.bound.value(found.evidence.log_w)
+        terms = honest_terms(value, found.evidence) | self.told(weight, value)
         return Estimate(self.loss(found), terms, found.evidence)
 
 
-def tempered(evidence: Evidence, beta: Tensor | float | None = None) -> Terms:
-    """log p(x|z) + β [log p(z) - log q(z|x)], `[k, B]`; None is β = 1, at no cost."""
-    if beta is None:
+def tempered(evidence: Evidence, weight: Weight | None = None) -> Terms:
+    """a log p(x|z) + β [a log p(z) - log q(z|x)], `[k, B]`; None is 1 for both, at no cost."""
+    if weight is None:
         return {"log_w": evidence.log_w}
-    return {"log_w": evidence.recon + beta * (evidence.log_w - evidence.recon)}
+    beta, a = weight
+    log_w = evidence.recon + beta * (evidence.log_w - evidence.recon)
+    if a is None:
+        return {"log_w": log_w}
+    q = log_q(evidence)
+    if evidence.correction is not None:
+        q = q + evidence.correction
+    return {"log_w": a * log_w - (1 - a) * beta * q}

@@ -20,10 +20,15 @@ REACH = 15
 
 Points = list[tuple[int, float]]
 
+ANNEALED = {
+    "train/kl_weight": "weight of the KL",
+    "train/inverse_temperature": "inverse temperature",
+}
+
 
 def curves(path: Path, rows: list[dict[str, str]]) -> Path | None:
     """Training and validation against the step, a panel each for bound, recon and kl, or the
-    loss; an annealed KL beside its weight."""
+    loss; the KL beside what was annealed."""
     series = {
         name: [(int(r["step"]), float(r[name])) for r in rows if r.get(name)]
         for name in (rows[0] if rows else {})
@@ -39,9 +44,9 @@ def curves(path: Path, rows: list[dict[str, str]]) -> Path | None:
         axes.set(title=name, xlabel="step", ylabel="nats per example")
         _zoom(axes, [point for points in both.values() for point in points])
         axes.grid(alpha=0.25)
-        annealed = name == "kl" and "train/kl_weight" in series
-        if annealed:
-            _weight(axes, series["train/kl_weight"])
+        annealed = [n for n in ANNEALED if name == "kl" and n in series]
+        for weight in annealed:
+            _weight(axes, series[weight], ANNEALED[weight])
         # The best place is found without regard to the weight, which rises to the top.
         axes.legend(frameon=False, loc="center right" if annealed else "best")
         axes.spines[["top", "right"]].set_visible(False)
@@ -62,11 +67,11 @@ def _finite(points: Points) -> Points:
     return [(step, value) for step, value in points if math.isfinite(value)]
 
 
-def _weight(axes: Axes, points: Points) -> None:
-    """The KL's weight on a scale of its own, as in figure 2 of Bowman et al. 2016."""
+def _weight(axes: Axes, points: Points, label: str) -> None:
+    """What was annealed, on a scale of its own, as in figure 2 of Bowman et al. 2016."""
     beside = axes.twinx()
     beside.plot(*np.array(points).T, color="#777777", linestyle=":", linewidth=1.5)
-    beside.set(ylabel="weight of the KL (dotted)", ylim=(-0.03, None))
+    beside.set(ylabel=f"{label} (dotted)", ylim=(-0.03, None))
     beside.spines["top"].set_visible(False)
 
 

@@ -12,7 +12,7 @@ from vaebench.objectives.estimators.base import (
 from vaebench.objectives.estimators.nvil import NVIL
 from vaebench.objectives.estimators.pathwise import STL, DReG, OneOfK, Pathwise
 from vaebench.objectives.estimators.relaxed import Relaxed, Way
-from vaebench.objectives.estimators.score import VIMCO, Score
+from vaebench.objectives.estimators.score import VIMCO, Score, log_q
 
 __all__ = [
     "NVIL",
@@ -30,5 +30,6 @@ __all__ = [
     "Terms",
     "Way",
     "honest",
+    "log_q",
     "summed",
 ]
