@@ -10,6 +10,7 @@ from rich.console import Console
 
 from vaebench import progress
 from vaebench.commands import heartbeat
+from vaebench.commands.grid import Cell
 from vaebench.commands.heartbeat import Heartbeat
 from vaebench.commands.pace import Pace
 from vaebench.progress import Loop, doing, duration, fraction, seconds_left, steps, under_way
@@ -138,17 +139,17 @@ def test_a_terminal_has_a_live_line_that_leaves_nothing_behind(clock):
 
 
 def test_a_grid_tells_its_place_and_time_left_by_the_jobs_that_were_run(clock, tmp_path):
-    jobs = [(f"job {i}", tmp_path / str(i)) for i in range(6)]
+    jobs = [Cell(f"job {i}", tmp_path / str(i), ()) for i in range(6)]
     for number in (0, 4):  # finished by an earlier call
-        jobs[number][1].mkdir()
-        (jobs[number][1] / "summary.json").touch()
+        jobs[number].folder.mkdir()
+        (jobs[number].folder / "summary.json").touch()
     pace = Pace()
     assert pace.left(1, jobs) == ""
     for number, seconds in ((1, 40), (2, 80)):
         with pace.job(number, jobs):
             assert [loop.text() for loop in under_way()] == [f"job {number} · {number + 1} of 6"]
             clock.now += seconds
-            jobs[number][1].mkdir()
-            (jobs[number][1] / "summary.json").touch()
+            jobs[number].folder.mkdir()
+            (jobs[number].folder / "summary.json").touch()
     assert pace.place(3, jobs) + pace.left(3, jobs) == " · 4 of 6, about 2 min left"
     assert pace.place(3, []) + pace.left(3, []) == ""  # a search, or a process beside others
