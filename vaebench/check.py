@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -246,23 +246,35 @@ def _check_programs(
         return
     named = {n: p for n, p in model.named_parameters() if p.requires_grad}
     again = infer_at_values(model, batch, {n: evidence.q[n].value for n in evidence.latents})
-    sides = [
-        sum(site.log_prob.sum() for site in trace.sites.values() if site.log_prob.requires_grad)
-        for trace in (again.p, again.q)
-    ]
-    found = [
-        torch.autograd.grad(side, list(named.values()), allow_unused=True, retain_graph=True)
-        for side in sides
-    ]
-    for name, *both in zip(named, *found, strict=True):
-        if all(gradient is not None for gradient in both):
-            of_prior = name.partition(".")[0] == "prior"
+    latents = [again.p[name] for name in evidence.latents]
+    inferred, prior, rest = (
+        _used(sites, named)
+        for sites in (
+            again.q.sites.values(),
+            latents,
+            (site for site in again.p.sites.values() if site not in latents),
+        )
+    )
+    for name in named:
+        if name in inferred and name in prior | rest:
+            of_prior = name not in rest
             remedies = [_plain_prior(evidence)] if of_prior else []
             raise Incompatible(
                 f"{chosen('objective')} trains recognition on what generation makes up, and in "
                 f"{chosen('prior' if of_prior else 'model')} both use {name}: one would learn from "
                 "itself." + instead(*remedies, PLAIN["objective"])
             )
+
+
+def _used(sites: Iterable[Site], named: Mapping[str, nn.Parameter]) -> set[str]:
+    """Names of the parameters that the scores of some sites depend on."""
+    scores = [site.log_prob.sum() for site in sites if site.log_prob.requires_grad]
+    if not scores:
+        return set()
+    gradients = torch.autograd.grad(
+        torch.stack(scores).sum(), list(named.values()), allow_unused=True, retain_graph=True
+    )
+    return {name for name, gradient in zip(named, gradients, strict=True) if gradient is not None}
 
 
 def _plain_prior(evidence: Evidence) -> str:

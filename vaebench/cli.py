@@ -109,7 +109,7 @@ def _line(error: Refusal | RunFailed, args: Sequence[str]) -> str:
     line = " ".join(str(error).split())
     if isinstance(error, RunFailed):
         return line
-    from vaebench.explain import advise
+    from vaebench.advise import advise
 
     return advise(line, _folders(args), args)
 
@@ -249,15 +249,19 @@ def _hydra(args: list[str], command: Command, words: list[str]) -> int:
     import hydra
     from hydra._internal.utils import get_args_parser
 
+    from vaebench.commands.listing import names
     from vaebench.commands.pace import Pace
     from vaebench.explain import explain
     from vaebench.gate import NothingLeft, Stop
     from vaebench.schema import register
     from vaebench.sweep import register as register_sweeper
+    from vaebench.words import check_words
 
     parser = get_args_parser()
     parser.error = _refuse_usage  # type: ignore[method-assign]
-    for override in parser.parse_args(words).overrides:
+    overrides = parser.parse_args([word for word in words if word not in NOWHERE]).overrides
+    check_words(overrides, names(_folders(args)), args)
+    for override in overrides:
         key = override.lstrip("+~").partition("=")[0]
         if key.startswith("suggested"):
             raise Refusal(f"no option {key!r} of yours: only data sets suggest")

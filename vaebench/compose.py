@@ -16,7 +16,7 @@ from vaebench.errors import Refusal
 from vaebench.models import Model
 from vaebench.objectives import Objective
 from vaebench.objectives.baselines import DECAY
-from vaebench.schema import Budget, check_keys, check_ranges
+from vaebench.schema import Budget, check_keys, check_ranges, unresolved
 from vaebench.validate import check_options
 
 BOUNDED = (Support.UNIT, Support.LEVELS, Support.BINARY)
@@ -62,11 +62,12 @@ def check_anneal(cfg: DictConfig) -> None:
 
 def check_baseline(cfg: DictConfig) -> None:
     """Refuses a baseline of an objective that has no use for one."""
-    plain = cfg.baseline._target_.endswith(".Running") and cfg.baseline.get("decay") == DECAY
-    if "baseline" not in cfg.objective and not plain:
+    kind = cfg.baseline._target_.rpartition(".")[2]
+    idle = kind == "Nothing" or (kind == "Running" and cfg.baseline.get("decay") == DECAY)
+    if "baseline" not in cfg.objective and not idle:
         raise Refusal(
             f"{chosen('baseline')} has nothing to do: {chosen('objective')} has no signal to "
-            "subtract it from." + (instead("baseline=running") or f" Use baseline.decay={DECAY}.")
+            "subtract it from." + instead("baseline=none")
         )
 
 
@@ -79,26 +80,18 @@ def check_budget(cfg: DictConfig) -> None:
         )
 
 
-PARTS = {
-    "nets": "mlp",
-    "posterior": "gaussian",
-    "prior": "normal",
-    "likelihood": "bernoulli",
-    "refine": "none",
-}
-"""Groups that a model has a use for or not, and the plainest choice of each."""
+PARTS = ("nets", "posterior", "prior", "likelihood", "refine")
+"""Groups that a model has a use for or not."""
 
 
 def check_parts(cfg: DictConfig) -> None:
     """Refuses a part that the model has no use for, and the lack of one that it needs."""
-    for group, plainest in PARTS.items():
+    for group in PARTS:
         idle = (
             cfg[group].get("_target_", "vaebench.models.unrefined") == "vaebench.models.unrefined"
         )
         if group in cfg.model and idle and group != "refine":
-            raise Refusal(
-                f"{chosen(group)}: {chosen('model')} needs one." + instead(f"{group}={plainest}")
-            )
+            raise Refusal(f"{chosen(group)}: {chosen('model')} needs one")
         if group not in cfg.model and not idle:
             raise Refusal(
                 f"{chosen(group)} has nothing to do: {chosen('model')} has no {group}."
@@ -121,7 +114,7 @@ def compose(cfg: DictConfig) -> Composition:
         check_parts(cfg)
         check_budget(cfg)
     except OmegaConfBaseException as error:
-        raise Refusal(str(error).splitlines()[0]) from error
+        raise Refusal(unresolved(error) or str(error).splitlines()[0]) from error
     torch.manual_seed(cfg.seed)
     data: Dataset = instantiate(cfg.dataset)
     spec = data.spec
@@ -146,7 +139,7 @@ def check_batch(data: Dataset) -> None:
         values = batch[name]
         if field.support in BOUNDED and not ((values >= 0) & (values <= 1)).all():
             raise Refusal(
-                f"dataset: {name} has values outside [0, 1]; its spec says {field.support}"
+                f"dataset: {name} has values outside [0, 1]; its spec says {field.support.words}"
             )
         tokens = field.support is Support.TOKENS
         if tokens and not ((values >= 0) & (values < field.levels)).all():

@@ -1,20 +1,20 @@
-"""What Hydra objects to, in one line, and what to use instead of a wrong word."""
+"""What Hydra and OmegaConf object to, in one line of our own words."""
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vaebench.commands.listing import choices
-from vaebench.suggest import command_line, did_you_mean, nearest, override, suggestions, use
+from vaebench.advise import options_of, with_readers
+from vaebench.commands.listing import names as names_in
+from vaebench.schema import unresolved
+from vaebench.suggest import command_line, did_you_mean, override, use
+from vaebench.validate import EXPECTED, rounded
+from vaebench.words import given, grid, unreadable
 
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
-TYPES = {"Integer": "an integer", "Float": "a number", "bool": "true or false"}
+TYPES = {"Integer": int, "Float": float, "bool": bool}
 
 
 def explain(error: BaseException, folders: Sequence[Path], args: Sequence[str]) -> str | None:
@@ -26,7 +26,7 @@ def explain(error: BaseException, folders: Sequence[Path], args: Sequence[str]) 
     if isinstance(error, MissingConfigException):
         return _missing_choice(error, folders)
     if isinstance(error, OverrideParseException):
-        return _unreadable(error.override, folders, args)
+        return unreadable(error.override, names_in(folders), args)
     if isinstance(error, OSError):  # a run's own errors never come here
         return f"cannot write the run folder: {error.filename}: {error.strerror}"
     if isinstance(error, YAMLError | UnicodeDecodeError):
@@ -35,211 +35,115 @@ def explain(error: BaseException, folders: Sequence[Path], args: Sequence[str]) 
         return _no_word(folders, args) or str(error)
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
-    return _bad_value(error) or _sweep(error, args) or _unknown(error, folders) or _chain(error)
-
-
-def advise(line: str, folders: Sequence[Path], args: Sequence[str]) -> str:
-    """A refusal with a suggestion, where it lacks one that follows from what was typed.
-
-    After `no option 'name'` the nearest option, with the value that was given; after any other
-    line that begins with an option, its default.
-    """
-    if suggestions(line):
-        return line
-    hint = ""
-    with contextlib.suppress(Exception):  # whatever else is wrong, the line is still true
-        unknown = re.match(r"no option '([^']+)'", line)
-        hint = _meant(unknown[1], folders, args) if unknown else _default(line, folders, args)
-    return f"{line.rstrip('.')}.{hint}" if hint else line
-
-
-def _meant(name: str, folders: Sequence[Path], args: Sequence[str]) -> str:
-    """Of the options that were composed, else of those that another choice reads."""
-    given = _given(args)
-    key = next(k for k in given if f"{k}.".startswith(f"{name}."))
-    _, assigned, value = given[key].partition("=")
-    readers = {
-        f"{group}.{option}": f"{group}={choice}"
-        for group in choices(folders)
-        for choice, options in reversed([*_options(folders, group)])
-        for option in options
-    }
-    composed = nearest(key, _keys(_composed(key, folders, args)))
-    found = composed or nearest(key, readers)
-    if not found or not assigned:
-        return ""
-    choice = "" if composed else f"{readers[found]} "
-    return f" Did you mean {choice}{override(found, value)}?"
-
-
-def _default(line: str, folders: Sequence[Path], args: Sequence[str]) -> str:
-    from omegaconf import DictConfig, OmegaConf
-
-    given = _given(args)
-    key = _culprit(line, given)
-    if key is None:
-        return ""
-    cfg = _composed(key, folders, args)
-    value = cfg.hydra.runtime.choices.get(key) or OmegaConf.select(cfg, key)
-    if value is None or isinstance(value, DictConfig) or override(key, value) == given[key]:
-        return ""
-    return use(override(key, value))
-
-
-def _culprit(line: str, given: dict[str, str]) -> str | None:
-    """Which override a line is about: the option that it begins with, or the only one within it
-    (`optimizer: …`), or beside it (`dataset.dim=1` makes `dataset.latent_dim=2: …`)."""
-    begin = re.match(r"([\w.]+)(=?)", line)
-    if begin is None or begin[1] in given:
-        return begin and begin[1]
-    beside = begin[1].rpartition(".")[0] if begin[2] else ""
-    for node in filter(None, (begin[1], beside)):
-        within = [key for key in given if key.startswith(f"{node}.")]
-        if len(within) == 1:
-            return within[0]
-    return None
-
-
-def _given(args: Sequence[str]) -> dict[str, str]:
-    """The overrides of a command line: key → word."""
-    words = [a for a in args if not a.startswith("-") and ("=" in a or a.startswith("~"))]
-    return {re.split("[=@]", word.lstrip("+~"))[0]: word for word in words}
-
-
-def _composed(key: str, folders: Sequence[Path], args: Sequence[str]) -> DictConfig:
-    """What a command line comes to without its override of a key: where defaults are looked up.
-
-    Without any override, where others are wrong as well.
-    """
-    from hydra import compose, initialize_config_dir
-
-    from vaebench.schema import register
-
-    register()
-    extra = ",".join(f"file://{folder.absolute()}" for folder in folders[:-1])
-    own = [f"hydra.searchpath=[{extra}]"] if extra else []
-    kept = [word for k, word in _given(args).items() if k != key]
-    with initialize_config_dir(str(folders[-1]), version_base=None):
-        with contextlib.suppress(Exception):
-            return compose("config", [*own, *kept], return_hydra_config=True)
-        return compose("config", own, return_hydra_config=True)
-
-
-def _keys(cfg: DictConfig) -> Iterator[str]:
-    """Every option; `suggested` is for data sets, and what follows a root option is set there."""
-    from omegaconf import DictConfig, OmegaConf
-
-    def walk(node: DictConfig, prefix: str) -> Iterator[str]:
-        for key, child in node.items_ex(resolve=False):
-            follows = prefix and key in cfg and OmegaConf.is_interpolation(node, key)
-            if key.startswith("_") or key in ("hydra", "suggested") or follows:
-                continue
-            yield prefix + key
-            if isinstance(child, DictConfig):
-                yield from walk(child, f"{prefix}{key}.")
-
-    yield from walk(cfg, "")
+    return (
+        _bad_value(error, args)
+        or _sweep(error, args)
+        or _unknown(error, folders, args)
+        or _beside(error, args)
+        or unresolved(error)
+        or _chain(error)
+    )
 
 
 def _missing_choice(error: Any, folders: Sequence[Path]) -> str:
-    group, _, name = str(error.missing_cfg_file or "").rpartition("/")
-    return _no_such(group, name, folders) or " ".join(str(error).split())
+    missing = str(error.missing_cfg_file or "")
+    group, _, name = missing.rpartition("/")
+    if not group:
+        return (
+            f"there is no config {name!r} but the one of vaebench, to which --config-dir DIR adds "
+            "choices of your own"
+        )
+    return _no_such(group, name, names_in(folders).get(group) or error.options or [])
 
 
-def _no_such(group: str, name: str, folders: Sequence[Path]) -> str | None:
-    names = [choice.name for choice in choices(folders).get(group, [])]
-    hint = did_you_mean(name, names, f"{group}={{}}")
-    there = f"no such choice; there are {', '.join(names)}"
-    return f"{group}={name}: {there}.{hint}" if names else None
+def _no_such(group: str, name: str, names: Sequence[str]) -> str:
+    nothing = name in ("null", "")  # near to no name: the default is what is meant
+    hint = "" if nothing else did_you_mean(name, names, f"{group}={{}}")
+    return f"{group}={name}: no such choice; there are {', '.join(names)}.{hint}"
 
 
 def _no_word(folders: Sequence[Path], args: Sequence[str]) -> str | None:
     """A group whose choice is a number or null: Hydra does not say which."""
-    found = choices(folders)
+    found = names_in(folders)
     wrong = (
-        _no_such(key, value, folders)
-        for key, word in _given(args).items()
-        if (value := word.partition("=")[2]) not in {c.name for c in found.get(key, [])}
+        _no_such(name, value, found[name])
+        for name, word in given(args).items()
+        if name in found and (value := word.partition("=")[2]) not in found[name]
     )
-    return next(filter(None, wrong), None)
+    return next(wrong, None)
 
 
-def _unreadable(word: str, folders: Sequence[Path], args: Sequence[str]) -> str:
-    if "=" in word:
-        return f"cannot read the override {word!r}; quote what a shell or YAML would take apart"
-    found, rest = choices(folders), args[1:]
-    meant = {c.name: f"{group}={c.name}" for group in reversed(found) for c in found[group]}
-    meant |= {group: command_line("list", group) for group in found}
-    if args[0] == word:
-        names = [arg for arg in rest if arg not in _given(rest).values()]
-        meant |= {name: command_line(name, *rest) for name in ("check", "compare", "train")}
-        meant |= {name: command_line(name, *names) for name in ("list", "resume")}
-    near = nearest(word, meant)
-    hint = f" Did you mean {meant[near]}?" if near else ""
-    return f"{word!r} is neither a command nor an option of the form name=value.{hint}"
-
-
-def _bad_value(error: BaseException) -> str | None:
+def _bad_value(error: BaseException, args: Sequence[str]) -> str | None:
     """A value that the typed schema refuses."""
     text = _chain(error)
-    match = re.search(
-        r"Value '(.*?)' (?:of type '\w+' could not be converted to|is not a valid) (\w+)", text
-    )
-    invalid = re.search(r"Invalid value '(.*?)', expected one of \[(.*?)\]", text)
-    key = re.search(r"full_key: (\S+)", text)
-    if not key or not (match or invalid):
+    where = re.search(r"full_key: (\S+)", text)
+    if where is None:
         return None
-    if match:
-        return f"{key[1]}={match[1]}: {TYPES.get(match[2], match[2])} was expected"
-    assert invalid is not None
-    names = [n.strip() for n in invalid[2].split(",")]
-    hint = did_you_mean(invalid[1], names, f"{key[1]}={{}}")
-    return f"{key[1]}={invalid[1]}: one of {', '.join(names)} was expected.{hint}"
+    name = where[1]
+    typed = given(args)
+    if name not in typed and (inside := next((k for k in typed if k.startswith(f"{name}.")), "")):
+        return f"no option {inside!r}"
+    shown = typed.get(name, "").partition("=")[2]
+    if match := re.search(
+        r"Value '(.*?)' (?:of type '\w+' could not be converted to|is not a valid) (\w+)", text
+    ):
+        kind = TYPES.get(match[2])
+        told = f"{name}={shown or match[1]}: {EXPECTED.get(kind, match[2])} was expected"
+        whole = rounded(match[1]) if kind is int else None
+        return told if whole is None else f"{told}.{use(override(name, whole))}"
+    if invalid := re.search(r"Invalid value '(.*?)', expected one of \[(.*?)\]", text):
+        names = [n.strip() for n in invalid[2].split(",")]
+        hint = did_you_mean(invalid[1], names, f"{name}={{}}")
+        return f"{name}={invalid[1]}: one of {', '.join(names)} was expected.{hint}"
+    if "is not Optional" in text:
+        return f"{name}={shown or 'null'}: a value was expected"
+    if "Invalid type assigned" in text:
+        return f"{name}={shown}: it is a group of options; set one of them, as in {name}.NAME=…"
+    return None
 
 
 def _sweep(error: BaseException, args: Sequence[str]) -> str | None:
     """Several values without -m, or a group without a choice."""
     text = _chain(error)
-    if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
-        words = args[1:] if args[0] == "check" else args
-        return f"{match[1]}: several values make a grid.{use(command_line('-m', *words))}"
+    if match := re.search(
+        r"Ambiguous value for argument '([^']+)'|Sweep parameters '(.+)' requires", text
+    ):
+        return f"{match[1] or match[2]}: several values make a grid.{use(grid(args))}"
     if match := re.search(r"Missing mandatory value: (\S+)", text):
         return f"{match[1]} must be given"
     return None
 
 
-MANY = 4
-"""Readers of an option up to which all are suggested."""
-
-
-def _unknown(error: BaseException, folders: Sequence[Path]) -> str | None:
+def _unknown(error: BaseException, folders: Sequence[Path], args: Sequence[str]) -> str | None:
     """A key or group that nothing reads."""
-    text = _chain(error)
     match = re.search(
-        r"Could not (?:override|append to config\. Nothing to append to) '([^']+)'", text
+        r"Could not (?:override|append to config\. Nothing to append to) '([^']+)'", _chain(error)
     )
     if not match:
         return None
-    key = match[1]
-    group, _, option = key.partition(".")
-    readers = [f"{group}={name}" for name, keys in _options(folders, group) if option in keys]
-    if option and readers:
-        read = f"{key} is read by {' and '.join(readers)}, not by what was chosen here"
-        return f"{read}.{use(*readers) if len(readers) <= MANY else ''}"
-    return f"no option {key!r}"
+    name = match[1]
+    group, _, option = name.partition(".")
+    readers = [f"{group}={c}" for c, keys in options_of(folders, group).items() if option in keys]
+    if not option or not readers:
+        return f"no option {name!r}"
+    read = f"{name} is read by {' and '.join(readers)}, not by what was chosen here"
+    return f"{read}.{with_readers(name, folders, args)}"
 
 
-def _options(folders: Sequence[Path], group: str) -> Iterator[tuple[str, set[str]]]:
-    """Each choice of a group with the options in its YAML."""
-    from omegaconf import DictConfig, OmegaConf
-
-    for folder in folders:
-        for path in sorted((folder / group).glob("*.yaml")):
-            node = OmegaConf.load(path)
-            if isinstance(node, DictConfig) and group in node:
-                node = node[group]
-            keys = {str(k) for k in node} if isinstance(node, DictConfig) else set()
-            yield path.stem, {k for k in keys if not k.startswith("_")} - {"defaults"}
+def _beside(error: BaseException, args: Sequence[str]) -> str | None:
+    """An override that adds what is there, or takes away what is not."""
+    text = _chain(error)
+    if match := re.search(r"An item is already at '([^']+)'", text):
+        word = given(args).get(match[1], match[1])
+        return f"{word}: there is such an option, and + adds a new one.{use(word.lstrip('+'))}"
+    if match := re.search(r"Could not delete (?:from config\. )?'([^'=]+)", text):
+        word = given(args).get(match[1], f"~{match[1]}")
+        without = use(command_line(*(arg for arg in args if arg != word)))
+        return f"{word}: there is no such thing to take away.{without}"
+    if match := re.search(r"(\S+) appears more than once in the final defaults list", text):
+        word = given(args).get(match[1], match[1])
+        return f"{word}: there is such a group, and + adds a new one.{use(word.lstrip('+'))}"
+    return None
 
 
 def _chain(error: BaseException) -> str:

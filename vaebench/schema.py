@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import MISSING as MISSED
 from dataclasses import dataclass, fields
 from dataclasses import field as default
@@ -12,7 +13,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from vaebench.errors import Refusal
-from vaebench.suggest import override, use
+from vaebench.suggest import literal, override, use
 
 
 class Checkpoint(Enum):
@@ -184,6 +185,17 @@ OmegaConf.register_new_resolver("by_budget", by_budget, replace=True)
 OmegaConf.register_new_resolver("if_equal", if_equal, replace=True)
 
 
+def unresolved(error: BaseException) -> str | None:
+    """One line for a `${…}` in an option that refers to nothing; None for any other error."""
+    text, name = str(error), getattr(error, "full_key", None)
+    option = f"{name}: " if name else ""
+    if match := re.search(r"Environment variable '(\w+)' not found", text):
+        return f"{option}the environment has no {match[1]}"
+    if match := re.search(r"Interpolation key '([^']+)' not found", text):
+        return f"{option}${{{match[1]}}} refers to no option"
+    return None
+
+
 def register() -> None:
     """Makes the schema known to Hydra."""
     ConfigStore.instance().store(name="schema", node=Config)
@@ -206,7 +218,7 @@ def check_ranges(cfg: DictConfig) -> None:
     k = OmegaConf.select(cfg, "objective.k", default=cfg.k)
     if k != cfg.k:
         instead = use(override("k", k)) if isinstance(k, int) and k >= 1 else ""
-        raise Refusal(f"objective.k={k} follows k={cfg.k}: set that instead.{instead}")
+        raise Refusal(f"objective.k={literal(k)} follows k={cfg.k}: set that instead.{instead}")
     if cfg.trainer.average >= 1:
         raise Refusal(
             f"trainer.average={cfg.trainer.average}: must be below 1. Use trainer.average=0.999."

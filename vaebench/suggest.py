@@ -18,17 +18,20 @@ PLAIN = re.compile(r"[\w@%+=:,./\[\]~-]*")
 """What no shell takes apart. It leaves a list as it is, unless a file is called like it."""
 
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
+def nearest(name: str, names: Iterable[str], cutoff: float = 0.65) -> str | None:
     """The name that was probably meant, or None.
 
     A dotted name is compared within its own group first, then by its last part in all groups.
+
+    Args:
+        cutoff: how alike two names must be at least, of 1, within a group.
     """
     name, names = name.lower(), list(names)
     group, _, tail = name.rpartition(".")
     siblings = [n for n in names if n.rpartition(".")[0] == group]
-    for among, cutoff in ((siblings, 0.6), (names, 0.75)):
+    for among, alike in ((siblings, cutoff), (names, max(cutoff, 0.75))):
         tails = {n.rpartition(".")[2] for n in among}
-        for found in get_close_matches(tail, tails, n=1, cutoff=cutoff):
+        for found in get_close_matches(tail, tails, n=1, cutoff=alike):
             if len(tail) > 3 or tail[:1] == found[:1]:  # tpu is no typo of gpu
                 ends = [n for n in among if n.rpartition(".")[2] == found]
                 return max(ends, key=lambda n: SequenceMatcher(None, name, n).ratio())
@@ -68,23 +71,25 @@ def suggestions(line: str) -> list[str]:
 
 def override(name: str, value: Any) -> str:
     """`name=value`, as it is typed."""
-    return _typed(f"{name}={_literal(value)}")
+    return typed(f"{name}={literal(value)}")
 
 
 def command_line(*args: str) -> str:
     """`vaebench …`, as it is typed."""
-    return " ".join(["vaebench", *map(_typed, args)])
+    return " ".join(["vaebench", *map(typed, args)])
 
 
-def _typed(word: str) -> str:
+def typed(word: str) -> str:
+    """A word of a command line, quoted where a shell would take it apart."""
     return word if PLAIN.fullmatch(word) else shlex.quote(word)
 
 
-def _literal(value: Any) -> str:
+def literal(value: Any) -> str:
+    """A value of an option, as it is typed."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return f"[{','.join(map(_literal, value))}]"
+        return f"[{','.join(map(literal, value))}]"
     return "null" if value is None else str(value)

@@ -6,13 +6,14 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from enum import Enum
 from typing import Any, Literal
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from vaebench.errors import Refusal
-from vaebench.suggest import did_you_mean, nearest, override, use
+from vaebench.suggest import did_you_mean, literal, nearest, override, use
 
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
@@ -42,7 +43,7 @@ def _targets(node: DictConfig, path: str) -> Iterator[tuple[str, DictConfig]]:
 
 
 def _check_node(path: str, node: DictConfig) -> None:
-    target = _locate(path, node["_target_"])
+    target = _found(path, node["_target_"])
     parameters, anything = signature(target)
     for name in required(target) - set(node):
         raise Refusal(f"{path}.{name} must be given")
@@ -70,11 +71,16 @@ def _meant(name: str, node: DictConfig, options: set[str]) -> str:
     return f" Did you mean {new}{override(f'{path}.{found}', node[key])}?"
 
 
-def _locate(path: str, target: str) -> Any:
-    from hydra.utils import get_object
+def located(target: str) -> Any:
+    """What a dotted path names. Hydra's public function logs its own lines before it raises."""
+    from hydra._internal.utils import _locate
 
+    return _locate(target)
+
+
+def _found(path: str, target: str) -> Any:
     try:
-        return get_object(target)
+        return located(target)
     except Exception as error:
         reason = " ".join(str(error.__cause__ or error).split())
         raise Refusal(f"{path}._target_={target} cannot be imported: {reason}") from error
@@ -140,29 +146,67 @@ def _hints(function: Any) -> dict[str, Any]:
         return {}  # a user's hints that cannot be resolved are not checked
 
 
+LARGE = 2**32
+"""No number of anything."""
+
 EXPECTED = {bool: "true or false", int: "an integer", float: "a number", str: "a word"}
 
 
 def check_value(name: str, value: Any, hint: Any) -> None:
     """Refuses a value that is not of its hint; hints beyond plain data are not checked."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    shown = f"{name}={literal(value)}"
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        origin, arguments = Literal, tuple(hint.__members__)
     if origin is Literal:
         if value not in arguments:
             choices = ", ".join(map(str, arguments))
             hint_text = did_you_mean(str(value), map(str, arguments), f"{name}={{}}")
-            raise Refusal(f"{name}={value}: one of {choices} was expected.{hint_text}")
+            raise Refusal(f"{shown}: one of {choices} was expected.{hint_text}")
     elif origin in (typing.Union, types.UnionType):
         if not any(_fits(name, value, a) for a in arguments):
             wanted = " or ".join(EXPECTED[a] for a in arguments if a in EXPECTED) or str(hint)
-            raise Refusal(f"{name}={value}: {wanted} was expected")
+            raise Refusal(f"{shown}: {wanted} was expected")
     elif origin is list:
-        if not isinstance(value, ListConfig | list):
-            alone = use(override(name, [value])) if _fits(name, value, arguments[0]) else ""
-            raise Refusal(f"{name}={value}: a list was expected.{alone}")
-        for i, item in enumerate(value):
-            check_value(f"{name}[{i}]", item, arguments[0])
+        _check_list(name, value, arguments[0])
     elif hint in EXPECTED and not _is(value, hint):
-        raise Refusal(f"{name}={value}: {EXPECTED[hint]} was expected")
+        whole = rounded(value) if hint is int else None
+        instead = "" if whole is None else use(override(name, whole))
+        raise Refusal(f"{shown}: {EXPECTED[hint]} was expected.{instead}")
+    elif _is_object(hint) and (value is None or isinstance(value, int | float)):
+        raise Refusal(f"{shown}: options of its own are to stand there, not a value")
+
+
+def _check_list(name: str, value: Any, hint: Any) -> None:
+    if not isinstance(value, ListConfig | list):
+        alone = use(override(name, [value])) if _fits(name, value, hint) else ""
+        raise Refusal(f"{name}={literal(value)}: a list was expected.{alone}")
+    whole = [rounded(item) for item in value] if hint is int else [None]
+    if None not in whole and not all(_is(item, int) for item in value):
+        instead = use(override(name, whole))
+        raise Refusal(f"{name}={literal(value)}: integers were expected.{instead}")
+    for i, item in enumerate(value):
+        check_value(f"{name}[{i}]", item, hint)
+
+
+def rounded(value: Any) -> int | None:
+    """The integer that a number such as 1e3 or 5.0 was meant to be, if any.
+
+    Not of 0 or less, which options that count do not take.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    whole = not isinstance(value, bool) and 1 <= number < LARGE and number.is_integer()
+    return int(number) if whole else None
+
+
+def _is_object(hint: Any) -> bool:
+    """Whether a hint is of what only a config of its own can build."""
+    if typing.get_origin(hint) is Callable:
+        return True
+    return isinstance(hint, type) and hint.__module__.startswith("vaebench.")
 
 
 def _fits(name: str, value: Any, hint: Any) -> bool:

@@ -101,9 +101,9 @@ NOT_IMAGES = {
     "videos": ({"images": bytes_(N, 2, 3, 6, 5)}, r"\(20, 2, 3, 6, 5\)"),
     "above one": ({"images": bytes_(N, 6, 5).astype(float)}, "scale them to"),
     "below zero": ({"images": bytes_(N, 6, 5) / 255 - 0.5}, "scale them to"),
-    "not finite": ({"images": np.full((N, 6, 5), np.nan)}, "nan"),
+    "not finite": ({"images": np.full((N, 6, 5), np.nan)}, "hold nan or infinity"),
     "integers": ({"images": bytes_(N, 6, 5).astype(np.int64)}, "int64"),
-    "objects": ({"images": bytes_(N, 6, 5).astype(object)}, "corrupt"),
+    "objects": ({"images": bytes_(N, 6, 5).astype(object)}, "an array of objects, not of numbers"),
     "too few labels": ({"images": bytes_(N, 6, 5), "labels": np.arange(N - 1)}, r"\(19,\)"),
     "wide labels": ({"images": bytes_(N, 6, 5), "labels": np.zeros((N, 2))}, r"\(20, 2\)"),
     "names as labels": ({"images": bytes_(N, 6, 5), "labels": np.array(["a"] * N)}, "labels"),
@@ -148,7 +148,13 @@ def test_a_bare_npy_is_refused_by_name(tmp_path):
 
 def test_a_file_of_another_kind_is_refused_by_name(tmp_path):
     (tmp_path / "notes.txt").write_text("no images here")
-    assert "notes.txt" in refusal(tmp_path / "notes.txt")
+    line = refusal(tmp_path / "notes.txt")
+    assert line.endswith("notes.txt is neither a folder of image files nor an .npz file")
+
+
+def test_one_picture_alone_is_answered_with_its_folder(tmp_path):
+    Image.fromarray(bytes_(6, 5)).save(tmp_path / "own.png")
+    assert f"Use dataset.path={tmp_path}." in refusal(tmp_path / "own.png")
 
 
 def test_a_path_that_does_not_exist_is_refused_by_name(tmp_path):
@@ -233,6 +239,66 @@ def test_a_truncated_picture_is_refused_by_name(tmp_path, keep):
 def test_a_size_that_is_none_is_refused(tmp_path, size):
     with pytest.raises(DataError, match=r"dataset\.size"):
         images(tmp_path, size=size)
+
+
+# ------------------------------------------------------------------ pictures of unlike kinds: notes
+def saved(root: Path, *pictures: Image.Image) -> Path:
+    """A folder of N pictures, the given ones in turn."""
+    for i in range(N):
+        pictures[i % len(pictures)].save(root / f"{i:03}.png")
+    return root
+
+
+def picture(mode: str, alpha: int = 255) -> Image.Image:
+    """Of random colours, all equally transparent."""
+    pixels = bytes_(6, 5, 4)
+    pixels[..., 3] = alpha
+    shown = Image.fromarray(pixels)
+    return shown if mode == "RGBA" else shown.convert(mode)
+
+
+def test_transparent_pixels_lie_on_white_and_a_note_says_so(tmp_path):
+    path = saved(tmp_path, picture("RGBA", alpha=0), picture("RGB"))
+    note = "10 of 20 image files have transparent pixels, which lie on white here"
+    assert images(path).notes == [note]
+    assert (read(path).x[::2] == 1).all()
+    assert_close(
+        read(path).x[1], torch.from_numpy(np.array(picture("RGB")) / 255).float().permute(2, 0, 1)
+    )
+
+
+def test_half_transparent_pixels_are_half_white(tmp_path):
+    colours = np.array(picture("RGB")).astype(float)
+    expected = torch.from_numpy(np.moveaxis((colours + 255) / 2 / 255, -1, 0)).float()
+    found = read(saved(tmp_path, picture("RGBA", alpha=128))).x[0]
+    assert_close(found, expected, atol=2 / 255, rtol=0)
+
+
+def test_grey_pictures_among_colours_are_noted(tmp_path):
+    path = saved(tmp_path, picture("L"), picture("RGB"), picture("RGB"), picture("RGB"))
+    (note,) = images(path).notes
+    assert note.startswith("5 of 20 image files are grey")
+    grey = read(path).x[0]
+    assert_close(grey, grey[:1].expand(3, -1, -1))
+
+
+def test_several_frames_and_other_colours_are_noted(tmp_path):
+    frames = [Image.fromarray(bytes_(2, 6, 5)[i]) for i in range(2)]
+    for i in range(N):
+        frames[0].save(tmp_path / f"{i:03}.gif", save_all=True, append_images=frames[1:])
+    assert images(tmp_path).notes == [
+        "20 of 20 image files have several frames, of which the first is read"
+    ]
+    picture("CMYK").save(tmp_path / "last.jpg")
+    assert "1 of 21 image files are neither grey nor RGB, and are converted to RGB" in (
+        images(tmp_path).notes
+    )
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1"])
+def test_opaque_pictures_of_one_kind_need_no_note(tmp_path, recwarn, mode):
+    assert images(saved(tmp_path, picture(mode))).notes == []
+    assert list(recwarn) == []
 
 
 # --------------------------------------------------------------------------------------- protocol

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from vaebench.commands import layout
+from vaebench.commands.options import no_option
+from vaebench.commands.output import near
 from vaebench.errors import Refusal
+from vaebench.measures.evaluation import NAMES
 from vaebench.measures.groups import also_differ, columns, groups
 from vaebench.measures.page import build
 from vaebench.measures.runs import Found, Run, find
@@ -28,12 +31,14 @@ from vaebench.measures.tables import (
     said,
     units,
 )
-from vaebench.suggest import did_you_mean
+from vaebench.suggest import command_line, did_you_mean, override, use
+from vaebench.words import doubled, told_twice
 
 OPTIONS = {"baseline": "", "metric": "", "out": "."}
 ASKED = "eval.examples"
 """What `EXAMPLES` says in numbers that count: it has 0 for all of them."""
 
+MEASURED = ("test", "evaluation", "val", "train")
 PAGE, MARKDOWN, CSV = "compare.html", "compare.md", "compare.csv"
 
 
@@ -78,8 +83,9 @@ def _read(arguments: Sequence[str]) -> tuple[list[Path], dict[str, str]]:
         elif name in options:
             options[name] = value
         else:
-            hint = did_you_mean(name, options, f"{{}}={value}")
-            raise Refusal(f"vaebench compare has no option {name!r}.{hint}")
+            raise Refusal(no_option("compare", name, value, options))
+    if (two := doubled(a for a in arguments if a.partition("=")[0] in options)) is not None:
+        raise Refusal(told_twice(two))
     for path in paths:
         if not path.is_dir():
             raise Refusal(f"{path} is no folder")
@@ -120,14 +126,37 @@ def show(
         subjects.setdefault(run.subject, []).append(run)
     known = {name for run in found.runs for name in run.metrics()}
     if metric and metric not in known:
-        raise Refusal(f"no run has {metric!r}.{did_you_mean(metric, known, 'metric={}')}")
+        raise Refusal(f"no run has {metric!r}{_other_metric(metric, known, found.runs)}")
     if baseline and not _holds(found.runs, baseline):
-        raise Refusal(f"baseline={baseline} is none of the runs compared here")
+        folders = [near(run.folder) for run in found.runs]
+        hint = did_you_mean(baseline, folders, "baseline={}")
+        hint = hint or use(override("baseline", folders[0]))
+        raise Refusal(f"baseline={baseline} is none of the runs compared here.{hint}")
     inside = lost if len(subjects) == 1 else []
     parts = [_subject(runs, console, metric, baseline, swept, inside) for runs in subjects.values()]
     if lost and not inside:
         parts.append(_lost(lost, console, swept))
     return "\n\n".join(parts) + "\n"
+
+
+def _other_metric(metric: str, known: Collection[str], runs: Sequence[Run]) -> str:
+    """What to say of a metric that no run has: which is meant, or how to get it."""
+    first, *within = metric.removeprefix("evaluation/").split("/")
+    if first in NAMES and within and not any(n.startswith(f"evaluation/{first}/") for n in known):
+        line = command_line("evaluate", near(runs[0].folder), f"measures=[{first}]")
+        return f": each is to be evaluated first.{use(line)}"
+    tail = metric.rpartition("/")[2]
+    alike = sorted((n for n in known if n.rpartition("/")[2] == tail), key=_rank)
+    if alike:
+        return f".{use(*(override('metric', name) for name in alike[:3]))}"
+    hint = did_you_mean(metric, known, "metric={}")
+    return f".{hint}" if hint else f"; there are {', '.join(sorted(known, key=_rank)[:12])}"
+
+
+def _rank(metric: str) -> tuple[int, str]:
+    """Of the test before all, and of validation before training."""
+    part = metric.partition("/")[0]
+    return (MEASURED.index(part) if part in MEASURED else len(MEASURED)), metric
 
 
 def _subject(

@@ -36,6 +36,11 @@ def choices(folders: Iterable[Path]) -> dict[str, list[Choice]]:
     return {group: [found[group][n] for n in sorted(found[group])] for group in sorted(found)}
 
 
+def names(folders: Iterable[Path]) -> dict[str, list[str]]:
+    """Groups to the names of their choices."""
+    return {group: [c.name for c in found] for group, found in choices(folders).items()}
+
+
 def title(path: Path) -> str:
     """The first comment of a YAML that is not a Hydra directive."""
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Iterator, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from vaebench.errors import Refusal
-from vaebench.suggest import command_line, did_you_mean
+from vaebench.suggest import command_line, did_you_mean, override, suggestions, use
+from vaebench.validate import check_value
+from vaebench.words import doubled, told_twice
 
 T = TypeVar("T")
 
@@ -23,35 +27,60 @@ def read(command: str, arguments: Sequence[str], schema: type[T]) -> tuple[list[
         Refusal: an unknown option, or a value of another type.
     """
     words, given = [], []
-    known = OmegaConf.structured(schema)
+    hints = dict(_hints(schema))
     for argument in arguments:
         name, is_option, value = argument.partition("=")
         if not is_option or Path(argument).exists():
             words.append(argument)
-        elif name not in (names := list(_names(known))):
-            hint = did_you_mean(name, names, f"{{}}={value}")
-            raise Refusal(f"vaebench {command} has no option {name!r}.{hint}")
+        elif name not in hints:
+            raise Refusal(no_option(command, name, value, hints))
         else:
             given.append(argument)
-    values = known
+    if (two := doubled(given)) is not None:
+        raise Refusal(told_twice(two))
+    defaults = values = OmegaConf.structured(schema)
     for argument in given:
+        name, _, text = argument.partition("=")
         try:
             values = OmegaConf.merge(values, OmegaConf.from_dotlist([argument]))
         except (OmegaConfBaseException, YAMLError) as error:
-            line = str(error).splitlines()[0]
-            raise Refusal(f"vaebench {command}: {argument}: {line}") from error
+            default = OmegaConf.select(defaults, name)
+            raise Refusal(_no_value(name, text, hints[name], default)) from error
     if values.get("seed", 0) < 0:
-        raise Refusal(f"vaebench {command}: seed={values.seed}: must be at least 0")
+        raise Refusal(f"seed={values.seed}: must be at least 0. Use seed=0.")
     return words, cast(T, OmegaConf.to_object(values))
 
 
-def _names(node: DictConfig, prefix: str = "") -> Iterator[str]:
-    for key in node:
-        child: Any = node._get_node(key)
-        if isinstance(child, DictConfig):
-            yield from _names(child, f"{prefix}{key}.")
+def no_option(command: str, name: str, value: str, names: typing.Iterable[str]) -> str:
+    """What to say of an option that a command does not have."""
+    if not name:
+        return f"'={value}' sets nothing: an option is written name=value"
+    hint = did_you_mean(name, names, f"{{}}={value}")
+    told = f"vaebench {command} has no option {name!r}"
+    return f"{told}.{hint}" if hint else f"{told}; it has {', '.join(names)}"
+
+
+def _hints(schema: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Names of options, dotted within a part, and what each can be."""
+    for name, hint in typing.get_type_hints(schema).items():
+        if is_dataclass(hint):
+            yield from _hints(cast(type, hint), f"{prefix}{name}.")
         else:
-            yield f"{prefix}{key}"
+            yield prefix + name, hint
+
+
+def _no_value(name: str, text: str, hint: Any, default: Any) -> str:
+    """What to say of a value that an option cannot have."""
+    instead = use(override(name, default))
+    try:
+        value = OmegaConf.select(OmegaConf.from_dotlist([f"{name}={text}"]), name)
+        check_value(name, value, hint)
+    except Refusal as refusal:
+        line = str(refusal)
+        return line if suggestions(line) else f"{line.rstrip('.')}.{instead}"
+    except (OmegaConfBaseException, YAMLError):
+        pass
+    return f"{name}={text} cannot be read; quote what a shell or YAML would take apart.{instead}"
 
 
 def one_run(command: str, words: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ from vaebench.errors import Refusal
 from vaebench.measures.pictures.paper import DPI
 from vaebench.measures.studies import STUDIES, Findings, Study
 from vaebench.progress import doing
-from vaebench.suggest import did_you_mean
+from vaebench.suggest import did_you_mean, override, use
 
 MAY_BE_ZERO = ("seed", "trained")
 
@@ -79,7 +79,8 @@ def _check(options: Study) -> None:
         value = getattr(options, f.name)
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, int | float) and f.name not in MAY_BE_ZERO and not number > 0:
-                raise Refusal(f"{f.name}={number}: must be positive")
+                default = use(override(f.name, getattr(type(options)(), f.name)))
+                raise Refusal(f"{f.name}={number}: must be positive.{default}")
 
 
 def show(console: Console, name: str, found: Findings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,16 +22,18 @@ from vaebench.errors import DataError
 class Raw:
     """What a file holds: values `[N, *shape]` in {0, 1/(L-1), …, 1}, perhaps labels `[N]`.
 
-    `levels` is the number of grey levels L, 0 for continuous values in [0, 1].
+    `levels` is the number of grey levels L, 0 for continuous values in [0, 1]; `notes` say what was
+    done to files that were not such images.
     """
 
     x: Tensor
     levels: int
     y: Tensor | None = None
+    notes: tuple[str, ...] = ()
 
     def take(self, index: Tensor) -> Raw:
         """A subset of the examples."""
-        return Raw(self.x[index], self.levels, None if self.y is None else self.y[index])
+        return replace(self, x=self.x[index], y=None if self.y is None else self.y[index])
 
 
 class Images(Dataset):
@@ -109,6 +111,10 @@ class Images(Dataset):
         if self.binarize == "threshold":
             return Threshold()
         return Dequantization(self.parts["train"].levels) if self.dequantize else AsIs()
+
+    @property
+    def notes(self) -> list[str]:
+        return list(self.parts["train"].notes)
 
     @property
     def protocol(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vaebench.data.protocol import Split
+from vaebench.data.protocol import FEWEST, Split
 from vaebench.data.sentences import Groups, Sentences, Unit
 from vaebench.data.text import characters, words
 from vaebench.errors import DataError
@@ -33,6 +33,11 @@ class Text(Sentences):
             )
         take = words if self.unit == "word" else characters
         lines = read_lines(self.path)
+        if len(lines) < FEWEST:
+            raise DataError(
+                f"{self.path} holds {len(lines)} of the {FEWEST} sentences that are the least to "
+                "divide; each is to stand on a line of its own. Use dataset=topics."
+            )
         return {"all": [take(line.lower() if self.lower else line) for line in lines]}
 
     @property

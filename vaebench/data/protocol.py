@@ -15,6 +15,9 @@ from vaebench.suggest import use
 Binarize = Literal["none", "dynamic", "static", "threshold"]
 SplitKind = Literal["official", "random", "last"]
 
+FEWEST = 3
+"""Examples that can be divided: one to train on, one to validate, one to test."""
+
 HELD_OUT_SEED = 0
 """Static binarization and the held-out splits are drawn once with this seed, the same in every run."""
 
@@ -63,7 +66,7 @@ class Split:
             most = zip(("val", "test"), held_out, strict=True)
             tenths = [f"dataset.split.{part}=0.1" for part, count in most if 3 * count > size]
             few = f"dataset.split: {size} examples are too few to hold out"
-            instead = use(" ".join(tenths)) if size > 2 else ""
+            instead = use(" ".join(tenths)) if size >= FEWEST else ""
             raise DataError(f"{few} {held_out[0]} and {held_out[1]}.{instead}")
         order = torch.arange(size)
         if self.kind == "random":

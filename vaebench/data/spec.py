@@ -21,6 +21,20 @@ class Support(StrEnum):
     LABEL = "label"  # {0, ..., L-1}, as integers
     TOKENS = "tokens"  # {0, ..., V-1}, as integers: a sentence, its end, padding
 
+    @property
+    def words(self) -> str:
+        """As a refusal says it: the data are …"""
+        return SAID[self]
+
+
+SAID = {
+    Support.REAL: "real numbers",
+    Support.UNIT: "continuous grey values in [0, 1]",
+    Support.LEVELS: "grey levels in [0, 1]",
+    Support.BINARY: "binary",
+    Support.LABEL: "labels of classes",
+    Support.TOKENS: "tokens",
+}
 
 PAD, EOS, UNK = 0, 1, 2
 """Token numbers of padding, of a sentence's end, and of what the vocabulary lacks."""

@@ -57,14 +57,15 @@ class AutoregressivePixels(Likelihood):
         if observed.support in (Support.LABEL, Support.TOKENS):
             remedy = instead("likelihood=sentence") if observed.support is Support.TOKENS else ""
             raise Incompatible(
-                f"{chosen('likelihood')} needs pixels; the data are {observed.support}." + remedy
+                f"{chosen('likelihood')} needs pixels; the data are {observed.support.words}."
+                + remedy
             )
         fits = {"gaussian"} if observed.support is Support.REAL else set(PIXELS)
         if observed.support is Support.UNIT:
             fits = {"bernoulli", "gaussian"}
         if pixel not in {"auto", *fits}:
             raise Incompatible(
-                f"likelihood.pixel={pixel}: the data are {observed.support}. Use "
+                f"likelihood.pixel={pixel}: the data are {observed.support.words}. Use "
                 "likelihood.pixel=auto."
             )
         if pixel == "auto":

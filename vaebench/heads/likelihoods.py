@@ -29,7 +29,7 @@ class Bernoulli(Likelihood):
         super().__init__()
         if observed.support in (Support.REAL, Support.LABEL, Support.TOKENS):
             raise Incompatible(
-                f"likelihood=bernoulli needs values in [0, 1]; the data are {observed.support}."
+                f"likelihood=bernoulli needs values in [0, 1]; the data are {observed.support.words}."
                 + _instead(observed)
             )
         self.field, self.param_shape = observed, observed.shape
@@ -97,7 +97,7 @@ class Gaussian(Likelihood):
     def _check(observed: Field, variance: str, scale: float, min_scale: float) -> None:
         if observed.support in (Support.LABEL, Support.TOKENS):
             raise Incompatible(
-                f"{chosen('likelihood')} needs floats; the data are {observed.support}."
+                f"{chosen('likelihood')} needs floats; the data are {observed.support.words}."
                 + _instead(observed)
             )
         if not 0 < scale < math.inf:
@@ -149,7 +149,7 @@ class Categorical(Likelihood):
         super().__init__()
         if observed.support not in (Support.LEVELS, Support.BINARY):
             raise Incompatible(
-                f"likelihood=categorical needs grey levels; the data are {observed.support}."
+                f"likelihood=categorical needs grey levels; the data are {observed.support.words}."
                 + _instead(observed)
             )
         self.field, self.param_shape = observed, (observed.levels, *observed.shape)

@@ -42,7 +42,7 @@ class Sentence(Likelihood):
         super().__init__()
         if observed.support is not Support.TOKENS:
             raise Incompatible(
-                f"{chosen('likelihood')} is of tokens; the data are {observed.support}."
+                f"{chosen('likelihood')} is of tokens; the data are {observed.support.words}."
                 + instead("likelihood=gaussian")
             )
         if not 0 <= keep <= 1:

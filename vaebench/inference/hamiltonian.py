@@ -33,7 +33,7 @@ class Hamiltonian(Refine):
     Args:
         latents: fields of the latents by name.
         observed: fields of what they are inferred from.
-        steps: T ≥ 0; with none only the momenta are left.
+        steps: T ≥ 1.
         step_size: initial ε; one is learned for each dimension.
         hidden: widths of the net of r, the momentum model: a diagonal Gaussian.
         activation: of that net.
@@ -55,7 +55,7 @@ class Hamiltonian(Refine):
     ) -> None:
         super().__init__()
         if steps < 1:
-            raise Incompatible(f"refine.steps={steps}: at least 1. Use refine=none.")
+            raise Incompatible(f"refine.steps={steps}: at least 1." + instead("refine=none"))
         if not step_size > 0:
             raise Incompatible(f"refine.step_size={step_size}: must be positive")
         if any(field.support is Support.TOKENS for field in observed.values()):

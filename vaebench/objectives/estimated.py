@@ -15,7 +15,7 @@ from vaebench.inference import infer
 from vaebench.models import Model
 from vaebench.objectives.anneal import Anneal
 from vaebench.objectives.base import Objective
-from vaebench.objectives.baselines import DECAY, Baseline, Running
+from vaebench.objectives.baselines import DECAY, Baseline, Nothing, Running
 from vaebench.objectives.bounds import Bound
 from vaebench.objectives.estimators import (
     NVIL,
@@ -103,10 +103,10 @@ class Estimated(Objective):
 
     def _build(self, name: str, model: Model, spec: Spec, read: Read) -> Estimator:
         option = f"objective.estimator={name}"
-        if name != "score" and not _is_default(self._baseline):
+        if name != "score" and not _is_idle(self._baseline):
             raise Incompatible(
                 f"{chosen('baseline')} has nothing to do: {option} has none to choose."
-                + instead("baseline=running", "objective.estimator=score")
+                + instead("baseline=none", "objective.estimator=score")
             )
         if "concrete" not in name and self._temperature != TEMPERATURE:
             raise Incompatible(
@@ -202,8 +202,7 @@ class Weighted(Estimated):
         return {"kl_weight": beta.to(like)} if isinstance(beta, Tensor) else {}
 
 
-def _is_default(baseline: Callable[[Model, Spec], Baseline]) -> bool:
-    return (getattr(baseline, "func", baseline), getattr(baseline, "keywords", {})) == (
-        DEFAULT.func,
-        DEFAULT.keywords,
-    )
+def _is_idle(baseline: Callable[[Model, Spec], Baseline]) -> bool:
+    """Whether nobody asked for one."""
+    asked = getattr(baseline, "func", baseline), getattr(baseline, "keywords", {})
+    return asked[0] is Nothing or asked == (DEFAULT.func, DEFAULT.keywords)

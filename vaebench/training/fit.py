@@ -31,6 +31,7 @@ from vaebench.training.compiled import check_widths, try_out
 from vaebench.training.log import Log
 from vaebench.training.loggers import Identity
 from vaebench.training.progress import Bar
+from vaebench.training.rejected import lacking, rejected
 from vaebench.training.schedules import LearningRate
 from vaebench.training.system import System
 from vaebench.training.watch import Averaging, Collapse, Guard
@@ -88,7 +89,7 @@ def build_system(cfg: DictConfig, composition: Composition) -> System:
     try:
         optimizer([{"params": list(composition.model.parameters())}])
     except ValueError as error:
-        raise Refusal(f"optimizer: {error}") from error
+        raise Refusal(rejected(cfg.optimizer, error)) from error
     if cfg.init_from:
         initialise(composition.model, cfg.init_from)
     _set_precision(composition, cfg.trainer.precision)
@@ -135,7 +136,7 @@ def build_trainer(cfg: DictConfig, system: System, folder: Path, console: Consol
         )
     except MisconfigurationException as error:
         raise Refusal(
-            f"trainer.accelerator={cfg.trainer.accelerator.value}: {error} "
+            f"trainer.accelerator={cfg.trainer.accelerator.value}: {lacking(error)}. "
             "Use trainer.accelerator=auto."
         ) from error
 
@@ -158,7 +159,8 @@ def root_device(accelerator: str) -> torch.device:
             enable_model_summary=False,
         )
     except MisconfigurationException as error:
-        raise Refusal(f"accelerator={accelerator}: {error} Use accelerator=auto.") from error
+        line = f"accelerator={accelerator}: {lacking(error)}. Use accelerator=auto."
+        raise Refusal(line) from error
     return trainer.strategy.root_device
 
 
