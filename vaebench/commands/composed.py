@@ -8,6 +8,7 @@ whose config must be the recorded one.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -54,10 +55,11 @@ def remember(config: DictConfig, cells: Sequence[Cell]) -> None:
         }
         for cell in cells
     ]
-    folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{RECORD}.part"
-    part.write_text(json.dumps({"key": key(config), "jobs": jobs}, indent=1), encoding="utf-8")
-    os.replace(part, folder / RECORD)
+    with contextlib.suppress(OSError):  # the jobs themselves will say so
+        folder.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps({"key": key(config), "jobs": jobs}, indent=1), encoding="utf-8")
+        os.replace(part, folder / RECORD)
 
 
 def result(cell: Cell) -> dict[str, Any] | None:
