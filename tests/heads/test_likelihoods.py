@@ -10,6 +10,7 @@ from tests.theorems import assert_mean
 from vaebench.data import Field, Support
 from vaebench.errors import Incompatible
 from vaebench.heads.likelihoods import Bernoulli, Categorical, Gaussian
+from vaebench.measures.likelihood import likelihood_metrics
 
 SHAPE = (1, 3, 4)
 REAL = Field(SHAPE)
@@ -189,6 +190,14 @@ def test_a_uniform_density_of_dequantized_bytes_costs_eight_bits_per_dimension()
     scale, offset = Gaussian(DEQUANTIZED).bits_per_nat()
     assert scale * 0.0 + offset == 8.0
     assert scale * 12 * math.log(2) + offset == pytest.approx(9.0)
+
+
+def test_bits_per_dimension_are_reported_where_one_likelihood_has_them():
+    log_p = torch.full((3,), -12 * math.log(2))
+    alone = torch.nn.ModuleList([Gaussian(DEQUANTIZED)])
+    assert likelihood_metrics(log_p, alone)["bpd"] == pytest.approx(9.0)
+    for heads in ([Gaussian(REAL)], [Gaussian(DEQUANTIZED), Bernoulli(BITS)]):
+        assert "bpd" not in likelihood_metrics(log_p, torch.nn.ModuleList(heads))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from rich.console import Console
 from torch import nn
@@ -48,6 +49,33 @@ def test_training_with_an_average_takes_the_same_path_and_tests_the_average(tmp_
     for name, value in evaluated(state).items():
         assert torch.equal(weights(system)[name], value)
         assert not torch.equal(weights(plain)[name], value)
+
+
+class Path(pl.Callback):
+    """The weights after each step."""
+
+    def __init__(self):
+        self.weights = []
+
+    def on_train_batch_end(self, trainer, system, *args):
+        self.weights.append([p.detach().clone() for p in system.model.parameters()])
+
+
+def test_a_run_averages_the_weights_of_each_of_its_steps(tmp_path):
+    cfg = config(*SHORT, "trainer.average=0.9")
+    system = build_system(cfg, compose(cfg))
+    expected = [p.detach().clone() for p in system.model.parameters()]
+    trainer = build_trainer(cfg, system, tmp_path, Console(quiet=True))
+    trainer.callbacks.insert(0, path := Path())
+    fit(cfg, system, trainer)
+    for step, after in enumerate(path.weights, 1):
+        d = (1 + step) / (10 + step)  # below 0.9 throughout
+        expected = [
+            d * mean + (1 - d) * weight for mean, weight in zip(expected, after, strict=True)
+        ]
+    assert len(path.weights) == trainer.global_step == 12
+    for mean, weight in zip(expected, system.model.parameters(), strict=True):
+        assert_close(weight.detach(), mean)
 
 
 def test_validation_chooses_among_averages(tmp_path):

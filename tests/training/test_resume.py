@@ -14,6 +14,7 @@ from vaebench.training.checkpoints import LAST, PREVIOUS, newest_good, step_of
 
 EPOCHS, STEPS = 3, 36  # 12 steps an epoch
 RUN = ("model=iwae", f"trainer.max_epochs={EPOCHS}", "trainer.log_every=5", "checkpoint.every=1")
+RUN += ("trainer.average=0.9",)
 BEHIND = (
     *("dataset.split.val=1400", "dataset.split.test=300", "dataset.binarize=static"),
     *("trainer.batch_size=33", "trainer.max_epochs=6", "trainer.log_every=1"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from hydra.utils import instantiate
 from tests.training.test_system import config, trained
 from vaebench.compose import compose
 from vaebench.errors import Refusal
-from vaebench.training.schedules import Constant, Cosine, Plateau, Stages
+from vaebench.training.schedules import Constant, Cosine, LearningRate, Plateau, Stages
 
 
 def test_constant_is_one():
@@ -44,6 +45,18 @@ def test_a_plateau_lowers_the_rate_only_after_its_patience():
         schedule.observe(value)
         seen.append(schedule.factor(0.0))
     assert seen == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.2, 0.2, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("mode", "rates"), [("min", [1, 1, 1, 0.5]), ("max", [1, 0.5, 0.25, 0.25])]
+)
+def test_a_plateau_of_a_loss_is_where_it_no_longer_falls(mode, rates):
+    rate = LearningRate(Plateau(factor=0.5, patience=1, smallest=0.0), "val/loss", mode)
+    seen = []
+    for value in (3.0, 2.0, 1.0, 4.0):
+        rate.on_validation_end(SimpleNamespace(callback_metrics={"val/loss": value}), None)
+        seen.append(rate.schedule.factor(0.0))
+    assert seen == rates
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
@@ -16,7 +17,9 @@ from vaebench.compose import compose
 from vaebench.data import Loader
 from vaebench.data.seeds import BINARIZATION, derived
 from vaebench.schema import register
-from vaebench.training import History, Identity, build_system, build_trainer, fit
+from vaebench.training import History, Identity, build_system, build_trainer, checkpoints, fit
+from vaebench.training.checkpoints import Best
+from vaebench.training.system import Means
 
 
 def config(*overrides):
@@ -77,6 +80,25 @@ def test_the_best_weights_are_those_of_the_best_validation_bound(tmp_path):
     saved = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)
     assert saved["global_step"] == int(best["step"])
     assert best is not rows[-1], "the last epoch was the best: the test shows nothing"
+
+
+@pytest.mark.parametrize(("mode", "written"), [("min", [2.0, 1.0]), ("max", [2.0, 3.0])])
+def test_the_best_of_a_loss_is_its_smallest(tmp_path, monkeypatch, mode, written):
+    best, seen = Best(tmp_path, "val/loss", mode), []
+    monkeypatch.setattr(checkpoints, "write", lambda trainer, path: seen.append(trainer))
+    for value in (2.0, 3.0, 1.0, 2.5):
+        trainer = SimpleNamespace(callback_metrics={"val/loss": value})
+        best.on_validation_end(trainer, None)
+    assert [trainer.callback_metrics["val/loss"] for trainer in seen] == written
+
+
+def test_a_mean_over_batches_is_that_over_their_examples():
+    means, values = Means(), torch.randn(7)
+    for part in values.split([4, 2, 1]):
+        means.add({"bound": part}, len(part))
+    assert means.read("val")["val/bound"] == pytest.approx(values.mean().item(), rel=1e-5)
+    means.add({"bound": values}, len(values))  # a fresh start
+    assert means.read("val") == {"val/bound": pytest.approx(values.mean().item(), rel=1e-5)}
 
 
 def test_a_stop_within_an_epoch_still_validates_the_last_weights(tmp_path):
