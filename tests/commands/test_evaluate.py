@@ -450,6 +450,17 @@ def test_log_prob_nears_the_exact_one(trained):
     assert_close(found, exact.log_prob(exact.x), rtol=0, atol=0.2)
 
 
+def test_the_bound_is_log_prob_less_the_divergence(trained):
+    """log p(x) - KL(q ‖ p(z | x)); over seeds, whose mean is off by its own standard error."""
+    exact = Exact(trained("yard"), 20)
+    x = exact.x.float()
+    found = torch.stack([exact.loaded.bound(x, k=20, seed=s) for s in range(50)]).double()
+    loc, log_scale = (exact.x @ exact.a.T + exact.c).chunk(2, -1)
+    expected = exact.log_prob(exact.x) - exact.divergence(loc, log_scale)
+    error = found.std(0) / math.sqrt(len(found))
+    assert ((found.mean(0) - expected).abs() < 5 * error + 1e-4).all()
+
+
 def test_samples_are_reproduced_by_their_seed(trained):
     loaded = vaebench.load(trained("run"))
     before = torch.get_rng_state()

@@ -7,7 +7,6 @@ from typing import Any
 
 from vaebench.data.protocol import Split
 from vaebench.data.sentences import Groups, Sentences, Unit
-from vaebench.data.text import characters, words
 from vaebench.errors import DataError
 
 
@@ -31,9 +30,7 @@ class Text(Sentences):
             raise DataError(
                 f"dataset.path={self.path}: {found}; name a UTF-8 text file of one sentence a line"
             )
-        take = words if self.unit == "word" else characters
-        lines = read_lines(self.path)
-        return {"all": [take(line.lower() if self.lower else line) for line in lines]}
+        return {"all": [self.symbols_of(line) for line in read_lines(self.path)]}
 
     @property
     def protocol(self) -> dict[str, Any]:
