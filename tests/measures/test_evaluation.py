@@ -136,6 +136,49 @@ def test_nll_mc_se_is_the_spread_of_the_nll_over_seeds():
     assert_mean(nll - len(x) * predicted / 2, -model.log_prob(x).mean())
 
 
+def far_ppca() -> PPCAModel:
+    """A q that misses most of the posterior."""
+    model = wide_ppca()
+    model.set_posterior(torch.zeros(2, 3), torch.full((2,), -3.0))
+    return model
+
+
+def first_order(model: PPCAModel, x: torch.Tensor, k: int) -> float:
+    found = importance(model.vae, {"x": x}, k, noise(1))
+    return (found.variance.sum().sqrt() / len(x)).item()
+
+
+def test_where_no_sample_counts_there_is_no_error_that_is_too_small():
+    """The mean of L_5000 is off by many times what the first order says of it."""
+    model, x, k = far_ppca(), data(20), 5000
+    found = ImportanceSampling(k=k)(subject(model, x))
+    off = found["nll"] + model.log_prob(x).mean().item()
+    assert off > 4 * first_order(model, x, k)
+    assert found["ess_min"] < 2
+    assert "nll_mc_se" not in found
+    assert found["nll_se"] > 0
+
+
+def test_one_such_example_is_enough():
+    model, x, k = near_ppca(), data(20), 500
+    assert "nll_mc_se" in ImportanceSampling(k=k)(subject(model, x))
+    x[3] *= 100
+    found = ImportanceSampling(k=k)(subject(model, x))
+    off = found["nll"] + model.log_prob(x).mean().item()
+    assert off > 4 * first_order(model, x, k)
+    assert found["ess_few"] == 1
+    assert "nll_mc_se" not in found
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_few_samples_tell_nothing_of_their_error(k):
+    """Of one alone the first order says 0."""
+    model, x = near_ppca(), data(20)
+    found = ImportanceSampling(k=k)(subject(model, x))
+    assert found["ess_few"] == 20
+    assert "nll_mc_se" not in found
+
+
 def near_ppca() -> PPCAModel:
     """A q that is a little off the posterior, and a little wider."""
     model = wide_ppca()
@@ -315,6 +358,26 @@ def test_the_gaps_are_those_of_the_closed_form():
     assert found["log_p"] == pytest.approx(log_p, abs=0.01)
     together = found["approximation_gap"] + found["amortisation_gap"]
     assert together == pytest.approx(found["log_p"] - found["bound"], abs=1e-10)
+
+
+def test_a_gap_to_what_no_sample_finds_has_no_error_that_is_too_small():
+    """Not even the best q of its family covers a posterior as long and thin as this one."""
+    model, x = thin_ppca(), 5 * data(8)
+    found = InferenceGap(examples=8, k=500, steps=300)(subject(model, x))
+    precision = model.exact_posterior()[1].inverse()
+    approximation = 0.5 * (precision.diagonal().log().sum() - precision.logdet()).item()
+    assert found["approximation_gap"] < approximation - 0.5
+    assert found["ess_few"] > 0
+    assert "approximation_gap_mc_se" not in found
+    assert found["amortisation_gap_mc_se"] > 0
+
+
+def thin_ppca() -> PPCAModel:
+    """Two latents of which the data show the sum alone."""
+    w = torch.tensor([[8.0, 8.0], [-4.0, -4.0], [6.0, 6.0]])
+    model = PPCAModel(w, 0.05, torch.zeros(3))
+    model.set_posterior(torch.zeros(2, 3), torch.full((2,), -2.0))
+    return model
 
 
 def test_the_parts_of_a_bound_do_not_pile_up(monkeypatch):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from rich.console import Console
+from torch.testing import assert_close
 
 from tests.training.test_system import config
 from vaebench.compose import compose
@@ -41,17 +42,28 @@ def nan_gradient(spoilt, batch, number):
     return loss + (bias.sum() * 0).sqrt(), terms  # d sqrt(0) = inf, times 0
 
 
-def fitted(folder, *overrides, faulty=(), fault=nan_loss):
+def fitted(folder, *overrides, faulty=(), fault=nan_loss, resume_from=None):
     cfg = config("trainer.max_epochs=2", "trainer=cpu", "eval.checkpoint=last", *overrides)
     system = build_system(cfg, compose(cfg))
     system.step = Spoilt(system, faulty, fault)
     trainer = build_trainer(cfg, system, folder, Console(quiet=True))
-    fit(cfg, system, trainer)
+    fit(cfg, system, trainer, resume_from)
     return system
 
 
+def last_checkpoint(folder: Path):
+    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+
+
 def last_weights(folder: Path):
-    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    return last_checkpoint(folder)["state_dict"]
+
+
+def assert_same_optimizer(found, expected):
+    """Moments and counts of steps, and what the groups hold but for the step's own rate."""
+    assert_close(found["state"], expected["state"], rtol=0, atol=0)
+    for mine, theirs in zip(found["param_groups"], expected["param_groups"], strict=True):
+        assert mine | {"lr": None} == theirs | {"lr": None}
 
 
 @pytest.mark.parametrize("fault", [nan_loss, nan_gradient])
@@ -99,6 +111,49 @@ def test_rollback_before_the_first_epoch_ends_returns_to_the_start(tmp_path):
     )
     for name, value in start.items():
         assert torch.equal(system.model.state_dict()[name], value), name
+
+
+def test_rollback_returns_to_the_optimizers_state_of_the_last_checkpoint(tmp_path):
+    """Moments and counts of steps; those of the steps between are as undone as the weights."""
+    fitted(tmp_path, "trainer.on_nan=rollback", faulty=[STEPS], fault=nan_gradient)
+    fitted(tmp_path / "plain", "trainer.max_epochs=1")
+    found, plain = (
+        last_checkpoint(f)["optimizer_states"][0] for f in (tmp_path, tmp_path / "plain")
+    )
+    assert {int(state["step"]) for state in plain["state"].values()} == {STEPS // 2}
+    assert_same_optimizer(found, plain)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "stages", "plateau"])
+@pytest.mark.parametrize("fault", [nan_loss, nan_gradient])
+def test_the_schedule_goes_on_after_a_rollback_to_the_start(tmp_path, schedule, fault):
+    """Its checkpoint is from before any step: Guard writes it, and LearningRate comes later."""
+    line = (f"schedule={schedule}", "trainer.on_nan=rollback")
+    system = fitted(tmp_path, *line, faulty=[1, 3], fault=fault)
+    plain = fitted(tmp_path / "plain", *line)
+    assert system.undone == 2
+    assert rates(system) == rates(plain)
+
+
+@pytest.mark.parametrize("begun", [3, STEPS // 2 + 2])
+def test_the_schedule_goes_on_after_a_rollback_of_a_resumed_run(tmp_path, begun):
+    """From what it resumed from: Guard's checkpoint of the start, or the first epoch's."""
+    line = ("schedule=cosine", "trainer.on_nan=rollback")
+    with pytest.raises(MemoryError):
+        fitted(tmp_path, *line, faulty=[begun], fault=crash)
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    system = fitted(tmp_path, *line, faulty=[1], resume_from=path)
+    assert system.undone == 1
+    assert rates(system) == rates(fitted(tmp_path / "plain", *line))
+
+
+def crash(spoilt, batch, number):
+    raise MemoryError
+
+
+def rates(system) -> list[float]:
+    """Of the last step."""
+    return [group["lr"] for group in system.trainer.optimizers[0].param_groups]
 
 
 def test_a_run_that_only_skips_gives_up(tmp_path):

@@ -22,6 +22,7 @@ from vaebench.commands.saved import Looking, Saved, look_at
 from vaebench.errors import Refusal
 from vaebench.measures.base import Numbers
 from vaebench.measures.evaluation import Measures, latent_table, measure, select
+from vaebench.measures.likelihood import FEW
 from vaebench.measures.runs import EVALUATION, read_evaluation
 from vaebench.progress import doing
 from vaebench.training import Concluding, build_loggers
@@ -83,8 +84,6 @@ def _evaluate(console: Console, path: str, names: list[str], options: Options) -
 
 
 SETTINGS = ("k", "examples", "train", "chains", "temperatures")
-FEW = 10
-"""Effective samples below which an estimate says so."""
 
 ERRORS = {"_se": "± over examples", "_mc_se": "± Monte Carlo"}
 
@@ -103,8 +102,11 @@ def show(console: Console, name: str, numbers: Numbers, seconds: float) -> None:
         errors = [numbers.get(f"{key}{suffix}") for suffix in suffixes]
         table.add_row(key, written_as(value), *("" if e is None else f"{e:.3f}" for e in errors))
     console.print(table)
-    if numbers.get("ess_min", FEW) < min(FEW, numbers.get("k", FEW)):
-        told = "few samples count (ess_min): L_k may lie well below log p(x), and ± Monte Carlo too"
+    if few := numbers.get("ess_few"):
+        told = (
+            f"{few} of {numbers['examples']} examples have fewer than {FEW} effective samples: L_k "
+            "may lie well below log p(x), by more than a Monte Carlo error would say, so there is none"
+        )
         console.print(told, style="yellow", highlight=False, soft_wrap=True)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from vaebench.data.protocol import FEWEST, Split
 from vaebench.data.sentences import Groups, Sentences, Unit
-from vaebench.data.text import characters, words
 from vaebench.errors import DataError
 
 
@@ -31,14 +30,13 @@ class Text(Sentences):
             raise DataError(
                 f"dataset.path={self.path}: {found}; name a UTF-8 text file of one sentence a line"
             )
-        take = words if self.unit == "word" else characters
         lines = read_lines(self.path)
         if len(lines) < FEWEST:
             raise DataError(
                 f"{self.path} holds {len(lines)} of the {FEWEST} sentences that are the least to "
                 "divide; each is to stand on a line of its own. Use dataset=topics."
             )
-        return {"all": [take(line.lower() if self.lower else line) for line in lines]}
+        return {"all": [self.symbols_of(line) for line in lines]}
 
     @property
     def protocol(self) -> dict[str, Any]:

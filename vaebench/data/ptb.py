@@ -8,6 +8,7 @@ from typing import ClassVar
 from vaebench.data.base import Part
 from vaebench.data.lines import read_lines
 from vaebench.data.sentences import Groups, Sentences
+from vaebench.data.text import Sentence
 from vaebench.errors import DataError
 
 FILES: dict[Part, str] = {
@@ -54,7 +55,7 @@ class PennTreebank(Sentences):
         held = (f for f in folders if any((f / name).is_file() for name in FILES.values()))
         return next(held, folders[0])
 
-    def _sentences(self, path: Path, part: Part) -> list[list[str]]:
+    def _sentences(self, path: Path, part: Part) -> list[Sentence]:
         if not path.is_file():
             raise DataError(
                 f"{path} is missing: put {', '.join(FILES.values())} there (from {ARCHIVE} of the "
@@ -66,4 +67,8 @@ class PennTreebank(Sentences):
             raise DataError(
                 f"{path} holds {len(lines)} sentences, {self.sizes[part]} were expected; replace it"
             )
-        return [line.split() for line in lines]
+        return [self.symbols_of(line) for line in lines]
+
+    def symbols_of(self, line: str) -> Sentence:
+        """The files are in lower case already, and white space separates all of their words."""
+        return line.split()

@@ -17,7 +17,7 @@ from vaebench.data.corpus import Corpus, Rows
 from vaebench.data.protocol import Split
 from vaebench.data.resident import Batch, Resident
 from vaebench.data.spec import PAD, UNK, Field, Spec, Support
-from vaebench.data.text import SPECIAL, Sentence, encode, numbers, vocabulary
+from vaebench.data.text import SPECIAL, Sentence, characters, encode, numbers, vocabulary, words
 from vaebench.errors import DataError
 
 Unit = Literal["word", "character"]
@@ -43,6 +43,7 @@ class Sentences(Dataset):
     """
 
     unit: Unit = "word"
+    lower: bool = False
 
     def __init__(
         self,
@@ -69,6 +70,27 @@ class Sentences(Dataset):
     @abstractmethod
     def read(self) -> Groups:
         """Sentences by split; those that `split` divides in one group of any name."""
+
+    def symbols_of(self, line: str) -> Sentence:
+        """What a line of text is made of, in the symbols that `read` gives."""
+        line = line.lower() if self.lower else line
+        return words(line) if self.unit == "word" else characters(line)
+
+    def tokens(self, lines: Sequence[str]) -> Tensor:
+        """Sentences as the rows of a batch, `[B, l]`.
+
+        Raises:
+            DataError: one is longer than all that were read.
+        """
+        number, (longest,) = numbers(self.corpus.symbols), self.spec["x"].shape
+        rows = [encode(number, self.symbols_of(line)) for line in lines]
+        for line, row in zip(lines, rows, strict=True):
+            if len(row) > longest:
+                raise DataError(
+                    f"{line[:40]!r} has {len(row) - 1} {self.unit}s; the longest sentence of the "
+                    f"data has {longest - 1}"
+                )
+        return Rows.of(rows, max(map(len, rows), default=1)).tokens.long()
 
     @cached_property
     def corpus(self) -> Corpus:

@@ -8,7 +8,6 @@ from typing import Any
 from vaebench.data.prose import sentences
 from vaebench.data.protocol import Split
 from vaebench.data.sentences import Groups, Sentences
-from vaebench.data.text import words
 from vaebench.errors import DataError
 
 SHORTEST = 3
@@ -40,7 +39,7 @@ class Topics(Sentences):
                 "whole standard library, or use dataset=text dataset.path=FILE"
             ) from error
         found = (s for name in sorted(topics) for s in sentences(topics[name]))
-        read = (tuple(words(s.lower() if self.lower else s)) for s in found)
+        read = (tuple(self.symbols_of(s)) for s in found)
         return {"all": [s for s in dict.fromkeys(read) if len(s) >= SHORTEST]}
 
     @property

@@ -20,6 +20,7 @@ from vaebench.measures.base import (
     joined,
     mean_and_se,
 )
+from vaebench.measures.likelihood import Importance, mean_error, sampling_metrics
 from vaebench.models import Model
 from vaebench.progress import steps
 
@@ -37,7 +38,8 @@ class InferenceGap(Measure):
     itself, such as an autoregressive flow's, stay as they are.
 
     log p(x) is L_k with q* as its proposal, a lower bound: look at `ess`. `_mc_se` are Monte Carlo
-    errors of the gaps for these examples, from independent parts.
+    errors of the gaps for these examples, from independent parts; there is none of the
+    approximation gap where `ess_few` examples have too few effective samples.
 
     References:
         Inference Suboptimality in Variational Autoencoders (Cremer, Li, Duvenaud 2018)
@@ -62,19 +64,16 @@ class InferenceGap(Measure):
         best = optimise(model, batch, noise=subject.noise(4), **options)
         at_own, _ = self._bound(model, batch, own, subject.noise(5))
         at_best, log_w = self._bound(model, batch, best, subject.noise(5))
-        log_p = log_mean_exp(log_w)
-        share = log_w.softmax(0)
-        ess = 1 / share.square().sum(0)
-        log_p_error = (1 / ess - 1 / len(log_w)).clamp(min=0)
-        numbers = {"log_p": log_p.mean().item(), "ess": ess.mean().item()}
+        ess = 1 / log_w.softmax(0).square().sum(0)
+        found = Importance(log_mean_exp(log_w), ess, len(log_w))
+        numbers = {"log_p": found.log_p.mean().item()}
         numbers |= {"bound": at_own.mean().item(), "best_bound": at_best.mean().item()}
-        approximation = log_p - at_best.mean(0)
         amortisation = at_best - at_own
-        numbers |= mean_and_se("approximation_gap", approximation)
-        error = log_p_error + at_best.var(0) / CHUNKS
-        numbers["approximation_gap_mc_se"] = _error(error)
+        numbers |= mean_and_se("approximation_gap", found.log_p - at_best.mean(0))
+        error = found.variance + at_best.var(0) / CHUNKS
+        numbers |= sampling_metrics(ess, "approximation_gap", error)
         numbers |= mean_and_se("amortisation_gap", amortisation.mean(0))
-        numbers["amortisation_gap_mc_se"] = _error(amortisation.var(0) / CHUNKS)
+        numbers["amortisation_gap_mc_se"] = mean_error(amortisation.var(0) / CHUNKS)
         return numbers | {"k": len(log_w), "examples": batch_size(batch)}
 
     @torch.no_grad()
@@ -90,11 +89,6 @@ class InferenceGap(Measure):
             weights.append(evidence.log_w)
             del evidence  # before the next: one part's decoder output at a time
         return torch.stack(bounds), torch.cat(weights)
-
-
-def _error(variances: Tensor) -> float:
-    """Standard error of a mean of independent estimates with these variances."""
-    return (variances.double().sum().sqrt() / len(variances)).item()
 
 
 def need_continuous(subject: Subject) -> None:

@@ -18,6 +18,9 @@ from vaebench.models import Model
 
 LARGEST = 700.0  # nats, whose exp is still a float
 
+FEW = 10
+"""Effective samples of an example below which its `variance` says too little of its error."""
+
 
 @dataclass(frozen=True)
 class Importance:
@@ -36,7 +39,7 @@ class Importance:
     @property
     def variance(self) -> Tensor:
         """Monte Carlo variance of L_K to first order, Var(w) / (K E[w]²) = 1/ESS - 1/K, `[B]`."""
-        return 1 / self.ess - 1 / self.k
+        return (1 / self.ess - 1 / self.k).clamp(min=0)
 
 
 @torch.no_grad()
@@ -71,6 +74,27 @@ def importance(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noise) 
 def log_likelihood(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noise) -> Tensor:
     """L_K, `[B]`."""
     return importance(model, batch, k, noise).log_p
+
+
+def sampling_metrics(ess: Tensor, name: str, variance: Tensor) -> Numbers:
+    """Effective samples of the examples `[N]`: their mean, their least, how many examples have fewer
+    than `FEW`; and, where none has, `name`'s Monte Carlo error.
+
+    Where q misses what weighs most, the weights that were drawn are alike in missing it: one sample
+    counts, and L_K is nats below log p(x) while its variance to first order is at most 1.
+
+    Args:
+        name: a mean over the examples.
+        variance: of each example's estimate, `[N]`.
+    """
+    few = int((ess < FEW).sum())
+    found: Numbers = {} if few else {f"{name}_mc_se": mean_error(variance)}
+    return found | {"ess": ess.mean().item(), "ess_min": ess.min().item(), "ess_few": few}
+
+
+def mean_error(variances: Tensor) -> float:
+    """Standard error of a mean of independent estimates with these variances `[N]`."""
+    return (variances.double().sum().sqrt() / len(variances)).item()
 
 
 def likelihood_metrics(
@@ -111,8 +135,9 @@ class ImportanceSampling(Measure):
     """-L_K, how sure it is, and how many samples counted.
 
     `nll_se` is the error over examples: how far another test set would be. `nll_mc_se` is that of
-    Monte Carlo: how far other samples of q would be, for these examples. A small `ess` (mean
-    over examples) or `ess_min` warns that L_K lies well below log p(x).
+    Monte Carlo: how far other samples of q would be, for these examples. Where `ess_few` of them
+    have fewer than 10 effective samples there is none: L_K may lie well below log p(x). Without
+    latents L_K is log p(x), and no sample counts.
     """
 
     k: int = 5000
@@ -136,8 +161,9 @@ class ImportanceSampling(Measure):
         units = dict(zip(data.units(subject.batch(1)), rest, strict=False))
         exact = rest[len(units) :]
         numbers = likelihood_metrics(log_p, model, units)
-        numbers["nll_mc_se"] = (variance.double().sum().sqrt() / len(log_p)).item()
-        numbers |= {"ess": ess.mean().item(), "ess_min": ess.min().item(), "k": k}
+        if subject.roles[0]:
+            numbers |= sampling_metrics(ess, "nll", variance)
+        numbers["k"] = k
         if exact:
             numbers["exact_nll"] = -exact[0].double().mean().item()
         return numbers | {"examples": len(log_p)}

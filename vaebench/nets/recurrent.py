@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,33 @@ def side_by_side(parts: Iterable[Tensor]) -> Tensor:
     parts = list(parts)
     lead = torch.broadcast_shapes(*(p.shape[:-1] for p in parts))
     return torch.cat([p.expand(*lead, -1) for p in parts], -1)
+
+
+@cache
+def trains_in_bfloat16(cell: type[nn.RNNBase]) -> bool:
+    """Whether this machine's CPU does; one without AVX-512 or the like has no such products for it."""
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        net = cell(8, 8, dtype=torch.float32)
+        try:
+            with torch.autocast("cpu", torch.bfloat16):
+                states, _ = net(torch.zeros(2, 2, 8, dtype=torch.float32))
+            states.sum().backward()
+        except RuntimeError:
+            return False
+    return True
+
+
+def lacks_bfloat16(cell: nn.RNNBase, device: torch.device) -> bool:
+    """Whether a recurrent net stays in float32 where others are to be in bfloat16."""
+    return device.type == "cpu" and not trains_in_bfloat16(type(cell))
+
+
+def states_of(cell: nn.RNNBase, given: Tensor) -> Tensor:
+    """All states of a recurrent net that reads `[N, l, *]`: `[N, l, hidden]`."""
+    if not (torch.is_autocast_enabled(given.device.type) and lacks_bfloat16(cell, given.device)):
+        return cell(given)[0]
+    with torch.autocast(given.device.type, enabled=False):
+        return cell(given.to(cell.weight_ih_l0.dtype))[0]
 
 
 class LSTM(nn.Module):

@@ -25,6 +25,8 @@ from vaebench.compose import Composition, compose, instantiate
 from vaebench.data.seeds import RANK, derived
 from vaebench.errors import Refusal
 from vaebench.heads import Conditional
+from vaebench.nets.language import SentenceReader
+from vaebench.nets.recurrent import lacks_bfloat16
 from vaebench.schema import Precision
 from vaebench.training.checkpoints import BEST, FOLDER, LAST, Best, Keeper, initialise
 from vaebench.training.compiled import check_widths, try_out
@@ -202,6 +204,7 @@ def prepare(
     composition = compose(cfg)
     system = build_system(cfg, composition)
     trainer = build_trainer(cfg, system, folder, console)
+    composition.report.notes.extend(_exceptions(composition, cfg.trainer.precision, trainer))
     if cfg.trainer.compile:
         check_widths(composition.data.spec)
         rehearse(system, trainer)
@@ -217,6 +220,19 @@ def _set_precision(composition: Composition, precision: Precision) -> None:
         )
     for net in nets:
         net.precision = getattr(torch, precision.value)
+
+
+def _exceptions(composition: Composition, precision: Precision, trainer: pl.Trainer) -> list[str]:
+    """What stays in float32 on the device of this run, whatever its precision."""
+    device = trainer.strategy.root_device
+    cells = [m.rnn for m in composition.model.modules() if isinstance(m, SentenceReader)]
+    kept = {type(cell).__name__ for cell in cells if lacks_bfloat16(cell, device)}
+    if precision is Precision.float32 or not kept:
+        return []
+    return [
+        f"trainer.precision={precision.value}: this CPU has no such products for "
+        f"{' and '.join(sorted(kept))} nets, which train in float32"
+    ]
 
 
 def rehearse(system: System, trainer: pl.Trainer) -> None:

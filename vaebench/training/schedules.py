@@ -10,6 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from vaebench.errors import Refusal
+from vaebench.training.system import System
 
 
 class Schedule(ABC):
@@ -114,21 +115,15 @@ class Plateau(Schedule):
 
 
 class LearningRate(pl.Callback):
-    """Sets the rate of every parameter group before each step."""
+    """Sets the rate of every parameter group before each step, whatever was loaded before it."""
 
     def __init__(self, schedule: Schedule, monitor: str, mode: str) -> None:
         self.schedule, self.monitor, self.sign = schedule, monitor, 1 if mode == "max" else -1
 
-    def on_train_start(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
-        for group in trainer.optimizers[0].param_groups:
-            group.setdefault("initial_lr", group["lr"])
-
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, system: pl.LightningModule, *args: Any
-    ) -> None:
+    def on_train_batch_start(self, trainer: pl.Trainer, system: System, *args: Any) -> None:
         factor = self.schedule.factor(trainer.global_step / total_steps(trainer))
-        for group in trainer.optimizers[0].param_groups:
-            group["lr"] = group["initial_lr"] * factor
+        for group, rate in zip(trainer.optimizers[0].param_groups, system.rates, strict=True):
+            group["lr"] = rate * factor
 
     def on_validation_end(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
         self.schedule.observe(self.sign * float(trainer.callback_metrics[self.monitor]))

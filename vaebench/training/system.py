@@ -167,7 +167,10 @@ class System(pl.LightningModule):
         groups = self.objective.groups()
         own = {id(p) for group in groups for p in group["params"]}
         rest = [p for p in self.parameters() if id(p) not in own]
-        return self.optimizer([{"params": rest}, *groups])
+        optimizer = self.optimizer([{"params": rest}, *groups])
+        # Before a checkpoint is loaded, whose rates are those of its own step.
+        self.rates: list[float] = [group["lr"] for group in optimizer.param_groups]
+        return optimizer
 
     def configure_gradient_clipping(
         self,
