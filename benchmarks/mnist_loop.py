@@ -294,7 +294,7 @@ def composed(args: argparse.Namespace, name: str) -> Composition:
 
     from vaebench.cli import HYDRA_VERSION, conf_dir
     from vaebench.compose import compose as build
-    from vaebench.schema import register
+    from vaebench.config.schema import register
 
     register()
     os.environ["VAEBENCH_DATA_DIR"] = args.data_dir

@@ -19,10 +19,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.measures.browser import DRAWN, browser, missing
-from tests.measures.made_up import make_runs
-from vaebench.measures.page import build
-from vaebench.measures.runs import find
+from tests.runs.browser import DRAWN, browser, missing
+from tests.runs.made_up import make_runs
+from vaebench.runs.find import find
+from vaebench.runs.page import build
 
 MAX_SECONDS, MAX_MEGABYTES = 2.0, 15.0
 TWO_FRAMES = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done))"

@@ -10,10 +10,10 @@ from rich.console import Console
 
 from vaebench import progress
 from vaebench.commands import heartbeat
-from vaebench.commands.grid import Cell
 from vaebench.commands.heartbeat import Heartbeat
 from vaebench.commands.pace import Pace
 from vaebench.progress import Loop, doing, duration, fraction, seconds_left, steps, under_way
+from vaebench.runs.grid import Cell
 
 LONGEST = 30
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from vaebench.chosen import chosen, instead
+from vaebench.config.chosen import chosen, instead
+from vaebench.config.suggest import did_you_mean
 from vaebench.data import Spec
 from vaebench.errors import Incompatible
 from vaebench.heads import Likelihood
 from vaebench.inference import infer_at_values
 from vaebench.models import Model
 from vaebench.objectives import Objective
-from vaebench.suggest import did_you_mean
 from vaebench.trace import Evidence, Site, Trace
 
 # What to use instead of a part that does not go with the others.

@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from vaebench.config.suggest import command_line, use
 from vaebench.errors import Refusal, RunFailed
 from vaebench.paths import conf_dir
 from vaebench.progress import under_way
 from vaebench.streams import patient
-from vaebench.suggest import command_line, use
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -109,9 +109,20 @@ def _line(error: Refusal | RunFailed, args: Sequence[str]) -> str:
     line = " ".join(str(error).split())
     if isinstance(error, RunFailed):
         return line
-    from vaebench.advise import advise
+    from vaebench.config.advise import advise
 
-    return advise(line, _folders(args), args)
+    return advise(line, _folders(args), args, _composing(args))
+
+
+def _composing(args: Sequence[str]) -> Sequence[str] | None:
+    """The words that compose a run; None for a command with nothing but options of its own."""
+    from vaebench.config.words import OF_RUNS
+
+    if "study" in args[:1]:
+        from vaebench.commands.study import choices_in
+
+        return choices_in(args[1:])
+    return None if {"list", *OF_RUNS} & set(args[:1]) else args
 
 
 def _fail(line: str, code: int) -> int:
@@ -157,7 +168,7 @@ def _dispatch(args: list[str]) -> int:
 
 def _train(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[str, Any]:
     from vaebench.commands.train import train
-    from vaebench.gate import Made
+    from vaebench.config.gate import Made
     from vaebench.training.checkpoints import newest_good
 
     checkpoint, complaints = newest_good(folder)  # of a grid that was stopped
@@ -206,7 +217,7 @@ def _resume(args: list[str]) -> int:
 
 
 def _help(args: list[str]) -> str:
-    from vaebench.commands.listing import choices
+    from vaebench.config.choices import choices
 
     found = choices(_folders(args))
     lines = [f"  {group:<12}{' '.join(c.name for c in cs)}" for group, cs in found.items()]
@@ -214,7 +225,7 @@ def _help(args: list[str]) -> str:
 
 
 def _list(args: list[str]) -> int:
-    from vaebench.commands.listing import listing
+    from vaebench.config.choices import listing
 
     extra = _config_dir(args)
     if extra is not None and not Path(extra).is_dir():
@@ -249,13 +260,13 @@ def _hydra(args: list[str], command: Command, words: list[str]) -> int:
     import hydra
     from hydra._internal.utils import get_args_parser
 
-    from vaebench.commands.listing import names
     from vaebench.commands.pace import Pace
-    from vaebench.explain import explain
-    from vaebench.gate import NothingLeft, Stop
-    from vaebench.schema import register
-    from vaebench.sweep import register as register_sweeper
-    from vaebench.words import check_words
+    from vaebench.config.choices import names
+    from vaebench.config.explain import explain
+    from vaebench.config.gate import NothingLeft, Stop
+    from vaebench.config.parts import register as register_sweeper
+    from vaebench.config.schema import register
+    from vaebench.config.words import check_words
 
     parser = get_args_parser()
     parser.error = _refuse_usage  # type: ignore[method-assign]
@@ -318,7 +329,7 @@ def _job(cfg: DictConfig, command: Command, pace: Pace) -> Job:
     from hydra.types import RunMode
 
     from vaebench.commands.attributed import attributed
-    from vaebench.gate import Grid, Stop
+    from vaebench.config.gate import Grid, Stop
 
     hydra_cfg = HydraConfig.get()
     folder = Path(hydra_cfg.runtime.output_dir)
@@ -346,8 +357,8 @@ def _cell(cfg: DictConfig, choices: dict[str, str], folder: Path, pace: Pace) ->
     """What is left to do of one cell of a grid."""
     from hydra.core.hydra_config import HydraConfig
 
-    from vaebench.commands.grid import already, finished, note_refusal
-    from vaebench.gate import Grid
+    from vaebench.config.gate import Grid
+    from vaebench.runs.grid import already, finished, note_refusal
 
     try:
         if (summary := finished(cfg, folder)) is not None:
@@ -362,7 +373,7 @@ def _cell(cfg: DictConfig, choices: dict[str, str], folder: Path, pace: Pace) ->
 
 def _outcome(jobs: list[Job]) -> int:
     """The exit code; for a grid also the table of its jobs, and which of them failed."""
-    from vaebench.gate import Grid
+    from vaebench.config.gate import Grid
 
     if Grid.folder is not None:
         from vaebench.commands.grid import report

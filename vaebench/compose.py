@@ -10,14 +10,14 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from vaebench.check import Report, check
-from vaebench.chosen import chosen, instead
+from vaebench.config.chosen import chosen, instead
+from vaebench.config.schema import Budget, check_keys, check_ranges, unresolved
+from vaebench.config.signatures import check_options
 from vaebench.data import Dataset, Support
 from vaebench.errors import Refusal
 from vaebench.models import Model
 from vaebench.objectives import Objective
 from vaebench.objectives.baselines import DECAY
-from vaebench.schema import Budget, check_keys, check_ranges, unresolved
-from vaebench.validate import check_options
 
 BOUNDED = (Support.UNIT, Support.LEVELS, Support.BINARY)
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.commands.conftest import run_folders
-from tests.measures.made_up import make_run
+from tests.runs.made_up import make_run
 
 QUICK = ["trainer.max_epochs=1", "eval.k=2", "logger=csv"]
 GRID = ["-m", "model=vae,iwae", "k=1,5", "seed=1,2,3", *QUICK]

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from tests.measures.made_up import make_run
-from vaebench.commands import composed
+from tests.runs.made_up import make_run
 from vaebench.commands.attributed import Attributed, attributed
-from vaebench.commands.grid import Cell, already, report
+from vaebench.config import record as composed
+from vaebench.runs.grid import Cell, already, report
 
 NOISE = np.random.default_rng(0)
 

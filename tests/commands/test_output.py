@@ -15,10 +15,10 @@ from vaebench import progress
 from vaebench.cli import main
 from vaebench.commands import check as checking
 from vaebench.commands import heartbeat
-from vaebench.commands.listing import choices
+from vaebench.config.choices import choices
 from vaebench.measures.evaluation import NAMES
-from vaebench.measures.pictures import PICTURES
 from vaebench.paths import conf_dir
+from vaebench.pictures import PICTURES
 from vaebench.training.cost import Cost
 
 ASCII = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}

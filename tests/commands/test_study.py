@@ -10,9 +10,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import instantiate
 from omegaconf import open_dict
 
+from vaebench.config.parts import cells
+from vaebench.config.schema import register
 from vaebench.paths import conf_dir
-from vaebench.schema import register
-from vaebench.sweep import cells
 
 TINY = {
     "flow_energies": ["energies=[2]", "flows=[planar]", "lengths=[2]", "steps=3", "batch=8"],

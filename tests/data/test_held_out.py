@@ -13,8 +13,8 @@ from hydra.utils import instantiate
 from tests.data.test_real_data import needs
 from tests.training.test_system import config
 from vaebench.data import Split
-from vaebench.data.images import Images, Raw
-from vaebench.data.mnist import FILES
+from vaebench.data.images.base import Images, Raw
+from vaebench.data.images.mnist import FILES
 
 SIZES = {
     "digits": {"val": (200, 1, 8, 8), "test": (400, 1, 8, 8)},

@@ -8,7 +8,7 @@ import torch
 from torch.testing import assert_close
 
 from vaebench.data import CIFAR10, MNIST, SVHN, FreyFaces, Omniglot, Split
-from vaebench.data.mnist import FILES
+from vaebench.data.images.mnist import FILES
 
 FOLDER = os.environ.get("VAEBENCH_DATA_DIR", "")
 

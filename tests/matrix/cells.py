@@ -19,8 +19,8 @@ from allpairspy import AllPairs
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
-from vaebench.commands.listing import choices
-from vaebench.validate import signature
+from vaebench.config.choices import choices
+from vaebench.config.signatures import signature
 
 AXES = (
     "dataset",

@@ -24,9 +24,9 @@ from torch import Tensor
 from tests.matrix.cells import AXES, Cell, Matrix
 from vaebench.cli import conf_dir
 from vaebench.compose import Composition, compose
+from vaebench.config.schema import register
+from vaebench.config.suggest import suggestions
 from vaebench.errors import Refusal
-from vaebench.schema import register
-from vaebench.suggest import suggestions
 
 STEPS = 2
 """Training steps of a cell; those with a known log p(x) may take more."""

@@ -21,9 +21,9 @@ from vaebench.measures.base import Subject
 from vaebench.measures.evaluation import NAMES, Measures, measure
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
-from vaebench.measures.pictures import PICTURES, View, draw
 from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
+from vaebench.pictures import PICTURES, View, draw
 
 FOLDERS = [conf_dir()]
 AXES = ("dataset", "nets", "likelihood", "posterior", "refine", "weights", "prior")

@@ -9,12 +9,12 @@ from torch import nn
 from torch.testing import assert_close
 
 from tests.theorems import in_float64
+from vaebench.config.signatures import check_options
 from vaebench.data import Field
 from vaebench.errors import Refusal
 from vaebench.nets import Conv, Residual
 from vaebench.nets.upsample import Unpool, up_convolution
 from vaebench.paths import conf_dir
-from vaebench.validate import check_options
 
 __all__ = ["in_float64"]
 

@@ -14,9 +14,9 @@ from rich.console import Console
 
 from vaebench.cli import conf_dir
 from vaebench.compose import compose
+from vaebench.config.schema import register
 from vaebench.data import Loader
 from vaebench.data.seeds import BINARIZATION, derived
-from vaebench.schema import register
 from vaebench.training import History, Identity, build_system, build_trainer, checkpoints, fit
 from vaebench.training.checkpoints import Best
 from vaebench.training.system import Means

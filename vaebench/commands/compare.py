@@ -10,13 +10,14 @@ from rich.console import Console
 
 from vaebench.commands import layout
 from vaebench.commands.options import no_option
-from vaebench.commands.output import near
+from vaebench.config.suggest import command_line, did_you_mean, override, use
+from vaebench.config.words import doubled, told_twice
 from vaebench.errors import Refusal
 from vaebench.measures.evaluation import NAMES
-from vaebench.measures.groups import also_differ, columns, groups
-from vaebench.measures.page import build
-from vaebench.measures.runs import Found, Run, find
-from vaebench.measures.tables import (
+from vaebench.runs.find import Found, Run, find
+from vaebench.runs.groups import also_differ, columns, groups
+from vaebench.runs.page import build
+from vaebench.runs.tables import (
     EXAMPLES,
     Lost,
     beside_metric,
@@ -31,8 +32,7 @@ from vaebench.measures.tables import (
     said,
     units,
 )
-from vaebench.suggest import command_line, did_you_mean, override, use
-from vaebench.words import doubled, told_twice
+from vaebench.runs.write import near
 
 OPTIONS = {"baseline": "", "metric": "", "out": "."}
 ASKED = "eval.examples"

@@ -17,15 +17,15 @@ from rich.table import Table
 from vaebench import __version__
 from vaebench.commands.heartbeat import Heartbeat
 from vaebench.commands.options import one_run, read
-from vaebench.commands.output import close, near, write_json
 from vaebench.commands.saved import Looking, Saved, look_at
 from vaebench.errors import Refusal
 from vaebench.measures.base import Numbers
 from vaebench.measures.evaluation import Measures, latent_table, measure, select
 from vaebench.measures.likelihood import FEW
-from vaebench.measures.runs import EVALUATION, read_evaluation
 from vaebench.progress import doing
-from vaebench.training import Concluding, build_loggers
+from vaebench.runs.find import EVALUATION, read_evaluation
+from vaebench.runs.write import near, write_json
+from vaebench.training import Concluding, build_loggers, close
 from vaebench.training.checkpoints import step_of
 
 LATENTS = "latents.npz"

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from vaebench.commands.given import as_batch, by_name, check_bits
-from vaebench.commands.output import near
 from vaebench.commands.saved import Saved, open_run
+from vaebench.config.schema import Accelerator
 from vaebench.data import Field, Part, Sentences, Support
 from vaebench.data import decode as written_out
 from vaebench.distributions import Distribution, Noise
@@ -21,7 +21,7 @@ from vaebench.inference.freeform import bound
 from vaebench.measures.base import Subject
 from vaebench.measures.likelihood import log_likelihood
 from vaebench.models import Model
-from vaebench.schema import Accelerator
+from vaebench.runs.write import near
 
 
 class Loaded:

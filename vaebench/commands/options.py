@@ -12,10 +12,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from vaebench.config.signatures import check_value
+from vaebench.config.suggest import command_line, did_you_mean, override, suggestions, use
+from vaebench.config.words import doubled, told_twice
 from vaebench.errors import Refusal
-from vaebench.suggest import command_line, did_you_mean, override, suggestions, use
-from vaebench.validate import check_value
-from vaebench.words import doubled, told_twice
 
 T = TypeVar("T")
 

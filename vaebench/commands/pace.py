@@ -12,7 +12,7 @@ from vaebench import progress
 from vaebench.progress import doing, duration
 
 if TYPE_CHECKING:
-    from vaebench.commands.grid import Cell
+    from vaebench.runs.grid import Cell
 
 
 @dataclass

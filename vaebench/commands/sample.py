@@ -10,13 +10,13 @@ from rich.console import Console
 
 from vaebench.commands.heartbeat import Heartbeat
 from vaebench.commands.options import one_run, read
-from vaebench.commands.output import close, near
 from vaebench.commands.saved import Looking, look_at
 from vaebench.commands.train import PICTURES, SHOWN_IN_PICTURES
 from vaebench.errors import Refusal
-from vaebench.measures.pictures import Decoding, View, draw, has_sentences, select
+from vaebench.pictures import Decoding, View, draw, has_sentences, select
 from vaebench.progress import doing
-from vaebench.training import Concluding, build_loggers
+from vaebench.runs.write import near
+from vaebench.training import Concluding, build_loggers, close
 
 
 @dataclass

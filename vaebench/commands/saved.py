@@ -14,10 +14,10 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from vaebench.compose import Composition, compose
+from vaebench.config.schema import Accelerator, Config
 from vaebench.errors import Refusal
 from vaebench.measures.base import Subject
 from vaebench.paths import conf_dir
-from vaebench.schema import Accelerator, Config
 from vaebench.training import root_device
 from vaebench.training.checkpoints import run_folder, weights_of
 

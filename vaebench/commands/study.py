@@ -18,13 +18,13 @@ from rich.table import Table
 from vaebench import __version__
 from vaebench.commands.heartbeat import Heartbeat
 from vaebench.commands.options import read
-from vaebench.commands.output import near, write_json
 from vaebench.compose import compose
+from vaebench.config.suggest import did_you_mean, override, use
 from vaebench.errors import Refusal
-from vaebench.measures.pictures.paper import DPI
-from vaebench.measures.studies import STUDIES, Findings, Study
+from vaebench.pictures.paper import DPI
 from vaebench.progress import doing
-from vaebench.suggest import did_you_mean, override, use
+from vaebench.runs.write import near, write_json
+from vaebench.studies import STUDIES, Findings, Study
 
 MAY_BE_ZERO = ("seed", "trained")
 

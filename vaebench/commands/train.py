@@ -17,13 +17,13 @@ from rich.tree import Tree
 
 from vaebench import __version__
 from vaebench.commands.heartbeat import Heartbeat
-from vaebench.commands.output import close, near, plain, write_json
 from vaebench.compose import Composition
 from vaebench.errors import Refusal, RunFailed
 from vaebench.measures.base import Subject
-from vaebench.measures.pictures import View, curves, draw
-from vaebench.measures.runs import ERROR, EXAMPLES
+from vaebench.pictures import View, curves, draw
 from vaebench.progress import doing
+from vaebench.runs.find import ERROR, EXAMPLES
+from vaebench.runs.write import config_of, flat, near, write_json
 from vaebench.training import (
     METRICS,
     Concluding,
@@ -31,6 +31,7 @@ from vaebench.training import (
     Result,
     Wandb,
     build_loggers,
+    close,
     fit,
     prepare,
     read_history,
@@ -213,19 +214,6 @@ def summarise(
         | flat("choices", choices)
         | config_of(cfg)
     )
-
-
-def config_of(cfg: DictConfig) -> dict[str, Any]:
-    """The resolved config as summary.json holds it."""
-    config = flat("config", OmegaConf.to_container(cfg, resolve=True, enum_to_str=True))
-    return {name: plain(value) for name, value in config.items()}
-
-
-def flat(prefix: str, value: Any) -> dict[str, Any]:
-    """Nested dicts as `a.b.c` keys; lists stay lists."""
-    if not isinstance(value, dict):
-        return {prefix: value}
-    return {k: v for name, item in value.items() for k, v in flat(f"{prefix}.{name}", item).items()}
 
 
 def failure(error: BaseException, folder: Path) -> RunFailed:

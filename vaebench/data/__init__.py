@@ -1,23 +1,23 @@
 """Data sets: what a batch holds, the protocol behind it, and batches on the device."""
 
 from vaebench.data.base import Dataset, Part
-from vaebench.data.colour import CIFAR10, SVHN
-from vaebench.data.digits import Digits
-from vaebench.data.frey import FreyFaces
-from vaebench.data.images import Images, Raw
-from vaebench.data.lines import Text
+from vaebench.data.images.base import Images, Raw
+from vaebench.data.images.colour import CIFAR10, SVHN
+from vaebench.data.images.digits import Digits
+from vaebench.data.images.frey import FreyFaces
+from vaebench.data.images.mnist import MNIST, FashionMNIST
+from vaebench.data.images.omniglot import Omniglot
+from vaebench.data.images.user import UserImages
 from vaebench.data.loader import Loader
-from vaebench.data.mnist import MNIST, FashionMNIST
-from vaebench.data.omniglot import Omniglot
-from vaebench.data.ppca import PPCA
 from vaebench.data.protocol import Split
-from vaebench.data.ptb import PennTreebank
 from vaebench.data.resident import Batch, Resident
-from vaebench.data.sentences import Sentences
 from vaebench.data.spec import EOS, PAD, UNK, Field, Spec, Support
-from vaebench.data.text import decode, encode, numbers
-from vaebench.data.topics import Topics
-from vaebench.data.user import UserImages
+from vaebench.data.synthetic.ppca import PPCA
+from vaebench.data.text.lines import Text
+from vaebench.data.text.ptb import PennTreebank
+from vaebench.data.text.sentences import Sentences
+from vaebench.data.text.tokens import decode, encode, numbers
+from vaebench.data.text.topics import Topics
 
 __all__ = [
     "CIFAR10",

@@ -13,8 +13,8 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any, ClassVar
 
-from vaebench.data.files import check_md5
-from vaebench.data.images import Images
+from vaebench.data.images.base import Images
+from vaebench.data.images.files import check_md5
 from vaebench.errors import DataError
 
 DOWNLOAD_TIMEOUT = 30.0

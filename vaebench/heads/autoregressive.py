@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vaebench.chosen import chosen, instead
+from vaebench.config.chosen import chosen, instead
 from vaebench.data import Field, Support
 from vaebench.distributions import Autoregressive, Distribution
 from vaebench.errors import Incompatible

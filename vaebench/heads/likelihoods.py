@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vaebench.chosen import chosen
+from vaebench.config.chosen import chosen
 from vaebench.data import Field, Support
 from vaebench.distributions import BernoulliLogits, CategoricalLevels, DiagNormal
 from vaebench.errors import Incompatible

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch import distributions as td
 
-from vaebench.chosen import chosen, instead
+from vaebench.config.chosen import chosen, instead
 from vaebench.data import Field, Support
 from vaebench.distributions import (
     Autoregressive,

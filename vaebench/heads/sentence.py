@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vaebench.chosen import chosen, instead
+from vaebench.config.chosen import chosen, instead
 from vaebench.data import Field, Support
 from vaebench.distributions import TokenSequence
 from vaebench.errors import Incompatible

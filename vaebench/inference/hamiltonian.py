@@ -10,7 +10,7 @@ from operator import add
 import torch
 from torch import Tensor, nn
 
-from vaebench.chosen import chosen, instead
+from vaebench.config.chosen import chosen, instead
 from vaebench.data import Field, Support
 from vaebench.distributions import DiagNormal, Distribution, Noise, StandardNormal
 from vaebench.errors import Incompatible

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vaebench.chosen import chosen
+from vaebench.config.chosen import chosen
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vaebench.chosen import chosen, instead
+from vaebench.config.chosen import chosen, instead
 from vaebench.data import Field, Spec
 from vaebench.distributions import Distribution
 from vaebench.errors import Incompatible

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from vaebench.chosen import chosen
+from vaebench.config.chosen import chosen
 from vaebench.data import Field
 from vaebench.errors import Incompatible
 from vaebench.nets.base import Family, Shape, widths

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from vaebench.chosen import chosen, instead
+from vaebench.config.chosen import chosen, instead
 from vaebench.errors import Incompatible
 from vaebench.nets.base import Regularised
 from vaebench.nets.conditioner import MaskedLinear

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from vaebench.chosen import chosen
+from vaebench.config.chosen import chosen
 from vaebench.data import Spec
 from vaebench.errors import Incompatible
 from vaebench.inference import infer

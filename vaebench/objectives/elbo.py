@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from vaebench.chosen import chosen
+from vaebench.config.chosen import chosen
 from vaebench.data import Spec
 from vaebench.errors import Incompatible
 from vaebench.inference import infer

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from vaebench.chosen import chosen, instead
+from vaebench.config.chosen import chosen, instead
 from vaebench.data import Spec
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible

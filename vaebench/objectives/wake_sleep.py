@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from vaebench.chosen import chosen
+from vaebench.config.chosen import chosen
 from vaebench.data import Spec
 from vaebench.inference import infer, roles, simulate
 from vaebench.models import Model

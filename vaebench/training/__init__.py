@@ -16,6 +16,7 @@ from vaebench.training.loggers import (
     Identity,
     TensorBoard,
     Wandb,
+    close,
     read_history,
 )
 from vaebench.training.system import Diverged, System
@@ -33,6 +34,7 @@ __all__ = [
     "build_loggers",
     "build_system",
     "build_trainer",
+    "close",
     "fit",
     "prepare",
     "read_history",

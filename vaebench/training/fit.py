@@ -20,14 +20,14 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
-from vaebench.chosen import chosen
 from vaebench.compose import Composition, compose, instantiate
+from vaebench.config.chosen import chosen
+from vaebench.config.schema import Precision
 from vaebench.data.seeds import RANK, derived
 from vaebench.errors import Refusal
 from vaebench.heads import Conditional
 from vaebench.nets.language import SentenceReader
 from vaebench.nets.recurrent import lacks_bfloat16
-from vaebench.schema import Precision
 from vaebench.training.checkpoints import BEST, FOLDER, LAST, Best, Keeper, initialise
 from vaebench.training.compiled import check_widths, try_out
 from vaebench.training.log import Log

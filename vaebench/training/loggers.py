@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -16,8 +17,8 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from vaebench.errors import Refusal
-from vaebench.measures.pictures.sentences import TABLE, read_table
-from vaebench.measures.tables import markdown
+from vaebench.pictures.sentences import TABLE, read_table
+from vaebench.runs.tables import markdown
 
 METRICS = "metrics.csv"
 
@@ -289,6 +290,14 @@ class TensorBoard(TensorBoardLogger, Concluding):
     @rank_zero_only
     def finish(self) -> None:
         self.finalize("success")
+
+
+def close(loggers: list[Any]) -> None:
+    """Without it the next job of a sweep would write into this one's wandb run."""
+    for logger in loggers:
+        if isinstance(logger, Concluding):
+            with contextlib.suppress(Exception):  # a full disk: the run's own error says more
+                logger.finish()
 
 
 def _mode_by_account() -> str:

@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from vaebench.schema import OnNan
+from vaebench.config.schema import OnNan
 from vaebench.training.checkpoints import FOLDER, LAST, save
 from vaebench.training.diagnosis import diagnose
 from vaebench.training.system import Diverged, System

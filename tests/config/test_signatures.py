@@ -1,0 +1,62 @@
+"""Options against the signatures of their classes, in our own words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Literal
+
+import pytest
+from omegaconf import OmegaConf
+
+from vaebench.config.signatures import check_options, check_value
+from vaebench.data import Split
+from vaebench.errors import Refusal
+
+
+class Part(Enum):
+    """Some words."""
+
+    test = "test"
+    train = "train"
+
+
+WRONG = {
+    "k=1000.0": (1e3, int, "an integer was expected. Use k=1000."),
+    "k=2.5": (2.5, int, "an integer was expected"),
+    "k=0.0": (0.0, int, "an integer was expected"),
+    "k=true": (True, int, "an integer was expected"),
+    "k=null": (None, int, "an integer was expected"),
+    "k=[2.0,3]": ([2.0, 3], list[int], "integers were expected. Use k=[2,3]."),
+    "k[1]=2.5": ([2, 2.5], list[int], "an integer was expected"),
+    "k=a": ("a", list[str], "a list was expected. Use k=[a]."),
+    "k=tst": ("tst", Part, "one of test, train was expected. Did you mean k=test?"),
+    "k=on": ("on", Literal["off"], "one of off was expected"),
+    "k=0.5": (0.5, Split, "options of its own are to stand there"),
+    "k=3": (3, Callable[[int], int], "options of its own are to stand there"),
+}
+
+
+@pytest.mark.parametrize("shown", WRONG)
+def test_a_value_of_another_type_is_refused_as_it_is_typed(shown):
+    value, hint, said = WRONG[shown]
+    with pytest.raises(Refusal) as refused:
+        check_value("k", value, hint)
+    line = str(refused.value)
+    assert line.startswith(f"{shown}: ")
+    assert said in line
+    assert ("Use" in line) == ("Use" in said)
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"), [([], list[int]), ([2, 3], list[int]), ("test", Part), (2, float)]
+)
+def test_a_value_of_its_type_passes(value, hint):
+    check_value("k", value, hint)
+
+
+def test_a_class_that_cannot_be_imported_is_one_line_alone(caplog):
+    cfg = OmegaConf.create({"posterior": {"_target_": "nowhere.Head"}})
+    with pytest.raises(Refusal, match=r"posterior\._target_=nowhere\.Head cannot be imported"):
+        check_options(cfg)
+    assert caplog.records == []

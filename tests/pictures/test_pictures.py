@@ -1,0 +1,142 @@
+"""What a picture shows is what it says it shows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from torch.testing import assert_close
+
+from tests.measures.test_evaluation import data, subject
+from tests.theorems import assert_mean, wide_ppca
+from vaebench.measures.base import Inapplicable
+from vaebench.pictures import View, curves
+from vaebench.pictures.curves import REACH, window
+from vaebench.pictures.journeys import along, drawn_pairs, linear
+from vaebench.pictures.paper import banded, save_bands
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """Figures that were written."""
+    made, save = [], Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda self, *a, **k: made.append(self) or save(self, *a, **k)
+    )
+    return made
+
+
+@pytest.fixture
+def panels(figures, tmp_path):
+    """History → the axes of its curves, by title."""
+
+    def drawn(**series):
+        figures.clear()
+        steps = sorted({step for points in series.values() for step in points})
+        rows = [
+            {"step": str(step)}
+            | {name.replace("_", "/", 1): str(of.get(step, "")) for name, of in series.items()}
+            for step in steps
+        ]
+        curves(tmp_path / "curves.png", rows)
+        return {axes.get_title(): axes for axes in figures[0].axes}
+
+    return drawn
+
+
+def line(axes, part: str):
+    return next(found for found in axes.lines if found.get_label() == part)
+
+
+def rising(n: int, start: float = -28.5, end: float = -23.5) -> dict[int, float]:
+    """A history that settles as a run of digits does."""
+    return {12 * (i + 1): end + (start - end) * float(np.exp(-i / (0.06 * n))) for i in range(n)}
+
+
+@pytest.mark.parametrize("epochs", [3, 30, 100])
+def test_curves_show_their_beginning_and_their_end(panels, epochs):
+    train, val = rising(epochs), rising(epochs, start=-27.5, end=-23.0)
+    axes = panels(train_loss=train, val_loss=val)["loss"]
+    low, high = axes.get_ylim()
+    assert low < min(train.values())
+    assert high > max(val.values())
+    assert not axes.texts
+
+
+def test_a_plunge_is_left_off_the_scale_and_named(panels):
+    axes = panels(train_loss={**rising(100), 1: -5000.0})["loss"]
+    low, high = axes.get_ylim()
+    assert low < sorted(rising(100).values())[2]
+    assert high - low < 10
+    assert [text.get_text() for text in axes.texts] == ["↓ −5000 at step 1"]
+
+
+def test_a_window_holds_no_more_than_its_reach_of_a_plunge():
+    late = torch.linspace(0, 1, 101).tolist()
+    points = [(step, value) for step, value in enumerate(late, 100)]
+    low, high = window([(60, -1e6), *points, (150, 1e6)])
+    assert -1 - 1.2 * REACH < low < 0 < 1 < high < 2 + 1.2 * REACH
+    assert window([(0, 3.0), (1, 3.0)]) == (3.0, 3.0)
+
+
+def test_a_curve_of_one_point_is_seen_and_one_of_none_has_no_name(panels):
+    one = panels(train_loss=rising(6), val_loss={72: -23.0})["loss"]
+    assert line(one, "val").get_marker() == "o"
+    assert line(one, "train").get_marker() == ""
+    none = panels(train_loss=rising(6), val_loss={72: float("nan")})["loss"]
+    assert [text.get_text() for text in none.get_legend().get_texts()] == ["train"]
+
+
+def test_where_the_weight_of_the_kl_is_drawn_the_names_do_not_lie_on_it(panels):
+    weight = {12 * (i + 1): (i + 1) / 30 for i in range(30)}
+    falling = {step: 2 + 30 * float(np.exp(-step / 24)) for step in weight}
+    series = {"train_bound": rising(30), "train_kl": falling, "train_kl_weight": weight}
+    axes = panels(**series)["kl"]
+    beside = next(a for a in axes.figure.axes if "weight" in a.get_ylabel())
+    box = axes.get_legend().get_window_extent()
+    points = beside.transData.transform(np.array(sorted(weight.items())))
+    assert not any(box.contains(*point) for point in points)
+
+
+@pytest.mark.parametrize("n", [1, 4, 10, 12, 25])
+def test_every_example_stands_above_its_own_reconstruction(n):
+    x = (torch.arange(n) / n).view(n, 1, 1, 1).expand(n, 1, 8, 8)
+    grid, down = banded({"x": x, "rebuilt": 1 - x}, 10)
+    columns = min(10, n)
+    across = [(i + 0.5) * grid.shape[2] / columns for i in range(columns)]
+    shown = [[grid[0, int(y), int(at)].item() for at in across] for y in down]
+    above, below = ([v for row in shown[i::2] for v in row][:n] for i in (0, 1))
+    assert_close(torch.tensor(above), x[:, 0, 0, 0])
+    assert_close(torch.tensor(below), 1 - x[:, 0, 0, 0])
+    assert len(down) == 2 * -(-n // 10)
+
+
+def test_rows_of_bands_are_named(figures, tmp_path):
+    images = torch.rand(12, 3, 32, 32)
+    save_bands(tmp_path / "bands.png", {"x": images, "E[x | z]": images}, 10, "")
+    names = [label.get_text() for label in figures[0].axes[0].get_yticklabels()]
+    assert names == ["x", "E[x | z]"] * 2
+
+
+def view_of(tmp_path, n: int = 512) -> View:
+    model = wide_ppca()
+    return View(subject(model, data(n)), tmp_path, n)
+
+
+def test_a_walk_between_draws_begins_and_ends_at_draws_of_the_prior(tmp_path):
+    view = view_of(tmp_path)
+    a, b, rows = drawn_pairs(view, 256)
+    assert rows == list(range(256))
+    ends = torch.cat([a["z"], b["z"]])
+    assert_mean(ends, 0.0)
+    assert_mean(ends.square(), 1.0)
+    assert_mean(a["z"] * b["z"], 0.0)
+    way = along(linear, a, b, torch.tensor([0.0, 0.5, 1.0]))["z"].unflatten(0, (256, 3))
+    assert_close(way.unbind(1), (a["z"], (a["z"] + b["z"]) / 2, b["z"]))
+
+
+def test_pairs_of_draws_are_no_more_than_asked_for_and_need_two_examples(tmp_path):
+    assert len(drawn_pairs(view_of(tmp_path, 7), 5)[2]) == 3
+    with pytest.raises(Inapplicable, match="at least two"):
+        drawn_pairs(view_of(tmp_path, 1), 5)

@@ -1,0 +1,233 @@
+"""Types of the options that belong to no single component; Hydra checks them before any job runs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import MISSING as MISSED
+from dataclasses import dataclass, fields
+from dataclasses import field as default
+from enum import Enum
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from vaebench.config.suggest import literal, override, use
+from vaebench.errors import Refusal
+
+
+class Checkpoint(Enum):
+    """Which weights are evaluated."""
+
+    best = "best"
+    last = "last"
+
+
+class Accelerator(Enum):
+    """Lightning's names."""
+
+    auto = "auto"
+    cpu = "cpu"
+    gpu = "gpu"
+    mps = "mps"
+
+
+class Strategy(Enum):
+    """How many processes train."""
+
+    single = "single"
+    ddp = "ddp"
+
+
+class Precision(Enum):
+    """Of the nets in training."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+class OnNan(Enum):
+    """What to do about a step whose loss or gradient is not finite."""
+
+    stop = "stop"
+    skip = "skip"
+    rollback = "rollback"
+
+
+class Budget(Enum):
+    """What an experiment may take: two cores for minutes, or a GPU."""
+
+    small = "small"
+    full = "full"
+
+
+@dataclass
+class Evaluation:
+    """`eval.*`: the likelihood at the end of training."""
+
+    k: int = 100
+    examples: int = 0
+    checkpoint: Checkpoint = Checkpoint.best
+
+
+@dataclass
+class Training:
+    """`trainer.*`."""
+
+    accelerator: Accelerator = Accelerator.auto
+    strategy: Strategy = Strategy.single
+    devices: int = 1
+    max_epochs: int = 100
+    max_steps: int = -1
+    batch_size: int = 100
+    log_every: int = 50
+    clip_norm: float = 0.0
+    patience: int = 0
+    average: float = 0.0
+    on_nan: OnNan = OnNan.stop
+    compile: bool = False
+    precision: Precision = Precision.float32
+    detect_anomaly: bool = False
+
+
+@dataclass
+class Checkpoints:
+    """`checkpoint.*`: besides each epoch's end."""
+
+    every: int = 0
+
+
+@dataclass
+class Suggested:
+    """What a data set suggests."""
+
+    latent_dim: int = 16
+    scale: float = 1.0
+    eval_k: int = 100
+
+
+@dataclass
+class Config:
+    """The root."""
+
+    model: Any = MISSING
+    nets: Any = MISSING
+    posterior: Any = MISSING
+    refine: Any = MISSING
+    weights: Any = MISSING
+    prior: Any = MISSING
+    likelihood: Any = MISSING
+    objective: Any = MISSING
+    anneal: Any = MISSING
+    baseline: Any = MISSING
+    optimizer: Any = MISSING
+    schedule: Any = MISSING
+    logger: Any = MISSING
+    dataset: Any = MISSING
+    trainer: Training = default(default_factory=Training)
+    eval: Evaluation = default(default_factory=Evaluation)
+    checkpoint: Checkpoints = default(default_factory=Checkpoints)
+    suggested: Suggested = default(default_factory=Suggested)
+    budget: Budget = Budget.small
+    k: int = 1
+    seed: int = 0
+    data_dir: str = ""
+    init_from: str = ""
+    name: str = ""
+
+
+SMALLEST = {
+    "k": 1,
+    "seed": 0,
+    "eval.k": 1,
+    "eval.examples": 0,
+    "checkpoint.every": 0,
+    "trainer.max_epochs": 1,
+    "trainer.max_steps": -1,
+    "trainer.batch_size": 1,
+    "trainer.log_every": 1,
+    "trainer.clip_norm": 0,
+    "trainer.patience": 0,
+    "trainer.average": 0,
+    "trainer.devices": 1,
+}
+
+
+def check_keys(cfg: DictConfig) -> None:
+    """Refuses options that nobody reads: `+foo=1` gets past Hydra.
+
+    Raises:
+        Refusal: naming the option.
+    """
+    sections = {
+        f.name: f.default_factory for f in fields(Config) if f.default_factory is not MISSED
+    }
+    for prefix, owner in {"": Config, **sections}.items():
+        known = {f"{prefix}.{f.name}".lstrip(".") for f in fields(owner)}
+        node = cfg[prefix] if prefix else cfg
+        for key in node:
+            name = f"{prefix}.{key}".lstrip(".")
+            if name not in known:
+                raise Refusal(f"no option {name!r}")
+
+
+def by_budget(small: Any, full: Any, *, _root_: DictConfig) -> Any:
+    """`${by_budget:SMALL,FULL}` in an experiment."""
+    return full if Budget(getattr(_root_.budget, "value", _root_.budget)) is Budget.full else small
+
+
+def if_equal(one: Any, other: Any, then: Any, otherwise: Any) -> Any:
+    """`${if_equal:A,B,THEN,ELSE}` in an experiment."""
+    return then if one == other else otherwise
+
+
+OmegaConf.register_new_resolver("by_budget", by_budget, replace=True)
+OmegaConf.register_new_resolver("if_equal", if_equal, replace=True)
+
+
+def unresolved(error: BaseException) -> str | None:
+    """One line for a `${…}` in an option that refers to nothing; None for any other error."""
+    text, name = str(error), getattr(error, "full_key", None)
+    option = f"{name}: " if name else ""
+    if match := re.search(r"Environment variable '(\w+)' not found", text):
+        return f"{option}the environment has no {match[1]}"
+    if match := re.search(r"Interpolation key '([^']+)' not found", text):
+        return f"{option}${{{match[1]}}} refers to no option"
+    return None
+
+
+def register() -> None:
+    """Makes the schema known to Hydra."""
+    ConfigStore.instance().store(name="schema", node=Config)
+
+
+def check_ranges(cfg: DictConfig) -> None:
+    """Refuses numbers that are too small to mean anything.
+
+    Raises:
+        Refusal: naming the option and its smallest value.
+    """
+    for name, smallest in SMALLEST.items():
+        value = OmegaConf.select(cfg, name)
+        if value is None:
+            raise Refusal(f"{name} must be given")
+        if not value >= smallest:  # nan is not
+            raise Refusal(f"{name}={value}: must be at least {smallest}")
+    if cfg.seed >= 2**32:
+        raise Refusal(f"seed={cfg.seed}: must be below 2^32")
+    k = OmegaConf.select(cfg, "objective.k", default=cfg.k)
+    if k != cfg.k:
+        instead = use(override("k", k)) if isinstance(k, int) and k >= 1 else ""
+        raise Refusal(f"objective.k={literal(k)} follows k={cfg.k}: set that instead.{instead}")
+    if cfg.trainer.average >= 1:
+        raise Refusal(
+            f"trainer.average={cfg.trainer.average}: must be below 1. Use trainer.average=0.999."
+        )
+    if cfg.trainer.devices == 1 and cfg.trainer.strategy is Strategy.ddp:
+        raise Refusal("trainer=ddp with trainer.devices=1 shares nothing. Use trainer.devices=2.")
+    if cfg.trainer.devices > 1 and cfg.trainer.strategy is Strategy.single:
+        raise Refusal(
+            f"trainer.devices={cfg.trainer.devices} needs several processes. Use trainer=ddp."
+        )
+    if cfg.trainer.max_steps == 0:
+        raise Refusal("trainer.max_steps=0: must be at least 1, or -1 for no limit")

@@ -1,0 +1,228 @@
+"""Options against the signatures of the classes that read them: types, choices, unknown keys."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import Any, Literal
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from vaebench.config.suggest import did_you_mean, literal, nearest, override, use
+from vaebench.errors import Refusal
+
+HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
+
+
+def check_options(cfg: DictConfig) -> None:
+    """Refuses what no object reads, what is missing, and values of another type than declared.
+
+    Walks every node of the config that names a `_target_`.
+    """
+    missing = {str(name) for name in cfg if OmegaConf.is_missing(cfg, name)}
+    # `missing_keys` trips over what refers to a missing group.
+    for name in sorted(missing or OmegaConf.missing_keys(cfg)):
+        raise Refusal(f"{name} must be given")
+    for path, node in _targets(cfg, ""):
+        _check_node(path, node)
+
+
+def _targets(node: DictConfig, path: str) -> Iterator[tuple[str, DictConfig]]:
+    if "_target_" in node:
+        yield path, node
+    for key in node:
+        if OmegaConf.is_interpolation(node, str(key)):
+            continue  # an interpolated node is checked where it is defined
+        child = node[key]
+        if isinstance(child, DictConfig):
+            yield from _targets(child, f"{path}.{key}".lstrip("."))
+
+
+def _check_node(path: str, node: DictConfig) -> None:
+    target = _found(path, node["_target_"])
+    parameters, anything = signature(target)
+    for name in required(target) - set(node):
+        raise Refusal(f"{path}.{name} must be given")
+    supplied = positional(target) if node.get("_partial_") else set()
+    for key in node:
+        if key in HYDRA_KEYS:
+            continue
+        name = f"{path}.{key}"
+        if key in supplied:
+            raise Refusal(f"{name} is not to be set: the program supplies it")
+        if key not in parameters and not anything:
+            hint = _meant(name, node, set(parameters) - supplied)
+            raise Refusal(f"{name}: {target.__name__} reads no such option.{hint}")
+        if key in parameters:
+            check_value(name, node[key], parameters[key])
+
+
+def _meant(name: str, node: DictConfig, options: set[str]) -> str:
+    """The option that was probably meant, with the value that was given."""
+    path, _, key = name.rpartition(".")
+    found = nearest(key, options)
+    if not found:
+        return ""
+    new = "" if found in node else "+"
+    return f" Did you mean {new}{override(f'{path}.{found}', node[key])}?"
+
+
+def located(target: str) -> Any:
+    """What a dotted path names. Hydra's public function logs its own lines before it raises."""
+    from hydra._internal.utils import _locate
+
+    return _locate(target)
+
+
+def _found(path: str, target: str) -> Any:
+    try:
+        return located(target)
+    except Exception as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise Refusal(f"{path}._target_={target} cannot be imported: {reason}") from error
+
+
+def signature(target: Any) -> tuple[dict[str, Any], bool]:
+    """Keyword names with their type hints, following `**kwargs` up the bases, and whether any
+    other keyword is accepted."""
+    if not inspect.isclass(target):
+        return _own(target)
+    found: dict[str, Any] = {}
+    for base in target.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        own, anything = _own(base.__init__)
+        found = own | found
+        if not anything or base is object:
+            return found, False
+    return found, True
+
+
+def required(target: Any) -> set[str]:
+    """Keyword-only parameters without a default, which only a config can give."""
+    return {p.name for p in _parameters(target) if p.kind is p.KEYWORD_ONLY and _bare(p)}
+
+
+def positional(target: Any) -> set[str]:
+    """Positional parameters without a default, which the program gives to a partial."""
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
+    return {p.name for p in _parameters(target) if p.kind in kinds and _bare(p)} - {"self"}
+
+
+def _parameters(target: Any) -> list[inspect.Parameter]:
+    """Of a function, or of a class's `__init__` and those it passes `**kwargs` to."""
+    if not inspect.isclass(target):
+        return list(inspect.signature(target).parameters.values())
+    found: dict[str, inspect.Parameter] = {}
+    for base in target.__mro__:
+        if "__init__" in vars(base) and base is not object:
+            own = inspect.signature(base.__init__).parameters
+            found = dict(own) | found
+            if not any(p.kind is p.VAR_KEYWORD for p in own.values()):
+                break
+    return list(found.values())
+
+
+def _bare(parameter: inspect.Parameter) -> bool:
+    return parameter.default is parameter.empty
+
+
+def _own(function: Any) -> tuple[dict[str, Any], bool]:
+    hints = _hints(function)
+    kinds = inspect.signature(function).parameters.values()
+    anything = any(p.kind is p.VAR_KEYWORD for p in kinds)
+    named = [p.name for p in kinds if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return {n: hints.get(n, Any) for n in named if n != "self"}, anything
+
+
+def _hints(function: Any) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function)
+    except (NameError, TypeError):
+        return {}  # a user's hints that cannot be resolved are not checked
+
+
+LARGE = 2**32
+"""No number of anything."""
+
+EXPECTED = {bool: "true or false", int: "an integer", float: "a number", str: "a word"}
+
+
+def check_value(name: str, value: Any, hint: Any) -> None:
+    """Refuses a value that is not of its hint; hints beyond plain data are not checked."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    shown = f"{name}={literal(value)}"
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        origin, arguments = Literal, tuple(hint.__members__)
+    if origin is Literal:
+        if value not in arguments:
+            choices = ", ".join(map(str, arguments))
+            hint_text = did_you_mean(str(value), map(str, arguments), f"{name}={{}}")
+            raise Refusal(f"{shown}: one of {choices} was expected.{hint_text}")
+    elif origin in (typing.Union, types.UnionType):
+        if not any(_fits(name, value, a) for a in arguments):
+            wanted = " or ".join(EXPECTED[a] for a in arguments if a in EXPECTED) or str(hint)
+            raise Refusal(f"{shown}: {wanted} was expected")
+    elif origin is list:
+        _check_list(name, value, arguments[0])
+    elif hint in EXPECTED and not _is(value, hint):
+        whole = rounded(value) if hint is int else None
+        instead = "" if whole is None else use(override(name, whole))
+        raise Refusal(f"{shown}: {EXPECTED[hint]} was expected.{instead}")
+    elif _is_object(hint) and (value is None or isinstance(value, int | float)):
+        raise Refusal(f"{shown}: options of its own are to stand there, not a value")
+
+
+def _check_list(name: str, value: Any, hint: Any) -> None:
+    if not isinstance(value, ListConfig | list):
+        alone = use(override(name, [value])) if _fits(name, value, hint) else ""
+        raise Refusal(f"{name}={literal(value)}: a list was expected.{alone}")
+    whole = [rounded(item) for item in value] if hint is int else [None]
+    if None not in whole and not all(_is(item, int) for item in value):
+        instead = use(override(name, whole))
+        raise Refusal(f"{name}={literal(value)}: integers were expected.{instead}")
+    for i, item in enumerate(value):
+        check_value(f"{name}[{i}]", item, hint)
+
+
+def rounded(value: Any) -> int | None:
+    """The integer that a number such as 1e3 or 5.0 was meant to be, if any.
+
+    Not of 0 or less, which options that count do not take.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    whole = not isinstance(value, bool) and 1 <= number < LARGE and number.is_integer()
+    return int(number) if whole else None
+
+
+def _is_object(hint: Any) -> bool:
+    """Whether a hint is of what only a config of its own can build."""
+    if typing.get_origin(hint) is Callable:
+        return True
+    return isinstance(hint, type) and hint.__module__.startswith("vaebench.")
+
+
+def _fits(name: str, value: Any, hint: Any) -> bool:
+    try:
+        check_value(name, value, hint)
+    except Refusal:
+        return False
+    if isinstance(hint, type) and hint not in EXPECTED:
+        return isinstance(value, hint)
+    return True
+
+
+def _is(value: Any, kind: type) -> bool:
+    if kind is float:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and not math.isnan(value)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, kind)

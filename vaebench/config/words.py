@@ -1,0 +1,133 @@
+"""The words of a command line: which are overrides, which say nothing, which say two things."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from vaebench.config.suggest import command_line, nearest, typed, use
+from vaebench.errors import Refusal
+
+COMPOSING = ("check", "train")
+OF_RUNS = ("compare", "evaluate", "resume", "sample")
+COMMANDS = (*COMPOSING, *OF_RUNS, "list", "study")
+
+Names = Mapping[str, Sequence[str]]
+"""Groups, and what each has to choose from."""
+
+SURE = 0.8
+"""How near a lone word must be to a name: it may be any of a hundred."""
+
+
+def given(args: Iterable[str]) -> dict[str, str]:
+    """The overrides of a command line: key → word."""
+    words = [a for a in args if not a.startswith("-") and ("=" in a or a.startswith("~"))]
+    return {key(word): word for word in words}
+
+
+def key(word: str) -> str:
+    """The option or group that an override sets."""
+    return re.split("[=@]", word.lstrip("+~"))[0]
+
+
+def check_words(overrides: Sequence[str], found: Names, args: Sequence[str]) -> None:
+    """Refuses overrides of nothing, and several choices of a group or values of an option, of which
+    Hydra would take the last.
+
+    Args:
+        overrides: as they were typed.
+        args: the whole command line.
+
+    Raises:
+        Refusal: naming the word, or both.
+    """
+    once = not {"-m", "--multirun"} & set(args) and "study" not in args[:1]
+    for word in overrides:
+        name, is_set, value = word.partition("=")
+        if is_set and not key(word):
+            raise Refusal(f"{word!r} sets nothing: an option is written name=value")
+        if name in found and value.startswith("["):
+            several = use(grid(args, word, f"{name}={value.strip('[]')}")) if once else ""
+            raise Refusal(f"{word}: a run has one choice of each group.{several}")
+    if (two := doubled(overrides)) is not None:
+        raise Refusal(told_twice(two, *_both(two, args)))
+
+
+def _both(two: tuple[str, str], args: Sequence[str]) -> list[str]:
+    """What makes a grid of two overrides of one option."""
+    first, second = (word.partition("=")[2] for word in two)
+    if "," in first + second or "study" in args[:1]:
+        return []
+    both = f"{two[0]},{second}"
+    if {"-m", "--multirun"} & set(args):
+        return [typed(both)]
+    return [grid([arg for arg in args if arg != two[1]], two[0], both)]
+
+
+def grid(args: Sequence[str], word: str = "", several: str = "") -> str:
+    """The same command line as a grid, perhaps with another word in place of one."""
+    words = args[1:] if "check" in args[:1] else args
+    return command_line("-m", *(several if arg == word else arg for arg in words))
+
+
+def doubled(words: Iterable[str]) -> tuple[str, str] | None:
+    """The first two overrides of one option that differ."""
+    seen: dict[str, str] = {}
+    for word in words:
+        name, _, value = word.lstrip("+").partition("=")
+        before = seen.setdefault(name, word)
+        if before.partition("=")[2] != value:
+            return before, word
+    return None
+
+
+def told_twice(two: tuple[str, str], *grid: str) -> str:
+    """The refusal of two overrides of one option."""
+    name, first = two[0].lstrip("+").split("=", 1)
+    second = two[1].partition("=")[2]
+    return f"{name} is given twice, as {first} and as {second}.{use(*map(typed, two[::-1]), *grid)}"
+
+
+def unreadable(word: str, found: Names, args: Sequence[str]) -> str:
+    """What to say of a word that is no override."""
+    if "=" in word:
+        return f"cannot read the override {word!r}; quote what a shell or YAML would take apart"
+    if word in COMMANDS:
+        line = commanded(word, word, args)
+        return f"{word!r} is a command, and stands before all else.{use(*filter(None, [line]))}"
+    groups = [group for group in found if word in found[group]]
+    if len(groups) > 1:
+        meant = ", ".join(f"{group}={word}" for group in groups)
+        return f"{word!r} alone does not say of which group: {meant}"
+    near = nearest_word(word, found, args)
+    told = f"{word!r} is neither a command nor an option of the form name=value."
+    return f"{told} Did you mean {near}?" if near else told
+
+
+def nearest_word(word: str, found: Names, args: Sequence[str]) -> str | None:
+    """The override or command line that a lone word may be a misspelling of."""
+    named: dict[str, list[str]] = {}
+    for group in found:
+        for choice in found[group]:
+            named.setdefault(choice, []).append(f"{group}={choice}")
+    meant: dict[str, str | None] = {n: of[0] for n, of in named.items() if len(of) == 1}
+    meant |= {group: command_line("list", group) for group in found}
+    meant |= {name: line for name in COMMANDS if (line := commanded(name, word, args))}
+    near = nearest(word, meant, SURE)
+    return meant[near] if near else None
+
+
+def commanded(name: str, word: str, args: Sequence[str]) -> str | None:
+    """A command with what else was typed that it can take; None where it lacks what it needs.
+
+    Args:
+        name: of the command.
+        word: what stands for it now.
+    """
+    rest = [arg for arg in args if arg != word and arg not in COMMANDS]
+    if name in COMPOSING:
+        return command_line(name, *rest)
+    names = [arg for arg in rest if arg not in given(rest).values() and not arg.startswith("-")]
+    if name in OF_RUNS and not names:
+        return None
+    return None if name == "study" and not names else command_line(name, *names)

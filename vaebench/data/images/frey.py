@@ -1,0 +1,59 @@
+"""Frey faces: frames of one video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vaebench.data.images.base import Images, Raw
+from vaebench.data.images.files import corrupt, raw_images, read_npz
+from vaebench.errors import DataError
+
+
+class FreyFaces(Images):
+    """1965 frames of Brendan Frey's face, 28x20 pixels, 256 grey levels (Roweis, Saul 2000).
+
+    Args:
+        data_dir: folder that holds `freyfaces/freyfaces.npz` (key `images`, uint8 [1965, 28, 20])
+            or the original `frey_rawface.mat` (key `ff`, [560, 1965]).
+    """
+
+    def __init__(self, *, data_dir: str, **protocol: Any) -> None:
+        super().__init__(**protocol)
+        self.root = Path(data_dir).expanduser()
+
+    def read(self) -> tuple[Raw, Raw | None]:
+        folders = (self.root, self.root / "freyfaces")
+        for path in (folder / "freyfaces.npz" for folder in folders):
+            if path.exists():
+                return self._shaped(read_npz(path), path), None
+        for path in (folder / "frey_rawface.mat" for folder in folders):
+            if path.exists():
+                return self._shaped(self._read_mat(path), path), None
+        raise DataError(
+            f"Frey faces are not in {self.root}: put freyfaces.npz or frey_rawface.mat there "
+            "(or in its folder freyfaces), or say where they are with data_dir=. Use dataset=digits."
+        )
+
+    @property
+    def notes(self) -> list[str]:
+        if self.held_out.kind != "random":
+            return []
+        return [
+            "a random split of one video: test frames have near-copies in the training set "
+            "(dataset.split.kind=last holds out the end of the video)"
+        ]
+
+    @staticmethod
+    def _read_mat(path: Path) -> Raw:
+        from scipy.io import loadmat
+
+        with corrupt(path):
+            frames = loadmat(path)["ff"].T.reshape(-1, 28, 20)
+        return raw_images(frames.astype("uint8"), None, str(path))
+
+    @staticmethod
+    def _shaped(raw: Raw, path: Path) -> Raw:
+        if raw.x.shape[1:] != (1, 28, 20):
+            raise DataError(f"{path}: frames of {tuple(raw.x.shape[1:])}, (1, 28, 20) was expected")
+        return raw

@@ -1,0 +1,1 @@
+"""Data sets of sentences, and the files they are read from."""

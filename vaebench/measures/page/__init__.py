@@ -1,5 +1,0 @@
-"""One self-contained HTML page that compares runs: no server, no network."""
-
-from vaebench.measures.page.build import build
-
-__all__ = ["build"]

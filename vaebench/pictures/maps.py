@@ -1,0 +1,81 @@
+"""Where examples lie in latent space, in two dimensions and coloured by label."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from vaebench.data.seeds import PICTURES, derived
+from vaebench.measures.base import Inapplicable
+from vaebench.measures.codes import codes
+from vaebench.pictures.paper import DPI, new_figure
+from vaebench.pictures.view import View
+
+PERPLEXITY = 30
+DISTINCT = 20  # as many classes have colours of their own
+
+
+def pca(view: View) -> list[Path]:
+    """The two directions in which the codes E_q[z | x] vary most."""
+    from sklearn.decomposition import PCA
+
+    z, y = _codes(view)
+    if len(z) < 2:
+        raise Inapplicable("one example has no principal components")
+    fitted = PCA(2).fit(z)
+    first, second = fitted.explained_variance_ratio_
+    names = (f"first component ({first:.0%} of the variance)", f"second ({second:.0%})")
+    return [_scatter(view.folder / "pca.png", fitted.transform(z), y, "PCA of the codes", names)]
+
+
+def tsne(view: View) -> list[Path]:
+    """Codes arranged so that neighbours stay neighbours (van der Maaten, Hinton 2008)."""
+    from sklearn.manifold import TSNE
+
+    z, y = _codes(view)
+    if len(z) < 4:
+        raise Inapplicable(f"t-SNE of {len(z)} examples shows nothing")
+    perplexity = min(PERPLEXITY, (len(z) - 1) / 3)
+    seed = derived(view.subject.seed, PICTURES)
+    placed = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(z)
+    title = f"t-SNE of the codes, perplexity {perplexity:.0f}"
+    return [_scatter(view.folder / "tsne.png", placed, y, title, ("", ""))]
+
+
+def _codes(view: View) -> tuple[np.ndarray, np.ndarray | None]:
+    z, y = codes(view.subject, view.mapped)
+    if z.shape[1] < 2:
+        raise Inapplicable("the latent is a single number")
+    return z.numpy(), None if y is None else y.numpy()
+
+
+def _scatter(
+    path: Path, points: np.ndarray, y: np.ndarray | None, title: str, names: tuple[str, str]
+) -> Path:
+    figure = new_figure(6.2, 5.4)
+    axes = figure.subplots()
+    style = {"s": 9, "alpha": 0.8, "linewidths": 0}
+    if y is None:
+        axes.scatter(*points.T, color="#4c72b0", **style)
+    elif len(classes := np.unique(y)) <= DISTINCT:
+        for i, c in enumerate(classes):
+            colour = f"C{i}" if len(classes) <= 10 else _many(i)
+            axes.scatter(*points[y == c].T, color=colour, label=str(c), **style)
+        axes.legend(
+            title="label", frameon=False, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5)
+        )
+    else:
+        figure.colorbar(axes.scatter(*points.T, c=y, **style), label="label")
+    axes.set(title=f"{title} ({len(points)} examples)", xlabel=names[0], ylabel=names[1])
+    if not any(names):
+        axes.set(xticks=[], yticks=[])
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=DPI)
+    return path
+
+
+def _many(i: int) -> tuple[float, ...]:
+    import matplotlib
+
+    return matplotlib.colormaps["tab20"](i)

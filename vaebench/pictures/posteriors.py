@@ -1,0 +1,141 @@
+"""The true posterior of a two-dimensional latent beside the model's q."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vaebench.inference import Batch, Target, infer
+from vaebench.measures.base import Inapplicable
+from vaebench.pictures.paper import DPI, new_figure
+from vaebench.pictures.view import View
+
+EXAMPLES = 6
+COARSE, FINE = 81, 141  # points along an axis
+REACH = 5.0  # how far out the coarse grid looks
+MASS = 0.999  # of both densities that the fine grid holds
+LEVELS = (0.393, 0.865)  # mass inside one and two standard deviations of a Gaussian
+CHUNK = 2000
+
+
+@dataclass(frozen=True)
+class Axes:
+    """A square grid."""
+
+    first: Tensor
+    second: Tensor
+
+    @property
+    def points(self) -> Tensor:
+        """`[G, 2]`."""
+        return torch.cartesian_prod(self.first, self.second)
+
+    def inside(self, mass: Tensor) -> Axes:
+        """A finer grid over the part that holds nearly all of some mass `[G]`."""
+        kept = self.points[mass >= _level(mass, MASS)]
+        pad = torch.stack([a[1] - a[0] for a in (self.first, self.second)])
+        low, high = kept.amin(0) - 2 * pad, kept.amax(0) + 2 * pad
+        return Axes(
+            *(torch.linspace(float(a), float(b), FINE) for a, b in zip(low, high, strict=True))
+        )
+
+
+@torch.no_grad()
+def posteriors(view: View) -> list[Path]:
+    """p(z | x) of the first examples, normalised on a grid, with the contours of q(z | x).
+
+    A VAE bends the true posterior towards its factorial q; an importance-weighted bound of many
+    samples leaves it freer (Burda, Grosse, Salakhutdinov 2016).
+    """
+    view.subject.need_bound()
+    latent = _two_dimensional(view)
+    shown = min(EXAMPLES, len(view))
+    columns = min(3, shown)
+    figure = new_figure(3.1 * columns, 3.1 * math.ceil(shown / columns))
+    panels = figure.subplots(math.ceil(shown / columns), columns, squeeze=False).flatten()
+    for panel in panels[shown:]:
+        panel.set_axis_off()
+    for i in range(shown):
+        one = {name: value[i : i + 1] for name, value in view.batch.items()}
+        _draw(panels[i], view, one, latent)
+    figure.suptitle("p(z | x) in colour; contours hold 39 % and 86 % of q(z | x)", fontsize=10)
+    path = view.folder / "posteriors.png"
+    figure.savefig(path, dpi=DPI)
+    return [path]
+
+
+def _two_dimensional(view: View) -> str:
+    """The latent's name.
+
+    Raises:
+        Inapplicable: it has not two real dimensions, or q cannot be drawn.
+    """
+    shapes = {name: tuple(z.shape[1:]) for name, z in view.codes.items()}
+    if list(shapes.values()) != [(2,)]:
+        told = ", ".join(f"{name} has {math.prod(shape)}" for name, shape in shapes.items())
+        raise Inapplicable(f"one latent of two dimensions is needed; {told}")
+    (name,) = shapes
+    dist = infer(view.subject.composition.model, view.batch, 1, noise=view.noise).q[name].dist
+    if dist.is_discrete:
+        raise Inapplicable("bits have no density to draw")
+    return name
+
+
+def _draw(axes: object, view: View, one: Batch, latent: str) -> None:
+    model = view.subject.composition.model
+    z = infer(model, one, CHUNK, noise=view.noise).q[latent].value[:, 0].cpu()
+    grid = Axes(*(torch.linspace(-REACH, REACH, COARSE) for _ in range(2)))
+    coarse = grid.inside(_mass(model, one, latent, grid))
+    low = torch.minimum(coarse.points.amin(0), z.quantile(0.005, 0))
+    high = torch.maximum(coarse.points.amax(0), z.quantile(0.995, 0))
+    fine = Axes(*(torch.linspace(float(a), float(b), FINE) for a, b in zip(low, high, strict=True)))
+    true = _mass(model, one, latent, fine).view(FINE, FINE)
+    edges = [float(v) for a in (fine.first, fine.second) for v in (a[0], a[-1])]
+    axes.imshow(true.T.numpy(), origin="lower", extent=edges, cmap="magma_r", aspect="auto")  # type: ignore[attr-defined]
+    density = _density(view, one, latent, z, fine)
+    levels = sorted(float(_level(density.flatten(), level)) for level in LEVELS)
+    if levels[0] < levels[1]:
+        axes.contour(
+            fine.first.numpy(),
+            fine.second.numpy(),
+            density.T.numpy(),
+            levels,
+            colors="#2a7fb8",
+            linewidths=1.2,
+        )  # type: ignore[attr-defined]
+    axes.tick_params(labelsize=7)  # type: ignore[attr-defined]
+
+
+def _mass(model: object, one: Batch, latent: str, grid: Axes) -> Tensor:
+    """p(z | x) of one example on a grid, `[G]`, summing to 1."""
+    target = Target(model, one)  # type: ignore[arg-type]
+    device = next(iter(one.values())).device
+    found = []
+    for points in grid.points.to(device).split(CHUNK):
+        prior, seen = target({latent: points.unsqueeze(1)})
+        found.append((prior + seen)[:, 0].cpu().double())
+    return torch.cat(found).softmax(0)
+
+
+def _density(view: View, one: Batch, latent: str, z: Tensor, grid: Axes) -> Tensor:
+    """q(z | x) on the grid: itself where it scores any value, else by a Gaussian kernel of its
+    samples `[n, 2]`."""
+    site = infer(view.subject.composition.model, one, 1, noise=view.noise).q[latent]
+    if site.dist.scores_given and site.dist.has_density:
+        points = grid.points.to(site.value).unsqueeze(1)
+        log_q = torch.cat([site.dist.log_prob(part) for part in points.split(CHUNK)])
+        return log_q.exp().cpu().double().view(FINE, FINE)
+    from scipy.stats import gaussian_kde
+
+    kde = gaussian_kde(z.T.double().numpy())
+    return torch.from_numpy(kde(grid.points.T.double().numpy())).view(FINE, FINE)
+
+
+def _level(mass: Tensor, share: float) -> Tensor:
+    """The value above which lies that share of the total."""
+    ordered = mass.sort(descending=True).values
+    return ordered[(ordered.cumsum(0) < share * ordered.sum()).sum().clamp(max=len(ordered) - 1)]

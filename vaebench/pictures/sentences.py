@@ -1,0 +1,162 @@
+"""Sentences that a model makes: samples, ways between two, and what one posterior holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vaebench.data import Field, Support, decode
+from vaebench.distributions import TokenSequence
+from vaebench.errors import Incompatible
+from vaebench.inference import decode as generate_at
+from vaebench.inference import infer, simulate
+from vaebench.measures.base import Inapplicable, Subject
+from vaebench.pictures.journeys import along, drawn_pairs, linear
+from vaebench.pictures.view import Point, View
+
+SAMPLES, PAIRS, EXAMPLES, DRAWS = 20, 5, 8, 3
+TABLE = ".tsv"
+POINTS = 7  # of a way, ends included
+
+
+def sentences(view: View) -> list[Path]:
+    """Samples from the model: the best sentence at z ~ p(z), and one drawn there word by word."""
+    view.subject.need_bound()
+    x = _tokens(view)
+    noise, n = view.noise, min(SAMPLES, len(view))
+    given = {name: value[:n] for name, value in view.given.items()}
+    p = simulate(view.subject.composition.model, n, given, noise)[x.name].dist
+    p = _language(p, n)
+    rows = [
+        [str(i + 1), kind, said]
+        for i, both in enumerate(
+            zip(
+                x.said(view.decoding.best(p)[0]),
+                x.said(view.decoding.drawn(p, noise)[0]),
+                strict=True,
+            )
+        )
+        for kind, said in zip((_best(view), "drawn"), both, strict=True)
+    ]
+    if not view.subject.roles[0]:  # without a latent the best sentence is always the same
+        rows = [rows[0], *rows[1::2]]
+    return [_write(view.folder / "sentences.tsv", ("sample", "decoding", "sentence"), rows)]
+
+
+@torch.no_grad()
+def paraphrases(view: View) -> list[Path]:
+    """A sentence, what the mean of its posterior decodes to, and what some samples of it do."""
+    _ = view.subject.latents
+    x, model = _tokens(view), view.subject.composition.model
+    n = min(EXAMPLES, len(view))
+    some = {name: value[:n] for name, value in view.batch.items()}
+    means = {name: z[:n] for name, z in view.codes.items()}
+    draws = infer(model, some, DRAWS, noise=view.noise).p[x.name].dist
+    of_draws = view.decoding.best(_language(draws, n, DRAWS))
+    columns = {"x": x.said(view.batch[x.name][:n]), "mean": x.said(_at(view, means, x.name, some))}
+    columns |= {f"sample {i + 1}": x.said(rows) for i, rows in enumerate(of_draws)}
+    rows = [[str(i + 1), of, said[i]] for i in range(n) for of, said in columns.items()]
+    return [_write(view.folder / "paraphrases.tsv", ("example", "z", "sentence"), rows)]
+
+
+def homotopies(view: View) -> list[Path]:
+    """The best sentences along the straight way between the codes of two."""
+    _ = view.subject.latents
+    x, n = _tokens(view), min(2 * PAIRS, len(view) // 2 * 2)
+    if n < 2:
+        raise Inapplicable("one sentence has nowhere to go: at least two are needed")
+    a, b = ({name: z[i:n:2] for name, z in view.codes.items()} for i in (0, 1))
+    own = x.said(view.batch[x.name][:n])
+    ways = [
+        [("x", own[2 * i]), *way, ("x'", own[2 * i + 1])]
+        for i, way in enumerate(_ways(view, x, a, b, range(0, n, 2)))
+    ]
+    return [_write_ways(view.folder / "homotopies.tsv", ways)]
+
+
+def walk_of_sentences(view: View) -> list[Path]:
+    """The best sentences along the straight way between two draws z ~ p(z)."""
+    x = _tokens(view)
+    ways = _ways(view, x, *drawn_pairs(view, PAIRS))
+    return [_write_ways(view.folder / "prior_walk.tsv", ways)]
+
+
+Steps = list[tuple[str, str]]
+"""How far along a way, and the sentence there."""
+
+
+def _ways(view: View, x: Tokens, a: Point, b: Point, examples: Sequence[int]) -> list[Steps]:
+    """The best sentences along the straight ways between points `[n, *event]` by latent."""
+    t = torch.linspace(0, 1, POINTS, device=view.subject.device)
+    rows = torch.tensor(examples, device=t.device).repeat_interleave(POINTS)
+    given = {name: value[rows] for name, value in view.given.items()}
+    said = x.said(_at(view, along(linear, a, b, t), x.name, given))
+    far = [f"{at:.2f}" for at in t.tolist()]
+    starts = range(0, len(said), POINTS)
+    return [list(zip(far, said[start : start + POINTS], strict=True)) for start in starts]
+
+
+def _write_ways(path: Path, ways: Sequence[Steps]) -> Path:
+    rows = [[str(i + 1), at, said] for i, way in enumerate(ways) for at, said in way]
+    return _write(path, ("pair", "t", "sentence"), rows)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The name of the batch that holds sentences, and how to write them out."""
+
+    name: str
+    field: Field
+
+    def said(self, rows: Tensor) -> list[str]:
+        """Rows of tokens `[n, l]` as text."""
+        return [decode(row, self.field.symbols, self.field.joiner) for row in rows.cpu()]
+
+
+def has_sentences(subject: Subject) -> bool:
+    """Whether a model generates any."""
+    fields = subject.composition.data.spec.fields
+    return any(fields[name].support is Support.TOKENS for name in subject.roles[1])
+
+
+def _tokens(view: View) -> Tokens:
+    fields = view.subject.composition.data.spec.fields
+    for name in view.observed:
+        if fields[name].support is Support.TOKENS:
+            return Tokens(name, fields[name])
+    raise Inapplicable(f"{view.observed[0]} holds no sentences")
+
+
+def _at(view: View, z: Point, name: str, given: dict[str, Tensor]) -> Tensor:
+    """The best sentences at given latents, `[n, L]`."""
+    conditions = {key: value for key, value in given.items() if key in view.given}
+    trace = generate_at(view.subject.composition.model, z, conditions, view.noise)
+    return view.decoding.best(_language(trace[name].dist, len(next(iter(z.values())))))[0]
+
+
+def _language(p: object, n: int, k: int = 1) -> TokenSequence:
+    """A density of n sentences with contexts `[k, n, C]`, whatever it left to broadcasting."""
+    if not isinstance(p, TokenSequence):
+        raise Incompatible(f"{type(p).__name__} decodes no sentences")
+    return TokenSequence(p.language, p.context.expand(k, n, -1), p.length)
+
+
+def _best(view: View) -> str:
+    return "greedy" if view.decoding.beam == 1 else f"beam of {view.decoding.beam}"
+
+
+def _write(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Path:
+    """A table of text, its columns apart by tabs; no symbol of a vocabulary holds white space."""
+    lines = ["\t".join(row) for row in (head, *rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The columns' names and the rows of what was written here."""
+    head, *rows = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
+    return head, rows

@@ -1,0 +1,47 @@
+"""Writing into a run folder: files whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """The whole file or none of it."""
+    part = path.with_name(path.name + ".part")
+    values = {name: plain(value) for name, value in content.items()}
+    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
+    part.write_text(text + "\n", encoding="utf-8")
+    os.replace(part, path)
+
+
+def plain(value: Any) -> Any:
+    """JSON has no infinity: it becomes a word."""
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def near(path: Path) -> str:
+    """A path as it is nearest to type."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+def config_of(cfg: DictConfig) -> dict[str, Any]:
+    """The resolved config as summary.json holds it."""
+    config = flat("config", OmegaConf.to_container(cfg, resolve=True, enum_to_str=True))
+    return {name: plain(value) for name, value in config.items()}
+
+
+def flat(prefix: str, value: Any) -> dict[str, Any]:
+    """Nested dicts as `a.b.c` keys; lists stay lists."""
+    if not isinstance(value, dict):
+        return {prefix: value}
+    return {k: v for name, item in value.items() for k, v in flat(f"{prefix}.{name}", item).items()}

@@ -1,0 +1,15 @@
+"""Studies by name."""
+
+from vaebench.studies.base import Findings, Study
+from vaebench.studies.energies import FlowEnergies
+from vaebench.studies.gaps import FlowGaps, PriorSampling
+from vaebench.studies.gradients import GradientVariance
+
+__all__ = ["STUDIES", "Findings", "Study"]
+
+STUDIES: dict[str, type[Study]] = {
+    "flow_energies": FlowEnergies,
+    "flow_gaps": FlowGaps,
+    "gradient_variance": GradientVariance,
+    "prior_sampling": PriorSampling,
+}

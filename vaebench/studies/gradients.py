@@ -1,0 +1,311 @@
+"""Bias and variance of gradient estimators, for a chosen model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_type_hints
+
+import torch
+from torch import Tensor, nn
+
+from vaebench.compose import Composition
+from vaebench.config.suggest import unknown
+from vaebench.errors import Incompatible, Refusal
+from vaebench.heads import Conditional
+from vaebench.inference import infer
+from vaebench.measures.latents import Moments
+from vaebench.objectives import ELBO, IWAE, baselines
+from vaebench.objectives.anneal import Constant
+from vaebench.objectives.baselines import DECAY, Baseline
+from vaebench.objectives.estimated import Weighted
+from vaebench.progress import steps as counted
+from vaebench.studies.base import Findings, Say, Study, mean_se
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BASELINES: dict[str, Callable[..., Baseline]] = {
+    "none": baselines.Nothing,
+    "running": partial(baselines.Running, decay=DECAY),
+    "optimal": partial(baselines.Optimal, decay=DECAY),
+    "learned": baselines.Learned,
+    "leave_one_out": baselines.LeaveOneOut,
+}
+SCORES = [f"score:{name}" for name in BASELINES]
+RELAXED = ["concrete", "straight_through", "straight_through_concrete"]
+BOUNDS: dict[str, type[Weighted]] = {"elbo": ELBO, "iwae": IWAE}
+ESTIMATORS = ["pathwise", "stl", "dreg", "one_of_k", *SCORES, "nvil", "vimco", *RELAXED]
+UNBIASED = {
+    "elbo": ["pathwise", "score:leave_one_out", "nvil", "score:running"],
+    "iwae": ["pathwise", "vimco", "score:running"],
+}
+"""Estimators whose mean is the gradient of the expected bound, those of least noise first."""
+
+WARM_UP = 200
+STEP = torch.tensor(0)
+
+
+@dataclass
+class GradientVariance(Study):
+    """Bias and variance of every estimator's gradient, part by part and against k, for any model.
+
+    Further words compose the model as a training run does: `model=helmholtz dataset=digits`.
+
+    Args:
+        bounds: elbo, iwae.
+        estimators: which, `score:BASELINE` for the score function; those that do not go with the
+            model or the bound are left out. Empty: all.
+        ks: samples for each example.
+        repeats: gradients of each.
+        reference: gradients that the unbiased reference is the mean of.
+        examples: the batch, of the training split.
+        trained: steps of training before the gradients are looked at; 0: none.
+        lr: of that training.
+    """
+
+    composes: ClassVar[bool] = True
+
+    bounds: list[str] = field(default_factory=lambda: list(BOUNDS))
+    estimators: list[str] = field(default_factory=list)
+    ks: list[int] = field(default_factory=lambda: [1, 5, 20])
+    repeats: int = 200
+    reference: int = 400
+    examples: int = 20
+    trained: int = 0
+    lr: float = 1e-3
+
+    def of(self, composition: Composition, say: Say) -> Findings:
+        """Measures the estimators of a composed model.
+
+        Raises:
+            Refusal: an unknown estimator or bound, a model without latents.
+        """
+        for name, known in (("estimators", ESTIMATORS), ("bounds", list(BOUNDS))):
+            if wrong := unknown(name, getattr(self, name), known):
+                raise Refusal(wrong)
+        for name, least in (("repeats", 2), ("reference", 4)):
+            if getattr(self, name) < least:
+                raise Refusal(f"{name}={getattr(self, name)}: at least {least}, for an error")
+        torch.manual_seed(self.seed)
+        subject = Gradients(composition, self.examples)
+        if not subject.latents:
+            raise Refusal("a model without latents has no gradient to estimate")
+        subject.train(self.trained, self.lr)
+        rows: list[dict[str, Any]] = []
+        for bound in counted(self.bounds):
+            for k in counted(self.ks):
+                rows += self.at(subject, bound, k, say)
+        if not rows:
+            told = ", ".join(self.estimators) or "no estimator"
+            raise Refusal(f"{told} goes with this model, {', '.join(self.bounds)} and k={self.ks}")
+        notes = [
+            "objectives of their own, with β = 1: the composed one serves the training alone",
+            "variance: of a parameter's gradient, summed over the part's parameters",
+            "snr: mean over parameters of |mean| / standard deviation of the gradient",
+            "bias: of the mean gradient along the reference, relative to it",
+            f"reference: {self.reference} gradients of the first unbiased estimator",
+        ]
+        return Findings(rows, figures(rows, self.ks), notes)
+
+    def at(self, subject: Gradients, bound: str, k: int, say: Say) -> Iterator[dict[str, Any]]:
+        """Rows of one bound at one k."""
+        wanted = self.estimators or ESTIMATORS
+        made = {n: e for n in ESTIMATORS if (e := subject.objective(bound, n, k)) is not None}
+        reference = next((made[n] for n in UNBIASED[bound] if n in made), None)
+        if reference is None:
+            return
+        half = self.reference // 2
+        first = Tally(subject.gradients(reference, half)).mean
+        second = Tally(subject.gradients(reference, half), first, subject.parts)
+        for name in counted([n for n in wanted if n in made]):
+            tally = Tally(subject.gradients(made[name], self.repeats), first, subject.parts)
+            for part, place in subject.parts.items():
+                row = {"bound": bound, "estimator": name, "k": k, "part": part}
+                yield row | _summary(tally, second, part, place)
+            say(f"{bound} {name} k={k}")
+
+
+class Tally:
+    """Mean and variance of gradients, and their components along a direction, part by part.
+
+    Args:
+        gradients: `[P]` each; only one is held at a time.
+        along: the direction, `[P]`.
+        parts: of the direction.
+    """
+
+    def __init__(
+        self,
+        gradients: Iterator[Tensor],
+        along: Tensor | None = None,
+        parts: Mapping[str, slice] = MappingProxyType({}),
+    ) -> None:
+        moments: Moments | None = None
+        self.components: dict[str, list[Tensor]] = {part: [] for part in parts}
+        for gradient in gradients:
+            one = Moments.of(gradient.unsqueeze(0))
+            moments = one if moments is None else moments + one
+            for part, place in parts.items():
+                assert along is not None
+                self.components[part].append(gradient[place] @ along[place])
+        assert moments is not None
+        self.mean, self.variance = moments.mean, moments.variance
+
+    def component(self, part: str) -> tuple[float, float]:
+        """Mean along the direction, and its standard error."""
+        return mean_se(torch.stack(self.components[part]))
+
+
+def _summary(tally: Tally, reference: Tally, part: str, place: slice) -> dict[str, float]:
+    """Both tallies along a direction that neither of them had a hand in."""
+    mean, variance = tally.mean[place], tally.variance[place]
+    found, found_se = tally.component(part)
+    right, right_se = reference.component(part)
+    size = abs(right) or math.inf  # a gradient that is always 0 has no bias either
+    moving = variance > 0
+    snr = (mean[moving].abs() / variance[moving].sqrt()).mean().item() if moving.any() else 0.0
+    return {
+        "variance": variance.sum().item(),
+        "snr": snr,
+        "bias": (found - right) / size,
+        "bias_se": math.hypot(found_se, right_se) / size,
+    }
+
+
+class Gradients:
+    """A model, a batch, and how to ask for gradients.
+
+    Args:
+        composition: as for a training run.
+        examples: of the batch.
+    """
+
+    def __init__(self, composition: Composition, examples: int) -> None:
+        self.model, self.data = composition.model, composition.data
+        self.objective_of_run = composition.objective
+        split = self.data.split("train")
+        self.split = split
+        self.batch = split.first(examples).batch(torch.arange(min(examples, len(split))))
+        self.latents = infer(self.model, self.batch, 1).latents
+        self.named = [(n, p) for n, p in self.model.named_parameters() if p.requires_grad]
+        self.parts = self._parts()
+
+    def _parts(self) -> dict[str, slice]:
+        """Each conditional's place in the gradient, and that of what is left of each child."""
+        names = [n for n, m in self.model.named_modules() if isinstance(m, Conditional)]
+        places: dict[str, slice] = {}
+        start = 0
+        for name, parameter in self.named:
+            part = next((n for n in names if name.startswith(f"{n}.")), name.partition(".")[0])
+            end = start + parameter.numel()
+            places[part] = slice(places[part].start if part in places else start, end)
+            start = end
+        return places
+
+    def train(self, steps: int, lr: float) -> None:
+        """A few steps of the run's own objective."""
+        objective = self.objective_of_run
+        optimizer = torch.optim.Adam([*self.model.parameters(), *objective.parameters()], lr=lr)
+        for step in counted(range(steps), "training"):
+            index = torch.randint(len(self.split), (100,))
+            optimizer.zero_grad()
+            objective(self.model, self.split.batch(index), torch.tensor(step)).loss.backward()
+            optimizer.step()
+
+    def objective(self, bound: str, name: str, k: int) -> Weighted | None:
+        """The bound under an estimator whose baseline has settled; None where they do not go
+        together."""
+        kind = BOUNDS[bound]
+        estimator, _, baseline = name.partition(":")
+        if estimator not in get_args(get_type_hints(kind.__init__)["estimator"]):
+            return None
+        options: dict[str, Any] = {"estimator": estimator, "k": k}
+        options |= {"beta": 1.0, "anneal": Constant(), "weight_sd": float("inf")}
+        if baseline:
+            options["baseline"] = BASELINES[baseline]
+        if kind is ELBO:
+            options |= {"kl": "auto", "free_bits": 0.0, "free_bits_per": "dimension"}
+        try:
+            made = kind(self.model, self.spec, **options)
+            self._check(made)
+            self._settle(made)
+        except Incompatible:
+            return None
+        return made
+
+    @property
+    def spec(self) -> Any:
+        """Of the data."""
+        return self.data.spec
+
+    def _check(self, objective: Weighted) -> None:
+        from vaebench.check import check
+
+        check(self.model, objective, self.spec)
+
+    def _settle(self, objective: Weighted) -> None:
+        """Lets what an estimator learns settle, and holds it."""
+        own = list(objective.parameters())
+        stateful = own or list(objective.buffers())
+        optimizer = torch.optim.Adam(own, lr=1e-2) if own else None
+        for _ in range(WARM_UP if stateful else 0):
+            loss = objective(self.model, self.batch, STEP).loss
+            if optimizer is not None:
+                gradients = torch.autograd.grad(loss, own)
+                for parameter, gradient in zip(own, gradients, strict=True):
+                    parameter.grad = gradient
+                optimizer.step()
+        for module in objective.modules():
+            if isinstance(module, Baseline):
+                module.eval()
+
+    def gradients(self, objective: nn.Module, count: int) -> Iterator[Tensor]:
+        """Gradients of the bound on this batch, `[P]` in float64."""
+        parameters = [p for _, p in self.named]
+        for _ in range(count):
+            loss = objective(self.model, self.batch, STEP).loss
+            each = torch.autograd.grad(-loss, parameters, materialize_grads=True)
+            yield torch.cat([g.flatten() for g in each]).double()
+
+
+def figures(rows: list[dict[str, Any]], ks: list[int]) -> dict[str, Figure]:
+    """Variance and signal-to-noise ratio of the parts of q against k, a panel for each."""
+    return {quantity: _figure(rows, quantity, ks) for quantity in ("variance", "snr")}
+
+
+def _figure(rows: list[dict[str, Any]], quantity: str, ks: list[int]) -> Figure:
+    from vaebench.pictures.paper import new_figure
+
+    bounds = list(dict.fromkeys(row["bound"] for row in rows))
+    parts = list(dict.fromkeys(row["part"] for row in rows))
+    figure = new_figure(3.6 * len(parts) + 2.2, 3.0 * len(bounds))
+    panels = figure.subplots(len(bounds), len(parts), squeeze=False)
+    names = list(dict.fromkeys(row["estimator"] for row in rows))
+    for i, bound in enumerate(bounds):
+        for j, part in enumerate(parts):
+            axes = panels[i][j]
+            for colour, name in enumerate(names):
+                points = {
+                    r["k"]: r[quantity]
+                    for r in rows
+                    if (r["bound"], r["part"], r["estimator"]) == (bound, part, name)
+                }
+                if any(value > 0 for value in points.values()):
+                    style = {"color": f"C{colour % 10}", "ls": "-" if colour < 10 else "--"}
+                    axes.plot(*zip(*points.items(), strict=True), "o", ms=3, label=name, **style)
+            axes.set(title=f"{bound}, {part}", xscale="log", yscale="log", xticks=ks)
+            axes.set_xticks(ks, [str(k) for k in ks])
+            axes.set_xlabel("k")
+            axes.grid(alpha=0.25)
+            axes.spines[["top", "right"]].set_visible(False)
+        panels[i][0].set_ylabel(f"{quantity} of the gradient")
+    found = [panel.get_legend_handles_labels() for row in panels for panel in row]
+    every = {
+        label: h for handles, labels in found for h, label in zip(handles, labels, strict=True)
+    }
+    figure.legend(every.values(), every, loc="outside right upper", frameon=False, fontsize=8)
+    return figure
