@@ -102,7 +102,7 @@ def test_no_silence_lasts_half_a_minute_whatever_the_length_of_a_step(clock, sec
     gaps = [b - a for a, b in zip([begun, *spoken], [*spoken, clock.now], strict=True)]
     assert max(gaps) < LONGEST
     assert heard < 400 / 20  # and nobody is talked to death
-    assert all(line.startswith("  testing ") for line in lines)
+    assert all(line.startswith("  testing · ") for line in lines)
     assert "left" in lines[-1]
 
 
@@ -134,7 +134,7 @@ def test_a_terminal_has_a_live_line_that_leaves_nothing_behind(clock):
         with doing(Loop("testing", 4)) as loop:
             loop.done, clock.now = 1, clock.now + 20
             pulse.beat()
-            assert "20 s · about 60 s left · testing 25 %" in console.file.getvalue()
+            assert "20 s · about 60 s left · testing · 25 %" in console.file.getvalue()
     assert console.file.getvalue().endswith("\x1b[2K")  # the line is erased
 
 

@@ -89,7 +89,7 @@ def _told(loop: Loop, loops: Sequence[Loop]) -> str:
     if not loop.total:
         return loop.text()
     share = f"{100 * fraction(loops[loops.index(loop) :]):.0f} %"
-    return f"{loop.text()} {share}".strip()
+    return f"{loop.text()} · {share}" if loop.text() else share
 
 
 def fraction(loops: Sequence[Loop]) -> float:

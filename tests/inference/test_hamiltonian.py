@@ -6,7 +6,17 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from tests.theorems import BottomUp, assert_mean, flat_gradient, largest_z, wide_ppca, z_scores
+from tests.theorems import (
+    STEP,
+    BottomUp,
+    assert_mean,
+    constrained,
+    elbo,
+    flat_gradient,
+    largest_z,
+    wide_ppca,
+    z_scores,
+)
 from vaebench.data import Field
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
@@ -59,6 +69,31 @@ def test_a_momentum_model_that_forgets_the_proposal_would_not():
     without = evidence.log_w + evidence.correction
     z = z_scores((without - model.log_prob(model.x)).exp().flatten(), 1.0)
     assert z.abs() > largest_z()
+
+
+@pytest.mark.parametrize(
+    ("make", "options"),
+    [
+        (elbo, {}),
+        (elbo, {"free_bits": 1e-12, "free_bits_per": "site"}),
+        (constrained, {"limit": 0.0, "multiplier": 1.0}),
+    ],
+    ids=["elbo", "free bits", "constrained"],
+)
+def test_every_objective_charges_what_the_momenta_cost(make, options):
+    """At β = 1, no free bits to speak of and a limit of 0 each is minus the mean of log w."""
+    model = refined_ppca()
+    model.set_posterior(torch.full((2, 3), 0.2), torch.tensor([-1.0, -1.0]))
+    objective = make(model.vae, model.spec, **options)
+    torch.manual_seed(1)
+    loss = objective(model.vae, copies(model, 200), STEP).loss
+    torch.manual_seed(1)
+    evidence = infer(model.vae, copies(model, 200), 1)
+    assert evidence.correction.mean().abs() > 0.1
+    assert (evidence.q["z"].log_prob - evidence.p["z"].log_prob).mean() > 0  # of free bits
+    assert_close(loss, -evidence.log_w.mean())
+    own = flat_gradient(-evidence.log_w.mean(), model.vae)
+    assert_close(flat_gradient(loss, model.vae), own)
 
 
 def test_two_layers_are_moved_together():

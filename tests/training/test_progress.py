@@ -55,7 +55,7 @@ def test_a_slow_run_is_heard_of_within_an_epoch_and_while_it_is_evaluated(
     assert len(training) >= 60 * seconds // LONGEST
     if seconds > LONGEST:
         assert any("validating" in line for line in lines)
-        assert any(line.startswith("  testing ") for line in lines)
+        assert any(line.startswith("  testing · ") for line in lines)
     assert not progress.under_way()
 
 
