@@ -80,8 +80,28 @@ def check_budget(cfg: DictConfig) -> None:
         )
 
 
-PARTS = ("nets", "posterior", "prior", "likelihood", "refine")
-"""Groups that a model has a use for or not."""
+PARTS = {
+    "nets": "mlp",
+    "posterior": "gaussian",
+    "prior": "normal",
+    "likelihood": "bernoulli",
+    "refine": "none",
+}
+"""Groups that a model has a use for or not, and the plainest choice of each."""
+
+BESIDE = {
+    "nets": ("likelihood", "Sentence", "recurrent"),
+    "posterior": ("prior", "Bits", "bernoulli"),
+    "prior": ("posterior", "Bits", "bernoulli"),
+}
+"""The plainest choice where another group's class ends in that name."""
+
+
+def plainest(group: str, cfg: DictConfig) -> str:
+    """The plainest choice of a group that goes with what was chosen beside it."""
+    other, name, choice = BESIDE.get(group, (group, "?", ""))
+    fitting = cfg[other].get("_target_", "").endswith(name)
+    return f"{group}={choice if fitting else PARTS[group]}"
 
 
 def check_parts(cfg: DictConfig) -> None:
@@ -91,7 +111,9 @@ def check_parts(cfg: DictConfig) -> None:
             cfg[group].get("_target_", "vaebench.models.unrefined") == "vaebench.models.unrefined"
         )
         if group in cfg.model and idle and group != "refine":
-            raise Refusal(f"{chosen(group)}: {chosen('model')} needs one")
+            raise Refusal(
+                f"{chosen(group)}: {chosen('model')} needs one." + instead(plainest(group, cfg))
+            )
         if group not in cfg.model and not idle:
             raise Refusal(
                 f"{chosen(group)} has nothing to do: {chosen('model')} has no {group}."

@@ -32,8 +32,9 @@ WRONG = {
     "k=a": ("a", list[str], "a list was expected. Use k=[a]."),
     "k=tst": ("tst", Part, "one of test, train was expected. Did you mean k=test?"),
     "k=on": ("on", Literal["off"], "one of off was expected"),
-    "k=0.5": (0.5, Split, "options of its own are to stand there"),
-    "k=3": (3, Callable[[int], int], "options of its own are to stand there"),
+    "k=0.5": (0.5, Split, "a choice with options of its own stands there"),
+    "k=none": ("none", Split, "a choice with options of its own stands there"),
+    "k=3": (3, Callable[[int], int], "a choice with options of its own stands there"),
 }
 
 

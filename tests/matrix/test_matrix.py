@@ -175,7 +175,7 @@ def test_a_refusal_that_names_one_side_is_caught(message):
 
 
 def test_a_refusal_that_names_two_sides_passes():
-    check_names(PPCA, "likelihood=bernoulli needs values in [0, 1]; the data are real.")
+    check_names(PPCA, "likelihood=bernoulli needs values in [0, 1]; the data are real numbers.")
     check_names(PPCA, "dataset=ppca does not go with Bernoulli. Use nets=mlp.")
 
 

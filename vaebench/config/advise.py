@@ -47,20 +47,21 @@ def advise(
     with contextlib.suppress(Exception):  # whatever else is wrong, the line is still true
         if words is not None:
             if not suggestions(line):
-                line = _advised(_required(line, folders, words), folders, words)
+                line = _advised(_required(line, folders, words), folders, words, args)
             line = _settled(line, folders, args)
     return line
 
 
-def _advised(line: str, folders: Sequence[Path], args: Sequence[str]) -> str:
+def _advised(line: str, folders: Sequence[Path], words: Sequence[str], args: Sequence[str]) -> str:
+    """The line with what follows from the words that compose a run, of a whole command line."""
     unknown = re.match(r"no option '([^']+)'", line)
     if unknown:
-        hint = _meant(unknown[1], folders, args)
-    elif hint := _elsewhere(line, folders, args):
+        hint = _meant(unknown[1], folders, words)
+    elif hint := _elsewhere(line, folders, words):
         group, value = re.match(r"(\w+)\.\w+=(\S+):", line).groups()
         line = f"{line.rstrip('.')}; {value} belongs to another {group}"
     else:
-        hint = _default(line, folders, args)
+        hint = _default(line, folders, words, args)
     return f"{line.rstrip('.')}.{hint}" if hint else line
 
 
@@ -117,16 +118,19 @@ def _values(options: dict[str, Any], option: str) -> tuple[Any, ...]:
     return typing.get_args(signature(target)[0].get(option)) if target else ()
 
 
-def _default(line: str, folders: Sequence[Path], args: Sequence[str]) -> str:
+def _default(line: str, folders: Sequence[Path], words: Sequence[str], args: Sequence[str]) -> str:
+    """The default of what a line is about; of options of their own, the command line without it."""
     from omegaconf import DictConfig, OmegaConf
 
-    typed = given(args)
+    typed = given(words)
     name = _culprit(line, typed)
     if name is None:
         return ""
-    cfg = composed(name, folders, args)
+    cfg = composed(name, folders, words)
     value = cfg.hydra.runtime.choices.get(name) or OmegaConf.select(cfg, name)
-    if value is None or isinstance(value, DictConfig) or override(name, value) == typed[name]:
+    if isinstance(value, DictConfig):
+        return use(command_line(*(arg for arg in args if arg != typed[name])))
+    if value is None or override(name, value) == typed[name]:
         return ""
     return use(override(name, value))
 
@@ -246,6 +250,6 @@ def _whole(suggestion: str, folders: Sequence[Path], args: Sequence[str]) -> str
             ]
     if not idle:
         return suggestion
-    over = {key(word) for word in words}
-    kept = [arg for arg in args if arg not in idle and ("=" not in arg or key(arg) not in over)]
-    return command_line(*kept, *words)
+    over = {key(word): word for word in words}
+    kept = [over.pop(key(arg)) if key(arg) in over else arg for arg in args if arg not in idle]
+    return command_line(*kept, *over.values())

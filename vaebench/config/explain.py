@@ -84,6 +84,7 @@ def _bad_value(error: BaseException, args: Sequence[str]) -> str | None:
     if name not in typed and (inside := next((k for k in typed if k.startswith(f"{name}.")), "")):
         return f"no option {inside!r}"
     shown = typed.get(name, "").partition("=")[2]
+    shown = "" if "," in shown else shown  # one value of a grid is wrong, not all
     if match := re.search(
         r"Value '(.*?)' (?:of type '\w+' could not be converted to|is not a valid) (\w+)", text
     ):
@@ -98,7 +99,7 @@ def _bad_value(error: BaseException, args: Sequence[str]) -> str | None:
     if "is not Optional" in text:
         return f"{name}={shown or 'null'}: a value was expected"
     if "Invalid type assigned" in text:
-        return f"{name}={shown}: it is a group of options; set one of them, as in {name}.NAME=…"
+        return f"{name}={shown}: options of its own stand there, each set as {name}.NAME=value"
     return None
 
 
@@ -135,14 +136,14 @@ def _beside(error: BaseException, args: Sequence[str]) -> str | None:
     text = _chain(error)
     if match := re.search(r"An item is already at '([^']+)'", text):
         word = given(args).get(match[1], match[1])
-        return f"{word}: there is such an option, and + adds a new one.{use(word.lstrip('+'))}"
+        return f"{match[1]} is there, and {word} adds a new one.{use(word.lstrip('+'))}"
     if match := re.search(r"Could not delete (?:from config\. )?'([^'=]+)", text):
         word = given(args).get(match[1], f"~{match[1]}")
         without = use(command_line(*(arg for arg in args if arg != word)))
         return f"{word}: there is no such thing to take away.{without}"
     if match := re.search(r"(\S+) appears more than once in the final defaults list", text):
         word = given(args).get(match[1], match[1])
-        return f"{word}: there is such a group, and + adds a new one.{use(word.lstrip('+'))}"
+        return f"{match[1]} is there, and {word} adds a new one.{use(word.lstrip('+'))}"
     return None
 
 

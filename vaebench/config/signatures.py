@@ -149,6 +149,8 @@ def _hints(function: Any) -> dict[str, Any]:
 LARGE = 2**32
 """No number of anything."""
 
+PLAIN = (int, float, str, list, ListConfig, types.NoneType)
+
 EXPECTED = {bool: "true or false", int: "an integer", float: "a number", str: "a word"}
 
 
@@ -173,8 +175,8 @@ def check_value(name: str, value: Any, hint: Any) -> None:
         whole = rounded(value) if hint is int else None
         instead = "" if whole is None else use(override(name, whole))
         raise Refusal(f"{shown}: {EXPECTED[hint]} was expected.{instead}")
-    elif _is_object(hint) and (value is None or isinstance(value, int | float)):
-        raise Refusal(f"{shown}: options of its own are to stand there, not a value")
+    elif _is_object(hint) and isinstance(value, PLAIN):
+        raise Refusal(f"{shown}: a choice with options of its own stands there, not a value")
 
 
 def _check_list(name: str, value: Any, hint: Any) -> None:

@@ -1,7 +1,8 @@
 """What to use instead: the nearest of some names, and how suggestions are written and found.
 
 A refusal ends in ` Did you mean A?` after a typo, otherwise in ` Use A.` or ` Use A or B.`. Each of
-them works as it stands: whole overrides to paste over or after what was typed, or a whole command.
+them works as it stands: whole overrides, to paste over what was typed of the same option or else
+after it, or a whole command line.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ COMMANDS = (*COMPOSING, *OF_RUNS, "list", "study")
 Names = Mapping[str, Sequence[str]]
 """Groups, and what each has to choose from."""
 
-SURE = 0.8
+SURE = 0.75
 """How near a lone word must be to a name: it may be any of a hundred."""
 
 
@@ -96,7 +96,7 @@ def unreadable(word: str, found: Names, args: Sequence[str]) -> str:
         line = commanded(word, word, args)
         return f"{word!r} is a command, and stands before all else.{use(*filter(None, [line]))}"
     groups = [group for group in found if word in found[group]]
-    if len(groups) > 1:
+    if len(groups) > 1 and "model" not in groups:
         meant = ", ".join(f"{group}={word}" for group in groups)
         return f"{word!r} alone does not say of which group: {meant}"
     near = nearest_word(word, found, args)
@@ -110,7 +110,11 @@ def nearest_word(word: str, found: Names, args: Sequence[str]) -> str | None:
     for group in found:
         for choice in found[group]:
             named.setdefault(choice, []).append(f"{group}={choice}")
-    meant: dict[str, str | None] = {n: of[0] for n, of in named.items() if len(of) == 1}
+    meant: dict[str, str | None] = {
+        name: f"model={name}" if name in found.get("model", ()) else of[0]
+        for name, of in named.items()
+        if len(of) == 1 or name in found.get("model", ())
+    }
     meant |= {group: command_line("list", group) for group in found}
     meant |= {name: line for name in COMMANDS if (line := commanded(name, word, args))}
     near = nearest(word, meant, SURE)

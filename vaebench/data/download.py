@@ -82,7 +82,8 @@ class Downloaded(Images):
                 self._place(Path(folder, self.folder))
         except (OSError, RuntimeError, HTTPException) as error:
             line = f"{self.source} is not in {self.place} and could not be downloaded"
-            reason = " ".join(str(error).split())[:100]
+            cause = getattr(error, "reason", error)  # what urllib wraps
+            reason = " ".join(str(getattr(cause, "strerror", None) or cause).split())[:100]
             hint = f"put {self.wanted} there, or say where they are with data_dir="
             # What needs no download at all:
             raise DataError(f"{line} ({reason}); {hint}. Use dataset=digits.") from error

@@ -291,6 +291,13 @@ def test_a_file_without_sentences_is_refused(tmp_path, content):
     assert refusal(at(path)) == f"{path} holds no sentence; write one a line"
 
 
+@pytest.mark.parametrize("lines", [1, 2])
+def test_a_file_that_cannot_be_divided_is_refused_as_lines(text, lines):
+    line = refusal(text(["All on one line. Or on two."] * lines))
+    assert f"holds {lines} of the 3 sentences that are the least to divide" in line
+    assert line.endswith("Use dataset=topics.")
+
+
 def test_a_limit_that_leaves_no_sentence_is_refused(text):
     line = refusal(text(["one two three", "four five"] * 5, max_length=1))
     assert line.startswith("dataset.max_length=1: no sentence is left, since the shortest has 2")
