@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from vaebench.check import Report, check
 from vaebench.config.chosen import chosen, instead
+from vaebench.config.groups import PARTS
 from vaebench.config.schema import Budget, check_keys, check_ranges, unresolved
 from vaebench.config.signatures import check_options
 from vaebench.data import Dataset, Support
@@ -78,10 +79,6 @@ def check_budget(cfg: DictConfig) -> None:
             f"budget={cfg.budget.value} has nothing to do: experiments have budgets, and none is "
             "chosen. Use budget=small."
         )
-
-
-PARTS = ("nets", "posterior", "prior", "likelihood", "refine")
-"""Groups that a model has a use for or not."""
 
 
 def check_parts(cfg: DictConfig) -> None:

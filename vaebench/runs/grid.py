@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
+
 from vaebench import __version__
 from vaebench.errors import Refusal
-from vaebench.runs.find import ERROR, NOT_A_CHOICE, Run, find, first_line, option_of, words_of
+from vaebench.runs.failure import reason_of, write_failure
+from vaebench.runs.find import NOT_A_CHOICE, Run, find, option_of, words_of
+from vaebench.runs.layout import HYDRA
 from vaebench.runs.tables import Lost
 from vaebench.runs.write import config_of
 
@@ -70,13 +73,12 @@ def already(folder: Path, summary: Mapping[str, Any]) -> str:
 
 def note_refusal(folder: Path, line: str) -> None:
     """Leaves word of a job that never began; its process may not be the one that reports."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / ERROR).write_text(f"{REFUSED}{line}\n", encoding="utf-8")
+    write_failure(folder, f"{REFUSED}{line}")
 
 
 def cells_in(grid: Path) -> list[Cell]:
     """The jobs that a search has left in its folder."""
-    folders = sorted(path.parent for path in grid.glob("*/.hydra"))
+    folders = sorted(path.parent for path in grid.glob(f"*/{HYDRA}"))
     return [Cell(f"job {f.name}", f, tuple(words_of(f))) for f in folders]
 
 
@@ -117,9 +119,3 @@ def chosen(cell: Cell) -> dict[str, str]:
 def _told(reason: str) -> str:
     """A reason as a table has room for: what went wrong, and not what is left."""
     return reason.replace("the run failed: ", "failed: ", 1).partition("; ")[0]
-
-
-def reason_of(folder: Path) -> str:
-    """Why a job has no result."""
-    path = folder / ERROR
-    return first_line(path) if path.exists() else "did not finish"
