@@ -46,6 +46,7 @@ GROUPS = (
     ConfigGroup("schedule"),
     ConfigGroup("anneal"),
     ConfigGroup("baseline", untold="running"),
+    ConfigGroup("callbacks", untold="none"),
     ConfigGroup("trainer", told=False),
     ConfigGroup("logger", told=False),
     ConfigGroup("experiment", told=False),
@@ -61,4 +62,5 @@ PLAINEST = {group.name: f"{group.name}={group.plain}" for group in GROUPS if gro
 def told(choices: dict[str, str]) -> dict[str, str]:
     """Those of a run's choices that it tells, in order."""
     shown = {group.name: group.untold for group in GROUPS if group.told}
-    return {name: choices[name] for name, untold in shown.items() if choices[name] != untold}
+    # A run of an older version knows less groups than there are.
+    return {n: choices[n] for n, untold in shown.items() if choices.get(n, untold) != untold}

@@ -175,6 +175,7 @@ def callbacks(cfg: DictConfig, system: System, folder: Path, console: Console) -
         LearningRate(instantiate(cfg.schedule), monitor, mode),
         Collapse(console),
         Bar(console),
+        *own_callbacks(cfg),
         Best(folder, monitor, mode),
         Keeper(folder, cfg.checkpoint.every),
     ]
@@ -190,6 +191,24 @@ def callbacks(cfg: DictConfig, system: System, folder: Path, console: Console) -
             )
         )
     return chosen
+
+
+def own_callbacks(cfg: DictConfig) -> list[pl.Callback]:
+    """Those of the `callbacks` group: one, or several by name.
+
+    Raises:
+        Refusal: what is no Lightning callback.
+    """
+    several = {"": cfg.callbacks} if "_target_" in cfg.callbacks else cfg.callbacks
+    found = []
+    for name, node in several.items():
+        path = f"callbacks.{name}".rstrip(".")
+        if not isinstance(node, DictConfig) or "_target_" not in node:
+            raise Refusal(f"{path} names no class: {path}._target_ is to say which")
+        found.append(instantiate(node))
+        if not isinstance(found[-1], pl.Callback):
+            raise Refusal(f"{path}: {node._target_} is no pytorch_lightning.Callback")
+    return found
 
 
 def prepare(
