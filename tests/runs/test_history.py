@@ -68,6 +68,15 @@ def test_nothing_is_read_where_nothing_was_written(path):
     assert not path.exists()
 
 
+def test_an_empty_file_is_a_history_that_has_not_begun(path):
+    path.touch()
+    assert read_arrays(path) == {}
+    history = HistoryFile(path)
+    history.rewind(0)
+    history.add({"train/loss": 1.5}, 10)
+    assert read_rows(path) == [{"step": "10", "train/loss": "1.5"}]
+
+
 def test_a_row_that_a_killed_run_left_half_written_is_no_number_there(path):
     written(path, *ENTRIES[:3])
     with path.open("a") as file:

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ class HistoryFile:
         """Forget what came after a step, to continue from its checkpoint."""
         if not self.path.exists():
             return
+        self.columns, _ = _read(self.path)
         rows = [row for row in read_rows(self.path) if int(row[STEP]) <= step]
-        self.columns = _read_columns(self.path)
         at_hand = rows.pop() if rows else {}
         self._rewrite(rows)
         self.row = {name: value for name, value in at_hand.items() if value}
@@ -81,27 +82,29 @@ class HistoryFile:
 
 def read_rows(path: Path) -> list[Row]:
     """The rows as they are written; none where there is no file."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    names, rows = _read(path)
+    return [dict(zip_longest(names, row[: len(names)], fillvalue="")) for row in rows]
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     """Column → its values, `step` among them; not a number where a row has no entry."""
-    rows = read_rows(path)
-    names = _read_columns(path) if rows else []
-    return {name: np.array([_number(row[name]) for row in rows]) for name in names}
+    names, rows = _read(path)
+    columns = zip_longest(*rows, fillvalue="")
+    return {n: np.array([*map(_number, cells)]) for n, cells in zip(names, columns, strict=False)}
 
 
-def _read_columns(path: Path) -> list[str]:
+def _read(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The names of the columns, and the rows; the last may be short, where a run was killed."""
+    if not path.exists():
+        return [], []
     with path.open(newline="", encoding="utf-8") as file:
-        return next(csv.reader(file))
+        lines = [line for line in csv.reader(file) if line]
+    return (lines[0], lines[1:]) if lines else ([], [])
 
 
-def _number(text: str | None) -> float:
-    """What stands in a cell, which a run that was killed may have left half written."""
+def _number(text: str) -> float:
+    """What stands in a cell, or was to stand there."""
     try:
-        return float(text or math.nan)
+        return float(text) if text else math.nan
     except ValueError:
         return math.nan

@@ -137,11 +137,11 @@ def beside_metric(runs: Sequence[Run], metric: str) -> list[str]:
 
 def units(runs: Sequence[Run]) -> str:
     """What the test examples are made of, where they are counted: `82430 tokens, …`."""
-    told = []
+    found, told = [run.metrics() for run in runs], []
     for metric in METRICS:
         name = f"test/{metric.name}"
-        counts = {int(run.metrics()[name]) for run in runs if name in run.metrics()}
-        if metric.counts and len(counts) == 1:
+        counts = {int(each[name]) for each in found if metric.counts and name in each}
+        if len(counts) == 1:
             told.append(f"{min(counts)} {metric.counts}")
     return ", ".join(told)
 
