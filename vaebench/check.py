@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vaebench.config.chosen import chosen, instead
+from vaebench.config.groups import PLAINEST
 from vaebench.config.suggest import did_you_mean
 from vaebench.data import Spec
 from vaebench.errors import Incompatible
@@ -19,15 +20,6 @@ from vaebench.inference import infer_at_values
 from vaebench.models import Model
 from vaebench.objectives import Objective
 from vaebench.trace import Evidence, Site, Trace
-
-# What to use instead of a part that does not go with the others.
-PLAIN = {
-    "posterior": "posterior=gaussian",
-    "prior": "prior=normal",
-    "likelihood": "likelihood=gaussian",
-    "objective": "objective=elbo",
-    "refine": "refine=none",
-}
 
 TWO_WAY = "posterior=iaf"  # a flow that scores a given z too
 
@@ -137,7 +129,7 @@ def _check_latents(evidence: Evidence, objective: Objective) -> None:
     if evidence.latents and not objective.needs_latents:
         raise Incompatible(
             f"{chosen('objective')} needs log p(x) itself, which {chosen('model')}, with latents, "
-            "can only bound." + instead(PLAIN["objective"])
+            "can only bound." + instead(PLAINEST["objective"])
         )
 
 
@@ -147,13 +139,13 @@ def _check_noise(evidence: Evidence, objective: Objective) -> None:
     if objective.has_bound and any(points):
         raise Incompatible(
             f"{chosen('posterior')} has no density, so {chosen('objective')} has no bound on "
-            "log p(x)." + instead("objective=reconstruction", PLAIN["posterior"])
+            "log p(x)." + instead("objective=reconstruction", PLAINEST["posterior"])
         )
     if objective.k > 1 and all(points):
         source = chosen("posterior") if points else chosen("model")
         raise Incompatible(
             f"k={objective.k}: all samples would be the same, since {source} has no noise."
-            + instead("k=1", *([PLAIN["posterior"]] if points else []))
+            + instead("k=1", *([PLAINEST["posterior"]] if points else []))
         )
 
 
@@ -162,7 +154,7 @@ def _check_given(model: Model, evidence: Evidence, objective: Objective) -> None
     if objective.rescores and model.refine is not None:
         raise Incompatible(
             f"{objective.rescores} needs log q(z | x) at a given z; {chosen('refine')} moves samples "
-            "and scores only those." + _two_way(objective, PLAIN["refine"])
+            "and scores only those." + _two_way(objective, PLAINEST["refine"])
         )
     for name in evidence.latents:
         one_way = f"{chosen('posterior')} scores only its own samples."
@@ -174,13 +166,13 @@ def _check_given(model: Model, evidence: Evidence, objective: Objective) -> None
         if objective.has_bound and not evidence.p[name].dist.scores_given:
             raise Incompatible(
                 f"{chosen('prior')} needs log q(z | x) at a given z; {one_way}"
-                + instead(PLAIN["prior"], TWO_WAY)
+                + instead(PLAINEST["prior"], TWO_WAY)
             )
 
 
 def _two_way(objective: Objective, other: str) -> str:
     """What to use instead where q cannot score given values."""
-    path = "objective.estimator=pathwise" if objective.draws_option else PLAIN["objective"]
+    path = "objective.estimator=pathwise" if objective.draws_option else PLAINEST["objective"]
     return instead(path, other)
 
 
@@ -193,14 +185,15 @@ def _check_kinds(evidence: Evidence, objective: Objective) -> None:
         infers, knows = ("bits", "real numbers") if q.is_discrete else ("real numbers", "bits")
         raise Incompatible(
             f"{chosen('posterior')} infers {infers} at site {name!r}, and {chosen('prior')} is a "
-            f"density of {knows}." + instead("prior=bernoulli" if q.is_discrete else PLAIN["prior"])
+            f"density of {knows}."
+            + instead("prior=bernoulli" if q.is_discrete else PLAINEST["prior"])
         )
 
 
 def _check_draws(evidence: Evidence, objective: Objective) -> None:
     """Refuses an estimator that q's samples do not serve."""
     option = objective.draws_option or chosen("objective")
-    other = instead("objective.estimator=auto" if objective.draws_option else PLAIN["posterior"])
+    other = instead("objective.estimator=auto" if objective.draws_option else PLAINEST["posterior"])
     dists = {name: evidence.q[name].dist for name in evidence.latents}
     if objective.draws == "relaxed" and not any(d.is_discrete for d in dists.values()):
         raise Incompatible(
@@ -224,7 +217,10 @@ def _check_scores(evidence: Evidence, objective: Objective) -> None:
             raise Incompatible(
                 f"{chosen(part)}: the log-density of {type(site.dist).__name__} at site "
                 f"{site.name!r} is not finite on made-up data."
-                + (instead(PLAIN[part]) or ("" if part == "likelihood" else instead("model=vae")))
+                + (
+                    instead(PLAINEST[part])
+                    or ("" if part == "likelihood" else instead("model=vae"))
+                )
             )
 
 
@@ -262,7 +258,7 @@ def _check_programs(
             raise Incompatible(
                 f"{chosen('objective')} trains recognition on what generation makes up, and in "
                 f"{chosen('prior' if of_prior else 'model')} both use {name}: one would learn from "
-                "itself." + instead(*remedies, PLAIN["objective"])
+                "itself." + instead(*remedies, PLAINEST["objective"])
             )
 
 
@@ -280,7 +276,7 @@ def _used(sites: Iterable[Site], named: Mapping[str, nn.Parameter]) -> set[str]:
 def _plain_prior(evidence: Evidence) -> str:
     """The plainest prior of the same kind of latents."""
     bits = any(evidence.q[name].dist.is_discrete for name in evidence.latents)
-    return "prior=bernoulli" if bits else PLAIN["prior"]
+    return "prior=bernoulli" if bits else PLAINEST["prior"]
 
 
 def _check_likelihood(model: Model) -> None:
@@ -289,7 +285,7 @@ def _check_likelihood(model: Model) -> None:
             raise Incompatible(
                 f"{chosen('likelihood')} with {chosen('nets')}: {name} is a BatchNorm, so log "
                 "p(x | z) of an example would depend on the others of its batch."
-                + (instead("nets=mlp") if ".net." in name else instead(PLAIN["likelihood"]))
+                + (instead("nets=mlp") if ".net." in name else instead(PLAINEST["likelihood"]))
             )
 
 
@@ -306,19 +302,19 @@ def _check_gradients(model: Model, objective: Objective, batch: dict[str, Tensor
     if loss.ndim:
         raise Incompatible(
             f"{chosen('objective')}: the loss has shape {list(loss.shape)}; a scalar was expected."
-            + instead(PLAIN["objective"])
+            + instead(PLAINEST["objective"])
         )
     if not loss.isfinite():
         raise Incompatible(
             f"{chosen('objective')}: the loss is {loss.item()} on made-up data."
-            + instead(PLAIN["objective"])
+            + instead(PLAINEST["objective"])
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # hooks on copies that need no gradient
         gradients = torch.autograd.grad(own, [p for _, p in named], allow_unused=True)
     for (name, _), gradient in zip(named, gradients, strict=True):
         if gradient is None:
-            part = next((part for part in name.split(".") if part in PLAIN), "model")
+            part = next((part for part in name.split(".") if part in PLAINEST), "model")
             raise Incompatible(
                 f"{chosen(part)}: {name} is never trained, since the loss of "
                 f"{chosen('objective')} does not depend on it." + _remedy(part, objective)
@@ -329,7 +325,7 @@ def _remedy(part: str, objective: Objective) -> str:
     """What to use instead of a part that is never trained."""
     if part in ("model", "posterior") and not objective.has_bound:
         return instead("model=vae")  # only a prior would reach the upper of several latents
-    return (instead(PLAIN[part]) if part in PLAIN else "") or instead(PLAIN["objective"])
+    return (instead(PLAINEST[part]) if part in PLAINEST else "") or instead(PLAINEST["objective"])
 
 
 def _quantity(roles: dict[str, str]) -> str:

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from vaebench.check import Report, check
 from vaebench.config.chosen import chosen, instead
+from vaebench.config.groups import PARTS, PLAINEST
 from vaebench.config.schema import Budget, check_keys, check_ranges, unresolved
 from vaebench.config.signatures import check_options
 from vaebench.data import Dataset, Support
@@ -80,15 +81,6 @@ def check_budget(cfg: DictConfig) -> None:
         )
 
 
-PARTS = {
-    "nets": "mlp",
-    "posterior": "gaussian",
-    "prior": "normal",
-    "likelihood": "bernoulli",
-    "refine": "none",
-}
-"""Groups that a model has a use for or not, and the plainest choice of each."""
-
 BESIDE = {
     "nets": ("likelihood", "Sentence", "recurrent"),
     "posterior": ("prior", "Bits", "bernoulli"),
@@ -101,7 +93,7 @@ def plainest(group: str, cfg: DictConfig) -> str:
     """The plainest choice of a group that goes with what was chosen beside it."""
     other, name, choice = BESIDE.get(group, (group, "?", ""))
     fitting = cfg[other].get("_target_", "").endswith(name)
-    return f"{group}={choice if fitting else PARTS[group]}"
+    return f"{group}={choice}" if fitting else PLAINEST[group]
 
 
 def check_parts(cfg: DictConfig) -> None:

@@ -15,8 +15,9 @@ from omegaconf import OmegaConf
 
 from tests.runs.made_up import make_run
 from vaebench.commands.attributed import Attributed, attributed
+from vaebench.commands.grid import report
 from vaebench.config import record as composed
-from vaebench.runs.grid import Cell, already, report
+from vaebench.runs.grid import Cell, already
 
 NOISE = np.random.default_rng(0)
 

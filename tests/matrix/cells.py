@@ -20,24 +20,12 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from vaebench.config.choices import choices
+from vaebench.config.groups import COMPOSED
 from vaebench.config.signatures import signature
 
-AXES = (
-    "dataset",
-    "nets",
-    "likelihood",
-    "posterior",
-    "refine",
-    "weights",
-    "prior",
-    "objective",
-    "model",
-)
+AXES = tuple(reversed(COMPOSED))
 """Groups that decide whether a composition makes sense. The model comes last: while it only sets
 defaults of the others, neighbouring cells compose to the same config, and only one need run."""
-
-TRAINING = {"anneal", "baseline", "experiment", "logger", "optimizer", "schedule", "trainer"}
-"""Groups that decide how a composition is trained, whatever it is."""
 
 NEEDS_FILES = {"data_dir", "path"}
 """A data set with one of these options reads files that a test does not have: MNIST, Fashion-MNIST,

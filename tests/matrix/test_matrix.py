@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from tests.matrix.cells import AXES, TRAINING, Cell, Matrix
+from tests.matrix.cells import AXES, Cell, Matrix
 from tests.matrix.full import CSV, judge_some, write
 from tests.matrix.run import Broken, Outcome, Runner, check_leads_on, check_names, offered
 from vaebench.cli import conf_dir
@@ -101,10 +101,6 @@ def test_some_cells_are_different_ones_of_the_product():
     assert few == MATRIX.some(200, seed=1) != MATRIX.some(200, seed=2)
     whole = [*itertools.islice(MATRIX.product(), 50)]
     assert [MATRIX._cell(number) for number in range(50)] == whole
-
-
-def test_every_group_is_an_axis_or_serves_training_alone():
-    assert {*AXES} | TRAINING == MATRIX.groups
 
 
 def test_any_two_choices_of_any_two_axes_meet_in_a_pairwise_cell():

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from vaebench.runs.find import Run
 from vaebench.runs.groups import also_differ, columns, differing, groups
 from vaebench.runs.influence import Influence
-from vaebench.runs.find import Run
 
 VAE = {"choices.model": "vae", "choices.objective": "elbo", "config.k": 1}
 IWAE = {"choices.model": "iwae", "choices.objective": "iwae", "config.k": 5}

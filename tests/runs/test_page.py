@@ -10,9 +10,9 @@ import pytest
 
 from tests.runs.browser import DRAWN, browser, missing
 from tests.runs.made_up import make_runs
+from vaebench.runs.find import find
 from vaebench.runs.groups import differing, groups
 from vaebench.runs.page import build
-from vaebench.runs.find import find
 
 RUNS, GROUPS = 36, 12
 SCREENSHOT = "VAEBENCH_SCREENSHOT"

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 from scipy.stats import t as student
 
-from vaebench.runs.groups import groups
 from vaebench.runs.find import Run
+from vaebench.runs.groups import groups
 from vaebench.runs.tables import (
     beside,
     cells,
     header,
-    higher_is_better,
     markdown,
     paired_error,
     paired_p,
@@ -129,13 +128,6 @@ def test_seeds_and_p_are_shown_where_a_group_has_two():
 def test_what_has_no_perplexity_has_no_further_columns():
     assert beside(RUNS) == []
     assert units(RUNS) == ""
-
-
-@pytest.mark.parametrize(
-    ("metric", "up"), [("test/nll", False), ("test/bound", True), ("val/loss", False)]
-)
-def test_better_is_lower_but_for_bounds(metric, up):
-    assert higher_is_better(metric) is up
 
 
 def test_markdown_keeps_its_columns_apart():

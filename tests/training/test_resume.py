@@ -9,8 +9,9 @@ from rich.console import Console
 
 from tests.training.test_system import config
 from vaebench.compose import compose
+from vaebench.runs.layout import LAST, PREVIOUS
 from vaebench.training import History, Identity, build_system, build_trainer, fit
-from vaebench.training.checkpoints import LAST, PREVIOUS, newest_good, step_of
+from vaebench.training.checkpoints import newest_good, step_of
 
 EPOCHS, STEPS = 3, 36  # 12 steps an epoch
 RUN = ("model=iwae", f"trainer.max_epochs={EPOCHS}", "trainer.log_every=5", "checkpoint.every=1")
@@ -64,7 +65,7 @@ def test_a_resumed_run_equals_one_never_stopped(tmp_path, undisturbed, crash):
     weights, history, metrics = undisturbed
     with pytest.raises(RuntimeError, match="killed"):
         run(tmp_path, crash=crash)
-    assert step_of(tmp_path / "checkpoints" / LAST) == crash
+    assert step_of(tmp_path / LAST) == crash
     system = run(tmp_path, resume=True)
     assert (tmp_path / "metrics.csv").read_text() == history
     assert system.latest == metrics
@@ -76,10 +77,10 @@ def test_a_corrupt_checkpoint_is_skipped_and_said_so(tmp_path, undisturbed):
     weights, history, _ = undisturbed
     with pytest.raises(RuntimeError, match="killed"):
         run(tmp_path, crash=17)
-    last = tmp_path / "checkpoints" / LAST
+    last = tmp_path / LAST
     last.write_bytes(last.read_bytes()[:1000])
     checkpoint, complaints = newest_good(tmp_path)
-    assert checkpoint == tmp_path / "checkpoints" / PREVIOUS
+    assert checkpoint == tmp_path / PREVIOUS
     assert step_of(checkpoint) == 16
     assert len(complaints) == 1
     assert "corrupt" in complaints[0]
@@ -126,7 +127,7 @@ def test_a_resumed_run_knows_its_best_its_rate_and_where_its_history_ends(
     """Steps after the checkpoint have rows already; validations before it are not repeated."""
     with pytest.raises(RuntimeError, match="killed"):
         run(tmp_path, overrides=BEHIND, crash=crash)
-    checkpoint = step_of(tmp_path / "checkpoints" / LAST)
+    checkpoint = step_of(tmp_path / LAST)
     rows = (tmp_path / "metrics.csv").read_text().splitlines()
     assert checkpoint == crash - crash % 3 < int(rows[-1].partition(",")[0])
     run(tmp_path, overrides=BEHIND, resume=True)

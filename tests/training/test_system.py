@@ -74,7 +74,7 @@ def test_the_best_weights_are_those_of_the_best_validation_bound(tmp_path):
     trainer = build_trainer(cfg, system, tmp_path, Console(quiet=True))
     trainer.loggers = [history]
     fit(cfg, system, trainer)
-    with history.path.open() as file:
+    with history.file.path.open() as file:
         rows = [row for row in csv.DictReader(file) if row["val/bound"]]
     best = max(rows, key=lambda row: float(row["val/bound"]))
     saved = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)
@@ -115,7 +115,7 @@ def test_history_gives_a_late_metric_its_column_and_merges_a_step(tmp_path):
     history.log_metrics({"train/loss": 2.0}, 2)
     history.log_metrics({"val/loss": 3.0}, 2)
     history.log_metrics({"val/loss": 4.0}, 3)
-    assert history.path.read_text().split() == [
+    assert history.file.path.read_text().split() == [
         "step,train/loss,val/loss",
         "1,1.0,",
         "2,2.0,3.0",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from vaebench.commands import layout
+from vaebench.commands import terminal
 from vaebench.commands.options import no_option
 from vaebench.config.suggest import command_line, did_you_mean, override, use
 from vaebench.config.words import doubled, told_twice
@@ -198,11 +198,11 @@ def _told_table(
     """Prints a table and what stands below it; returns both as Markdown."""
     head, body = table
     heading = " · ".join(filter(None, title))
-    found = layout.columns(head, body, options)
-    if not layout.fits(found, console.width) and options > 1:
+    found = terminal.columns(head, body, options)
+    if not terminal.fits(found, console.width) and options > 1:
         labels = [" ".join(map("{}={}".format, head[:options], line)) for line in body]
-        found = [layout.Column("runs", labels, False), *found[options:]]
-    console.print(layout.drawn(found, heading, console.width))
+        found = [terminal.Column("runs", labels, False), *found[options:]]
+    console.print(terminal.drawn(found, heading, console.width))
     if below:
         console.print(below, highlight=False, soft_wrap=True)
     return "\n\n".join(filter(None, [f"**{heading}**", markdown(head, body), below]))

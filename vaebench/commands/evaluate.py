@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -23,12 +19,11 @@ from vaebench.measures.base import Numbers
 from vaebench.measures.evaluation import Measures, latent_table, measure, select
 from vaebench.measures.likelihood import FEW
 from vaebench.progress import doing
-from vaebench.runs.find import EVALUATION, read_evaluation
-from vaebench.runs.write import near, write_json
+from vaebench.runs.layout import EVALUATION
+from vaebench.runs.results import add_evaluation, write_latents
+from vaebench.runs.write import near
 from vaebench.training import Concluding, build_loggers, close
 from vaebench.training.checkpoints import step_of
-
-LATENTS = "latents.npz"
 
 
 @dataclass
@@ -72,14 +67,14 @@ def _evaluate(console: Console, path: str, names: list[str], options: Options) -
             about = {"split": options.split.value, "checkpoint": saved.checkpoint.name}
             about |= {"seed": options.seed, "vaebench": __version__, "seconds": round(seconds, 2)}
             numbers = {f"{name}/{key}": value for key, value in (found | about).items()}
-        keep(saved.folder / EVALUATION, numbers)  # at once: a later measure may not end well
+        add_evaluation(saved.folder, numbers)  # at once: a later measure may not end well
         measured |= numbers
     console.print(f"written {near(saved.folder / EVALUATION)}", highlight=False, soft_wrap=True)
     tell_loggers(saved, measured)
     if options.latents:
         with doing("latents"):
             table = latent_table(subject)
-        written = save_latents(saved.folder / LATENTS, table)
+        written = write_latents(saved.folder, table)
         console.print(f"written {near(written)}", highlight=False, soft_wrap=True)
 
 
@@ -125,20 +120,6 @@ def timed(
         begun = time.monotonic()
 
 
-def keep(path: Path, numbers: dict[str, Any]) -> None:
-    """Adds to evaluation.json; other measures of earlier calls stay.
-
-    Raises:
-        Refusal: the run folder cannot be written.
-    """
-    measured = {name.partition("/")[0] for name in numbers}
-    before = {n: v for n, v in read_evaluation(path).items() if n.partition("/")[0] not in measured}
-    try:
-        write_json(path, dict(sorted((before | numbers).items())))
-    except OSError as error:
-        raise Refusal(f"{path} cannot be written: {error.strerror}") from error
-
-
 def tell_loggers(saved: Saved, numbers: dict[str, Any]) -> None:
     """The same numbers for the run's loggers."""
     figures = {f"evaluation/{n}": v for n, v in numbers.items() if isinstance(v, int | float)}
@@ -147,20 +128,3 @@ def tell_loggers(saved: Saved, numbers: dict[str, Any]) -> None:
     for logger in loggers:
         logger.evaluated(figures, step)
     close(loggers)
-
-
-def save_latents(path: Path, table: dict[str, np.ndarray]) -> Path:
-    """The whole file or none of it.
-
-    Raises:
-        Refusal: it cannot be written.
-    """
-    content = io.BytesIO()
-    np.savez_compressed(content, **table)  # type: ignore[arg-type]
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_bytes(content.getvalue())
-        os.replace(part, path)
-    except OSError as error:
-        raise Refusal(f"{path} cannot be written: {error.strerror}") from error
-    return path

@@ -10,8 +10,10 @@ from pathlib import Path
 from rich.console import Console
 
 from vaebench.commands.compare import show
+from vaebench.runs.failure import reason_of
 from vaebench.runs.find import find
-from vaebench.runs.grid import REFUSED, Cell, cells_in, lost, reason_of, swept
+from vaebench.runs.grid import REFUSED, Cell, cells_in, lost, swept
+from vaebench.runs.layout import WANDB_OFFLINE
 
 
 def report(grid: Path, jobs: Sequence[Cell]) -> bool | None:
@@ -36,8 +38,8 @@ def report(grid: Path, jobs: Sequence[Cell]) -> bool | None:
         sys.stderr.write(f"vaebench: {name}: {reason.removeprefix(REFUSED)}\n")
     count = f"{len(done)} of {len(jobs) or len(done) + len(found.skipped)} jobs finished"
     console.print(f"{count} in {os.path.relpath(grid)}", highlight=False, soft_wrap=True)
-    if any(list(folder.glob("wandb/offline-run-*")) for folder in done):
-        line = f"to upload   wandb sync {os.path.relpath(grid)}/*/wandb/offline-run-*"
+    if any(list(folder.glob(WANDB_OFFLINE)) for folder in done):
+        line = f"to upload   wandb sync {os.path.relpath(grid)}/*/{WANDB_OFFLINE}"
         console.print(line, highlight=False, soft_wrap=True)
     if not missing:
         return None

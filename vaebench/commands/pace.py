@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vaebench import progress
 from vaebench.progress import doing, duration
+from vaebench.runs.layout import SUMMARY
 
 if TYPE_CHECKING:
     from vaebench.runs.grid import Cell
@@ -39,7 +40,7 @@ class Pace:
 
     def left(self, number: int, jobs: Sequence[Cell]) -> str:
         """`, about 2 min left`, once a job has been run: those that are finished take no time."""
-        unfinished = [c for c in jobs[number:] if not (c.folder / "summary.json").exists()]
+        unfinished = [c for c in jobs[number:] if not (c.folder / SUMMARY).exists()]
         if not self.seconds or not unfinished:
             return ""
         return f", about {duration(mean(self.seconds) * len(unfinished))} left"

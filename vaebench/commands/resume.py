@@ -7,7 +7,8 @@ from rich.console import Console
 from vaebench.commands.saved import load_config
 from vaebench.commands.train import train
 from vaebench.errors import Refusal
-from vaebench.training.checkpoints import newest_good, run_folder, step_of
+from vaebench.runs.layout import SUMMARY, run_folder
+from vaebench.training.checkpoints import newest_good, step_of
 
 
 def resume(path: str) -> None:
@@ -17,7 +18,7 @@ def resume(path: str) -> None:
         Refusal: where there is nothing to continue.
     """
     folder = run_folder(path)
-    if (folder / "summary.json").exists():
+    if (folder / SUMMARY).exists():
         raise Refusal(f"{path} is finished: nothing to resume")
     cfg, choices = load_config(folder)
     checkpoint, complaints = newest_good(folder)

@@ -11,10 +11,11 @@ from rich.console import Console
 from vaebench.commands.heartbeat import Heartbeat
 from vaebench.commands.options import one_run, read
 from vaebench.commands.saved import Looking, look_at
-from vaebench.commands.train import PICTURES, SHOWN_IN_PICTURES
+from vaebench.commands.train import SHOWN_IN_PICTURES
 from vaebench.errors import Refusal
 from vaebench.pictures import Decoding, View, draw, has_sentences, select
 from vaebench.progress import doing
+from vaebench.runs.layout import PICTURES
 from vaebench.runs.write import near
 from vaebench.training import Concluding, build_loggers, close
 

@@ -18,23 +18,24 @@ from vaebench.config.schema import Accelerator, Config
 from vaebench.errors import Refusal
 from vaebench.measures.base import Subject
 from vaebench.paths import conf_dir
+from vaebench.runs.layout import CONFIG, HYDRA, HYDRA_CONFIG, run_folder
 from vaebench.training import root_device
-from vaebench.training.checkpoints import run_folder, weights_of
+from vaebench.training.checkpoints import weights_of
 
 
 def load_config(folder: Path) -> tuple[DictConfig, dict[str, str]]:
     """The composed config of a run and its choices, as the run saw them."""
     setup_globals()  # the resolvers that a config may use outside a Hydra run too
     try:
-        HydraConfig.instance().cfg = OmegaConf.load(folder / ".hydra" / "hydra.yaml")
-        saved = OmegaConf.load(folder / ".hydra" / "config.yaml")
+        HydraConfig.instance().cfg = OmegaConf.load(folder / HYDRA_CONFIG)
+        saved = OmegaConf.load(folder / CONFIG)
         cfg = OmegaConf.merge(OmegaConf.structured(Config), saved)
         for group in [str(name) for name in cfg if OmegaConf.is_missing(cfg, name)]:
             # A run of an older version, which knew no such group: it was as the default is now.
             cfg[group] = OmegaConf.load(conf_dir() / group / f"{_default(group)}.yaml")
     except (OSError, YAMLError, OmegaConfBaseException, TypeError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise Refusal(f"{folder}/.hydra is not of a run of this program: {reason}") from error
+        raise Refusal(f"{folder / HYDRA} is not of a run of this program: {reason}") from error
     choices = HydraConfig.instance().cfg.hydra.runtime.choices
     return cfg, {group: choice for group, choice in choices.items() if "/" not in group}
 

@@ -18,14 +18,18 @@ from rich.tree import Tree
 from vaebench import __version__
 from vaebench.commands.heartbeat import Heartbeat
 from vaebench.compose import Composition
+from vaebench.config.groups import told
 from vaebench.errors import Refusal, RunFailed
 from vaebench.measures.base import Subject
 from vaebench.pictures import View, curves, draw
 from vaebench.progress import doing
-from vaebench.runs.find import ERROR, EXAMPLES
+from vaebench.runs.failure import forget_failure, write_failure
+from vaebench.runs.history import read_rows
+from vaebench.runs.layout import CURVES, HISTORY, LAST, PICTURES, SUMMARY
+from vaebench.runs.metrics import telling_order, written
+from vaebench.runs.results import write_examples
 from vaebench.runs.write import config_of, flat, near, write_json
 from vaebench.training import (
-    METRICS,
     Concluding,
     History,
     Result,
@@ -34,28 +38,10 @@ from vaebench.training import (
     close,
     fit,
     prepare,
-    read_history,
 )
-from vaebench.training.checkpoints import FOLDER, LAST, Stopped, step_of
+from vaebench.training.checkpoints import Stopped, step_of
 from vaebench.training.processes import rank_zero, workers
 
-GROUPS = (
-    "model",
-    "nets",
-    "posterior",
-    "refine",
-    "weights",
-    "prior",
-    "likelihood",
-    "objective",
-    "dataset",
-    "optimizer",
-    "schedule",
-    "anneal",
-    "baseline",
-)
-PICTURES = "pictures"
-COUNTS = ("test/active_units", "test/tokens", "test/tokens_without_end")
 DRAWN = ("data", "reconstructions", "samples", "manifold", "canvas", "strokes")
 DRAWN += ("sentences", "paraphrases", "homotopies")
 """What every run draws; `vaebench sample` draws more."""
@@ -95,7 +81,7 @@ def _train(
     with refusing(), doing("composing"):
         composition, system, trainer = prepare(cfg, folder, console)
         trainer.loggers = loggers = build_loggers(cfg, folder)
-    (folder / ERROR).unlink(missing_ok=True)
+    forget_failure(folder)
     for logger in loggers:
         if isinstance(logger, History):
             logger.rewind(0 if resume_from is None else step_of(resume_from))
@@ -105,13 +91,13 @@ def _train(
             logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True, enum_to_str=True))
         with workers(cfg.trainer.devices, folder, resume_from):
             result = fit(cfg, system, trainer, resume_from)
-        write_examples(result, folder)
+        write_examples(folder, {n: v.tolist() for n, v in result.system.examples.items()})
         pictures = draw_run(result, composition, folder)
         summary = summarise(cfg, choices, composition, result)
         for logger in loggers:
             if isinstance(logger, Concluding):
                 logger.conclude(summary)
-        write_json(folder / "summary.json", summary)
+        write_json(folder / SUMMARY, summary)
     except Stopped:
         raise
     except (Exception, KeyboardInterrupt, SystemExit) as error:  # Lightning exits on Ctrl-C
@@ -142,16 +128,14 @@ def config_tree(cfg: DictConfig, choices: dict[str, str], composition: Compositi
     tree = Tree(
         f"[bold]{report.quantity}[/] · k={cfg.k} · seed={cfg.seed} · {parameters:,} parameters"
     )
-    for group in GROUPS:
-        if group == "baseline" and choices[group] == "running":
-            continue  # what nobody chose, and few estimators read
+    for group, choice in told(choices).items():
         options = {
             name: value
             for name, value in OmegaConf.to_container(cfg[group], resolve=True).items()
             if not name.startswith("_") and not isinstance(value, dict) and name != "k"
         }
-        told = ", ".join(f"{n}={v}" for n, v in options.items() if n not in GROUPS)
-        tree.add(f"{group}=[cyan]{choices[group]}[/] [dim]{told}[/]")
+        shown = ", ".join(f"{n}={v}" for n, v in options.items() if n not in choices)
+        tree.add(f"{group}=[cyan]{choice}[/] [dim]{shown}[/]")
     for note in report.notes:
         tree.add(f"[yellow]note[/] {note}")
     return tree
@@ -162,10 +146,9 @@ def draw_run(result: Result, composition: Composition, folder: Path) -> list[Pat
     composition.model.eval()
     subject = Subject(composition, result.system.device)
     view = View(subject, folder / PICTURES, SHOWN_IN_PICTURES, mapped=MAPPED)
-    found = [written for _, written in draw(view, drawn_of(view)) if not isinstance(written, str)]
-    pictures = [path for written in found for path in written]
-    history = folder / METRICS
-    if history.exists() and (path := curves(view.folder / "curves.png", read_history(history))):
+    found = [drawn for _, drawn in draw(view, drawn_of(view)) if not isinstance(drawn, str)]
+    pictures = [path for drawn in found for path in drawn]
+    if path := curves(folder / CURVES, read_rows(folder / HISTORY)):
         pictures.append(path)
     for logger in result.loggers:
         if isinstance(logger, Concluding):
@@ -178,17 +161,6 @@ def drawn_of(view: View) -> tuple[str, ...]:
     of its codes, where they have labels and need one; it would delay every other run."""
     mapped = not view.subject.composition.objective.has_bound and view.labelled and view.width > 2
     return (*DRAWN, "tsne") if mapped else DRAWN
-
-
-def write_examples(result: Result, folder: Path) -> None:
-    """What was measured of each test example, in the order of the split: for paired comparisons."""
-    found = result.system.examples
-    if not found:
-        (folder / EXAMPLES).unlink(missing_ok=True)
-        return
-    rows = zip(*(values.tolist() for values in found.values()), strict=True)
-    lines = [",".join(found), *(",".join(f"{x:.7g}" for x in row) for row in rows)]
-    (folder / EXAMPLES).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def summarise(
@@ -227,9 +199,8 @@ def failure(error: BaseException, folder: Path) -> RunFailed:
     )
     line = " ".join(f"the run failed: {what}; {left}".split())
     try:
-        text = "".join(traceback.format_exception(error))
-        (folder / ERROR).write_text(f"{line}\n\n{text}", encoding="utf-8")
-        line += f"; the traceback is in {folder / ERROR}"
+        path = write_failure(folder, line, "".join(traceback.format_exception(error)))
+        line += f"; the traceback is in {path}"
     except OSError:
         pass  # a full disk: the error itself says more
     return RunFailed(line)
@@ -237,7 +208,7 @@ def failure(error: BaseException, folder: Path) -> RunFailed:
 
 def last_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint of a run."""
-    path = folder / FOLDER / LAST
+    path = folder / LAST
     return path if path.exists() else None
 
 
@@ -252,8 +223,8 @@ def report(
     table.add_column("metric")
     table.add_column("value", justify="right")
     error = metrics.pop("test/nll_se", None)
-    for name in sorted(metrics, key=_order):
-        shown = f"{metrics[name]:.{0 if name in COUNTS else 3}f}"
+    for name in sorted(metrics, key=telling_order):
+        shown = written(name, metrics[name])
         if name == "test/nll":
             shown += "" if error is None else f" ± {error:.3f}"
             exact = not composition.objective.needs_latents
@@ -274,8 +245,3 @@ def _of_examples(composition: Composition, result: Result) -> str:
     """A line on how many test examples all of its numbers are of, where that is not all of them."""
     n, all_of_them = result.system.eval_examples, len(composition.data.split("test"))
     return f"\n{n} of {all_of_them} examples" if 0 < n < all_of_them else ""
-
-
-def _order(name: str) -> tuple[int, str]:
-    first = ("test/nll", "test/exact_nll", "test/bpd", "test/bound", "test/recon", "test/kl")
-    return (first.index(name) if name in first else len(first), name)

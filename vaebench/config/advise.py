@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vaebench.config.choices import choices
+from vaebench.config.groups import PARTS
 from vaebench.config.signatures import located, signature
 from vaebench.config.suggest import SUGGESTION, command_line, nearest, override, suggestions, use
 from vaebench.config.words import given, key
@@ -25,7 +26,7 @@ NEEDS = {
     "anneal": "objective.anneal",
     "baseline": "objective.baseline",
     "objective": "model.posterior",
-} | {part: f"model.{part}" for part in ("nets", "posterior", "prior", "refine")}
+} | {part: f"model.{part}" for part in PARTS}
 """Groups that not every model or objective has a use for, and what tells whether it has."""
 
 

@@ -22,6 +22,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from vaebench.config.parts import Words, cells
 from vaebench.config.suggest import override, use
 from vaebench.errors import Refusal
+from vaebench.runs.layout import HYDRA, holds_run
 
 if TYPE_CHECKING:
     from vaebench.runs.grid import Cell
@@ -162,18 +163,13 @@ class Made:
     @classmethod
     def take_back(cls, folder: Path) -> None:
         """Removes what Hydra wrote for a run that never began, and nothing that was there before."""
-        shutil.rmtree(folder / ".hydra", ignore_errors=True)
+        shutil.rmtree(folder / HYDRA, ignore_errors=True)
         path = folder
         while cls.outermost is not None and cls.outermost.absolute() in (path, *path.parents):
             if any(path.iterdir()):
                 return
             path.rmdir()
             path = path.parent
-
-
-def holds_run(folder: Path) -> bool:
-    """Whether a run has left anything here that another would overwrite."""
-    return any((folder / name).exists() for name in ("summary.json", "metrics.csv", "checkpoints"))
 
 
 def free(folder: Path) -> str:

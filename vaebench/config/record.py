@@ -20,9 +20,10 @@ from typing import Any
 from omegaconf import DictConfig
 
 from vaebench.runs.grid import ELSEWHERE, Cell, summary_in
+from vaebench.runs.layout import GRID
+from vaebench.runs.write import write_whole
 
 PACKAGE = Path(__file__).parents[1]
-RECORD = "grid.json"
 ENVIRONMENT = re.compile(r"oc\.env:(\w+)")
 DATA_DIR = "VAEBENCH_DATA_DIR"
 """Says where data lie, which makes no other run."""
@@ -32,7 +33,7 @@ def remembered(config: DictConfig) -> list[Cell]:
     """The jobs that the same command has composed before; none where anything changed since."""
     folder = _folder(config)
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = json.loads((folder / GRID).read_text(encoding="utf-8"))
         if record["key"] != key(config):
             return []
         return [
@@ -55,11 +56,9 @@ def remember(config: DictConfig, cells: Sequence[Cell]) -> None:
         }
         for cell in cells
     ]
-    part = folder / f"{RECORD}.part"
     with contextlib.suppress(OSError):  # the jobs themselves will say so
         folder.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps({"key": key(config), "jobs": jobs}, indent=1), encoding="utf-8")
-        os.replace(part, folder / RECORD)
+        write_whole(folder / GRID, json.dumps({"key": key(config), "jobs": jobs}, indent=1))
 
 
 def result(cell: Cell) -> dict[str, Any] | None:

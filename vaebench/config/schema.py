@@ -123,6 +123,7 @@ class Config:
     optimizer: Any = MISSING
     schedule: Any = MISSING
     logger: Any = MISSING
+    callbacks: Any = MISSING
     dataset: Any = MISSING
     trainer: Training = default(default_factory=Training)
     eval: Evaluation = default(default_factory=Evaluation)

@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 import yaml
 
-SUMMARY, HISTORY, ERROR, HYDRA = "summary.json", "metrics.csv", "error.txt", ".hydra"
-EVALUATION, EXAMPLES = "evaluation.json", "examples.csv"
+from vaebench.config.groups import LEADING
+from vaebench.runs.failure import reason_of
+from vaebench.runs.history import read_arrays
+from vaebench.runs.layout import CONFIG, ERROR, HISTORY, HYDRA, OVERRIDES, SUMMARY
+from vaebench.runs.results import read_evaluation, read_examples
 
 NOT_A_CHOICE = ("seed", "name", "data_dir", "dataset.data_dir")
 """Options that make no other experiment of a run."""
 
 ASIDE = ("eval", "checkpoint", "logger", "suggested")
-
-GROUPS_FIRST = ("model", "posterior", "refine", "prior", "likelihood", "objective", "dataset")
 
 
 @dataclass(frozen=True)
@@ -96,29 +97,17 @@ class Run:
     @cached_property
     def examples(self) -> dict[str, np.ndarray[Any, Any]]:
         """Metric → its value at each test example; nothing where the run kept none."""
-        try:
-            with (self.folder / EXAMPLES).open(encoding="utf-8") as file:
-                names = file.readline().strip().split(",")
-                table = np.loadtxt(file, delimiter=",", ndmin=2)
-        except (OSError, ValueError):
-            return {}
-        return dict(zip(names, table.T, strict=False))
+        return read_examples(self.folder)
 
     @cached_property
     def evaluation(self) -> dict[str, Any]:
         """`evaluation/…` of evaluation.json; nothing where there is none."""
-        found = read_evaluation(self.folder / EVALUATION)
+        found = read_evaluation(self.folder)
         return {f"evaluation/{name}": value for name, value in found.items()}
 
     def history(self) -> dict[str, np.ndarray]:
         """Columns of metrics.csv with `step`; not a number where a row has no entry."""
-        path = self.folder / HISTORY
-        if not path.exists():
-            return {}
-        table = np.genfromtxt(
-            path, delimiter=",", names=True, deletechars="", ndmin=1, encoding="utf-8"
-        )
-        return {name: np.atleast_1d(table[name]) for name in table.dtype.names or ()}
+        return read_arrays(self.folder / HISTORY)
 
 
 @dataclass(frozen=True)
@@ -138,7 +127,7 @@ def find(paths: Iterable[Path]) -> Found:
     """The runs in or below some folders; what cannot be read is named, not an error."""
     folders: dict[Path, None] = {}
     for path in paths:
-        marks = [m for n in (SUMMARY, ERROR, f"{HYDRA}/config.yaml") for m in path.rglob(n)]
+        marks = [m for n in (SUMMARY, ERROR, CONFIG) for m in path.rglob(n)]
         for mark in sorted(marks):
             folders[mark.parent.parent if mark.parent.name == HYDRA else mark.parent] = None
     runs, skipped = [], []
@@ -152,8 +141,7 @@ def _read(folder: Path) -> Run | str:
     """A run, or why it is none."""
     path = folder / SUMMARY
     if not path.exists():
-        error = folder / ERROR
-        return first_line(error) if error.exists() else "did not finish"
+        return reason_of(folder)
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -165,19 +153,10 @@ def _read(folder: Path) -> Run | str:
     return Run(folder, summary)
 
 
-def read_evaluation(path: Path) -> dict[str, Any]:
-    """An evaluation.json; nothing where there is none that can be read."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def words_of(folder: Path) -> list[str]:
     """What was typed for a run, as Hydra notes it, with what its grid chose for it."""
     try:
-        words = yaml.safe_load((folder / HYDRA / "overrides.yaml").read_text(encoding="utf-8"))
+        words = yaml.safe_load((folder / OVERRIDES).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return []
     return [str(word) for word in words] if isinstance(words, list) else []
@@ -186,12 +165,6 @@ def words_of(folder: Path) -> list[str]:
 def option_of(word: str) -> str:
     """The option or group that an override is about."""
     return word.lstrip("+~").partition("=")[0]
-
-
-def first_line(path: Path) -> str:
-    """What a run's error.txt begins with: what went wrong, before how."""
-    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[0] if lines else "failed"
 
 
 def _section(flat: dict[str, Any], prefix: str) -> dict[str, Any]:
@@ -205,5 +178,5 @@ def _ordered(names: Iterable[str]) -> list[str]:
 def rank(name: str) -> tuple[int, bool, int, str]:
     """Groups first, the model before all; then the options nearest to the root; last how a run was
     measured and kept, which tells less of it."""
-    first = GROUPS_FIRST.index(name) if name in GROUPS_FIRST else len(GROUPS_FIRST)
+    first = LEADING.index(name) if name in LEADING else len(LEADING)
     return first, name.partition(".")[0] in ASIDE, name.count("."), name

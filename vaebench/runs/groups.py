@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from vaebench.runs.influence import Influence
 from vaebench.runs.find import Run, rank
+from vaebench.runs.influence import Influence
 
 FEW = 3
 """Columns of options up to which those that split the runs alike stand side by side."""

@@ -10,27 +10,14 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from vaebench.runs.groups import Group, differing
 from vaebench.runs.find import Run
-
-HIGHER_IS_BETTER = ("bound", "recon", "accuracy", "active_units")
-
-OF_SENTENCES = {
-    "test/kl": "KL",
-    "test/perplexity_without_end": "PPL w/o end",
-    "test/perplexity": "PPL",
-}
-"""What is read beside the main metric of sentences, and what its column is called."""
+from vaebench.runs.groups import Group, differing
+from vaebench.runs.metrics import MAIN, METRICS, higher_is_better, known
 
 DIFFERENCE, P, EXAMPLES = "difference", "paired p", "examples"
 
-COUNTED = {"tokens": "test tokens with end tokens", "tokens_without_end": "without"}
-
 WORDS = 60
 """Letters of what went wrong with a cell that stand in the table."""
-
-MAIN = ("test/nll", "test/loss", "val/loss")
-"""What runs are compared by unless somebody says otherwise: the first that they have."""
 
 
 @dataclass(frozen=True)
@@ -76,17 +63,12 @@ class Lost:
 
 def main_metric(runs: Iterable[Run]) -> str:
     """The first of `MAIN` that all runs have, else that any has."""
-    known = [set(run.metrics()) for run in runs]
+    found = [set(run.metrics()) for run in runs]
     for have in (all, any):
         for name in MAIN:
-            if known and have(name in metrics for metrics in known):
+            if found and have(name in metrics for metrics in found):
                 return name
     return MAIN[-1]
-
-
-def higher_is_better(metric: str) -> bool:
-    """By the metric's last word."""
-    return metric.rpartition("/")[2] in HIGHER_IS_BETTER
 
 
 def rows(groups: Sequence[Group], metric: str, baseline: Group) -> list[Row]:
@@ -142,8 +124,9 @@ def shown(row: Row, baseline: Group) -> list[str]:
 
 def beside(runs: Sequence[Run]) -> list[str]:
     """Metrics that are read beside the main one: of sentences, KL and perplexities."""
-    known = {name for run in runs for name in run.metrics()}
-    return [name for name in OF_SENTENCES if name in known] if "test/perplexity" in known else []
+    found = {name for run in runs for name in run.metrics()}
+    labelled = [f"test/{metric.name}" for metric in METRICS if metric.label]
+    return [name for name in labelled if name in found] if "test/perplexity" in found else []
 
 
 def beside_metric(runs: Sequence[Run], metric: str) -> list[str]:
@@ -154,13 +137,12 @@ def beside_metric(runs: Sequence[Run], metric: str) -> list[str]:
 
 def units(runs: Sequence[Run]) -> str:
     """What the test examples are made of, where they are counted: `82430 tokens, …`."""
-    counts = {
-        name: {
-            int(run.metrics()[f"test/{name}"]) for run in runs if f"test/{name}" in run.metrics()
-        }
-        for name in COUNTED
-    }
-    told = [f"{min(n)} {COUNTED[name]}" for name, n in counts.items() if len(n) == 1]
+    found, told = [run.metrics() for run in runs], []
+    for metric in METRICS:
+        name = f"test/{metric.name}"
+        counts = {int(each[name]) for each in found if metric.counts and name in each}
+        if len(counts) == 1:
+            told.append(f"{min(counts)} {metric.counts}")
     return ", ".join(told)
 
 
@@ -182,7 +164,7 @@ def _known(count: int | None) -> int:
 def header(keys: Sequence[str], metric: str, also: Sequence[str] = ()) -> list[str]:
     """Names of the columns of `cells`."""
     first = [*(keys or ["runs"]), "n", f"{metric} (mean ± sd)", DIFFERENCE, P]
-    return [*first, *(OF_SENTENCES.get(name, name) for name in also)]
+    return [*first, *(known(name).label or name for name in also)]
 
 
 def cells(

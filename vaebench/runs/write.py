@@ -11,14 +11,17 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 
+def write_whole(path: Path, content: str | bytes) -> None:
+    """The whole file or none of it."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.replace(part, path)
+
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """The whole file or none of it."""
-    part = path.with_name(path.name + ".part")
     values = {name: plain(value) for name, value in content.items()}
-    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
-    part.write_text(text + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_whole(path, json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def plain(value: Any) -> Any:

@@ -10,19 +10,16 @@ from vaebench.training.fit import (
     root_device,
 )
 from vaebench.training.loggers import (
-    METRICS,
     Concluding,
     History,
     Identity,
     TensorBoard,
     Wandb,
     close,
-    read_history,
 )
 from vaebench.training.system import Diverged, System
 
 __all__ = [
-    "METRICS",
     "Concluding",
     "Diverged",
     "History",
@@ -37,6 +34,5 @@ __all__ = [
     "close",
     "fit",
     "prepare",
-    "read_history",
     "root_device",
 ]

@@ -19,10 +19,9 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from vaebench.errors import Refusal, RunFailed
+from vaebench.runs.layout import BEST, CONFIG, LAST, PREVIOUS, WEIGHTS, run_folder
 from vaebench.training.average import evaluated
 
-FOLDER = "checkpoints"
-LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 UNREADABLE = (RuntimeError, OSError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
 
@@ -84,7 +83,7 @@ class Keeper(pl.Callback):
         self.before = {}
 
     def _save(self, trainer: pl.Trainer) -> None:
-        save(trainer, self.folder / FOLDER)
+        save(trainer, self.folder)
         if self._stopping(trainer):
             line = f"stopped by {(self.asked or SIGNALS[0]).name} at step {trainer.global_step}"
             raise Stopped(f"{line}; continue with: vaebench resume {self.folder}")
@@ -107,7 +106,7 @@ class Best(pl.Callback):
         value = self.sign * float(trainer.callback_metrics[self.monitor])
         if value > self.best:
             self.best = value
-            write(trainer, self.folder / FOLDER / BEST)
+            write(trainer, self.folder / BEST)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}
@@ -130,7 +129,7 @@ def write(trainer: pl.Trainer, path: Path) -> None:
 
 
 def save(trainer: pl.Trainer, folder: Path) -> None:
-    """`last.ckpt`; the one before stays as `previous.ckpt`."""
+    """`last.ckpt` of a run folder; the one before stays as `previous.ckpt`."""
     if trainer.is_global_zero and (folder / LAST).exists():
         _keep_as_previous(folder)
     write(trainer, folder / LAST)
@@ -151,7 +150,7 @@ def newest_good(folder: Path) -> tuple[Path | None, list[str]]:
     """The newest checkpoint that can be read, and a line on each that cannot."""
     complaints = []
     for name in (LAST, PREVIOUS):
-        path = folder / FOLDER / name
+        path = folder / name
         if not path.exists():
             continue
         try:
@@ -176,9 +175,9 @@ def weights_of(folder: Path, name: str) -> tuple[Path, dict[str, torch.Tensor]]:
     Raises:
         Refusal: there are none, or they are corrupt.
     """
-    path = folder / FOLDER / f"{name}.ckpt"
+    path = folder / WEIGHTS[name]
     if not path.exists():
-        raise Refusal(f"{folder} has no {FOLDER}/{path.name}: nothing was trained there yet")
+        raise Refusal(f"{folder} has no {WEIGHTS[name]}: nothing was trained there yet")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     except UNREADABLE as error:
@@ -195,7 +194,7 @@ def initialise(model: nn.Module, run: str) -> None:
         Refusal: where they do not fit.
     """
     folder = run_folder(run)
-    config = OmegaConf.load(folder / ".hydra" / "config.yaml")
+    config = OmegaConf.load(folder / CONFIG)
     try:
         _, weights = weights_of(folder, config.eval.checkpoint)
     except Refusal as refusal:
@@ -209,15 +208,3 @@ def initialise(model: nn.Module, run: str) -> None:
             shapes = f"{list(weights[name].shape)} in the run, {list(value.shape)} here"
             raise Refusal(f"init_from={run}: {name} is {shapes}")
     model.load_state_dict(weights)
-
-
-def run_folder(path: str) -> Path:
-    """A run folder that the user named.
-
-    Raises:
-        Refusal: where it is none.
-    """
-    folder = Path(path).expanduser()
-    if not (folder / ".hydra" / "config.yaml").exists():
-        raise Refusal(f"{path} is no run folder: it holds no .hydra/config.yaml")
-    return folder.resolve()

@@ -22,13 +22,15 @@ from rich.console import Console
 
 from vaebench.compose import Composition, compose, instantiate
 from vaebench.config.chosen import chosen
+from vaebench.config.groups import COMPOSED
 from vaebench.config.schema import Precision
 from vaebench.data.seeds import RANK, derived
 from vaebench.errors import Refusal
 from vaebench.heads import Conditional
 from vaebench.nets.language import SentenceReader
 from vaebench.nets.recurrent import lacks_bfloat16
-from vaebench.training.checkpoints import BEST, FOLDER, LAST, Best, Keeper, initialise
+from vaebench.runs.layout import WEIGHTS
+from vaebench.training.checkpoints import Best, Keeper, initialise
 from vaebench.training.compiled import check_widths, try_out
 from vaebench.training.log import Log
 from vaebench.training.loggers import Identity
@@ -37,9 +39,6 @@ from vaebench.training.rejected import lacking, rejected
 from vaebench.training.schedules import LearningRate
 from vaebench.training.system import System
 from vaebench.training.watch import Averaging, Collapse, Guard
-
-TAGGED = ("model", "nets", "posterior", "refine", "weights", "prior", "likelihood", "objective")
-TAGGED += ("dataset",)
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def identity(cfg: DictConfig) -> Identity:
     if not HydraConfig.initialized():
         return Identity(cfg.name)
     hydra = HydraConfig.get()
-    chosen = {group: choice for group, choice in hydra.runtime.choices.items() if group in TAGGED}
+    chosen = {group: choice for group, choice in hydra.runtime.choices.items() if group in COMPOSED}
     tags = tuple(f"{group}={choice}" for group, choice in sorted(chosen.items()))
     if "MULTIRUN" not in str(hydra.mode):
         return Identity(cfg.name, tags=tags)
@@ -176,6 +175,7 @@ def callbacks(cfg: DictConfig, system: System, folder: Path, console: Console) -
         LearningRate(instantiate(cfg.schedule), monitor, mode),
         Collapse(console),
         Bar(console),
+        *own_callbacks(cfg),
         Best(folder, monitor, mode),
         Keeper(folder, cfg.checkpoint.every),
     ]
@@ -191,6 +191,24 @@ def callbacks(cfg: DictConfig, system: System, folder: Path, console: Console) -
             )
         )
     return chosen
+
+
+def own_callbacks(cfg: DictConfig) -> list[pl.Callback]:
+    """Those of the `callbacks` group: one, or several by name.
+
+    Raises:
+        Refusal: what is no Lightning callback.
+    """
+    several = {"": cfg.callbacks} if "_target_" in cfg.callbacks else cfg.callbacks
+    found = []
+    for name, node in several.items():
+        path = f"callbacks.{name}".rstrip(".")
+        if not isinstance(node, DictConfig) or "_target_" not in node:
+            raise Refusal(f"{path} names no class: {path}._target_ is to say which")
+        found.append(instantiate(node))
+        if not isinstance(found[-1], pl.Callback):
+            raise Refusal(f"{path}: {node._target_} is no pytorch_lightning.Callback")
+    return found
 
 
 def prepare(
@@ -262,8 +280,7 @@ def fit(
     if system.validated < trainer.global_step:
         # A stop within an epoch leaves its last steps unvalidated: they may still be the best.
         trainer.validate(system, verbose=False)
-    name = BEST if cfg.eval.checkpoint.value == "best" else LAST
-    chosen = Path(trainer.default_root_dir) / FOLDER / name
+    chosen = Path(trainer.default_root_dir) / WEIGHTS[cfg.eval.checkpoint.value]
     trainer.test(system, ckpt_path=chosen, verbose=False, weights_only=True)
     device = trainer.strategy.root_device
     return Result(

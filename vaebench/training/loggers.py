@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import os
 import uuid
 from abc import ABC, abstractmethod
@@ -18,9 +16,9 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from vaebench.errors import Refusal
 from vaebench.pictures.sentences import TABLE, read_table
+from vaebench.runs.history import HistoryFile
+from vaebench.runs.layout import HISTORY, TENSORBOARD, WANDB_ID
 from vaebench.runs.tables import markdown
-
-METRICS = "metrics.csv"
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Identity:
 
 
 class History(Logger):
-    """metrics.csv: one row a step, column `step` first; a metric that appears late gets its column.
+    """metrics.csv, for Lightning.
 
     Args:
         folder: the run folder.
@@ -48,10 +46,7 @@ class History(Logger):
 
     def __init__(self, folder: Path, identity: Identity) -> None:
         super().__init__()
-        self.path, self._name = folder / METRICS, identity.name
-        self.columns = ["step"]
-        self.row: dict[str, Any] = {}
-        self.begins = 0  # where the row at hand begins in the file
+        self.file, self._name = HistoryFile(folder / HISTORY), identity.name
 
     @property
     def name(self) -> str:
@@ -59,7 +54,7 @@ class History(Logger):
 
     @property
     def version(self) -> str:
-        return self.path.parent.name
+        return self.file.path.parent.name
 
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
@@ -67,64 +62,11 @@ class History(Logger):
 
     def rewind(self, step: int) -> None:
         """Forget what came after a step, to continue from its checkpoint."""
-        if not self.path.exists():
-            return
-        rows = [row for row in read_history(self.path) if int(row["step"]) <= step]
-        self.columns = read_columns(self.path)
-        at_hand = rows.pop() if rows else {}
-        self._rewrite(rows)
-        self.row = {name: value for name, value in at_hand.items() if value}
-        if self.row:
-            self.row["step"] = int(self.row["step"])
-            self._write()
+        self.file.rewind(step)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        new = {"step": step} | {name: value for name, value in metrics.items() if name != "epoch"}
-        same = self.row.get("step") == step
-        self.row = self.row | new if same else new
-        if not same and self.path.exists():
-            self.begins = self.path.stat().st_size
-        late = [name for name in new if name not in self.columns]
-        if late or not self.path.exists():
-            self._widen(late)
-        self._write()
-
-    def _write(self) -> None:
-        """The row at hand, in place of what is known of it already."""
-        line = io.StringIO()
-        csv.DictWriter(line, self.columns).writerow(self.row)
-        with self.path.open("r+b") as file:
-            file.truncate(self.begins)
-            file.seek(self.begins)
-            file.write(line.getvalue().encode())
-
-    def _widen(self, late: list[str]) -> None:
-        """The whole file with more columns, but for the row at hand."""
-        rows = read_history(self.path) if self.path.exists() else []
-        self.columns += late
-        self._rewrite([r for r in rows if r["step"] != str(self.row["step"])])
-
-    def _rewrite(self, rows: list[dict[str, str]]) -> None:
-        part = self.path.with_suffix(".part")
-        with part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self.columns)
-            writer.writeheader()
-            writer.writerows(rows)
-        part.replace(self.path)
-        self.begins = self.path.stat().st_size
-
-
-def read_history(path: Path) -> list[dict[str, str]]:
-    """Rows of a metrics.csv."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def read_columns(path: Path) -> list[str]:
-    """Columns of a metrics.csv."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return next(csv.reader(file))
+        self.file.add({n: value for n, value in metrics.items() if n != "epoch"}, step)
 
 
 class Concluding(ABC):
@@ -171,7 +113,7 @@ class Wandb(WandbLogger, Concluding):
         chosen: str = mode
         if mode == "auto":
             chosen = os.environ.get("WANDB_MODE") or _mode_by_account()
-        self.id_file = folder / "wandb" / "run_id"
+        self.id_file = folder / WANDB_ID
         known = self.id_file.read_text() if self.id_file.exists() else None
         settings = wandb.Settings(
             silent=True,
@@ -250,7 +192,7 @@ class TensorBoard(TensorBoardLogger, Concluding):
 
     def __init__(self, folder: Path, identity: Identity) -> None:
         try:
-            super().__init__(str(folder), name="tensorboard", version="", default_hp_metric=False)
+            super().__init__(str(folder), name=TENSORBOARD, version="", default_hp_metric=False)
         except ModuleNotFoundError as error:
             raise Refusal(
                 "logger=tensorboard needs its extra: pip install 'vaebench[tensorboard]'. "

@@ -12,7 +12,8 @@ from rich.console import Console
 from torch import Tensor
 
 from vaebench.config.schema import OnNan
-from vaebench.training.checkpoints import FOLDER, LAST, save
+from vaebench.runs.layout import LAST
+from vaebench.training.checkpoints import save
 from vaebench.training.diagnosis import diagnose
 from vaebench.training.system import Diverged, System
 
@@ -33,13 +34,13 @@ class Guard(pl.Callback):
     """
 
     def __init__(self, on_nan: OnNan, folder: Path) -> None:
-        self.on_nan, self.checkpoints = on_nan, folder / FOLDER
+        self.on_nan, self.folder = on_nan, folder
         self.in_a_row = 0
 
     def on_train_start(self, trainer: pl.Trainer, system: System) -> None:
         self.parameters = list(system.parameters())  # the walk costs more than the look
-        if self.on_nan is OnNan.rollback and not (self.checkpoints / LAST).exists():
-            save(trainer, self.checkpoints)
+        if self.on_nan is OnNan.rollback and not (self.folder / LAST).exists():
+            save(trainer, self.folder)
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, system: System, optimizer: torch.optim.Optimizer
@@ -59,7 +60,7 @@ class Guard(pl.Callback):
             p.grad = None  # an optimizer passes over what has no gradient
 
     def _roll_back(self, system: System, optimizer: torch.optim.Optimizer) -> None:
-        path = self.checkpoints / LAST
+        path = self.folder / LAST
         good = torch.load(path, map_location=system.device, weights_only=True)
         system.load_state_dict(good["state_dict"])
         optimizer.load_state_dict(good["optimizer_states"][0])

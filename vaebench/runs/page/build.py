@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vaebench.runs.groups import Group, also_differ, columns, differing, groups
 from vaebench.runs.find import Run
-from vaebench.runs.tables import higher_is_better, main_metric, measured, of_examples
+from vaebench.runs.groups import Group, also_differ, columns, differing, groups
+from vaebench.runs.layout import CURVES, PICTURES
+from vaebench.runs.metrics import higher_is_better
+from vaebench.runs.tables import main_metric, measured, of_examples
 
 POINTS = 100
 """Points of a curve: more than a screen tells apart would only make the page heavy."""
@@ -131,8 +133,9 @@ def _pictures(members: Sequence[Group]) -> tuple[list[dict[str, Any]], int]:
     found: list[dict[str, Any]] = []
     room, left_out = PICTURES_BYTES, 0
     for number, group in enumerate(members):
-        folder = group.runs[0].folder / "pictures"
-        named = {p.stem: _shrunk(p) for p in sorted(folder.glob("*.png")) if p.stem != "curves"}
+        folder = group.runs[0].folder
+        drawn = sorted((folder / PICTURES).glob("*.png"))
+        named = {p.stem: _shrunk(p) for p in drawn if p != folder / CURVES}
         size = sum(len(data) for data in named.values())
         if size > room:
             left_out += 1

@@ -8,7 +8,7 @@ import re
 import pytest
 from rich.console import Console
 
-from vaebench.commands.layout import BETWEEN, columns, drawn, fits, widths, wrapped
+from vaebench.commands.terminal import BETWEEN, columns, drawn, fits, widths, wrapped
 
 HEADINGS = [
     "test/nll (mean ± sd)",

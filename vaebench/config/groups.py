@@ -1,0 +1,66 @@
+"""The config groups: the one table that whoever lists, shows or tags them reads.
+
+It stands below the run folders, which are compared group by group, and imports nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ConfigGroup:
+    """A folder of `conf/`.
+
+    Attributes:
+        name: of the folder.
+        plain: the choice to offer in place of one that does not go with the others.
+        composed: whether it decides what is trained, rather than how: a tag in loggers, and an axis
+            of the matrix of tests.
+        part: whether it is a part of the model, which a model may have no use for.
+        leads: whether it comes first in what tells runs apart.
+        told: whether a run tells what was chosen before it trains.
+        untold: a choice that even then goes without saying.
+    """
+
+    name: str
+    plain: str = ""
+    composed: bool = False
+    part: bool = False
+    leads: bool = False
+    told: bool = True
+    untold: str = ""
+
+
+GROUPS = (
+    ConfigGroup("model", composed=True, leads=True),
+    ConfigGroup("nets", "mlp", composed=True, part=True),
+    ConfigGroup("posterior", "gaussian", composed=True, part=True, leads=True),
+    ConfigGroup("refine", "none", composed=True, part=True, leads=True),
+    ConfigGroup("weights", composed=True),
+    ConfigGroup("prior", "normal", composed=True, part=True, leads=True),
+    ConfigGroup("likelihood", "gaussian", composed=True, part=True, leads=True),
+    ConfigGroup("objective", "elbo", composed=True, leads=True),
+    ConfigGroup("dataset", composed=True, leads=True),
+    ConfigGroup("optimizer"),
+    ConfigGroup("schedule"),
+    ConfigGroup("anneal"),
+    ConfigGroup("baseline", untold="running"),
+    ConfigGroup("callbacks", untold="none"),
+    ConfigGroup("trainer", told=False),
+    ConfigGroup("logger", told=False),
+    ConfigGroup("experiment", told=False),
+)
+"""In the order in which they are told."""
+
+COMPOSED = tuple(group.name for group in GROUPS if group.composed)
+PARTS = tuple(group.name for group in GROUPS if group.part)
+LEADING = tuple(group.name for group in GROUPS if group.leads)
+PLAINEST = {group.name: f"{group.name}={group.plain}" for group in GROUPS if group.plain}
+
+
+def told(choices: dict[str, str]) -> dict[str, str]:
+    """Those of a run's choices that it tells, in order."""
+    shown = {group.name: group.untold for group in GROUPS if group.told}
+    # A run of an older version knows less groups than there are.
+    return {n: choices[n] for n, untold in shown.items() if choices.get(n, untold) != untold}

@@ -1,0 +1,72 @@
+"""The metrics that tables know something of; any other is a number in nats, better where lower."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a reader should know of a number, by the last word of its name.
+
+    Attributes:
+        name: e.g. `nll`, of `test/nll` and of all others that end so.
+        higher: whether more of it is better.
+        leads: whether it comes before others where a run's numbers are told.
+        digits: behind the point.
+        label: of its column beside the metric that runs are compared by; empty where it is no
+            number to be read beside that.
+        counts: what it counts the test examples by; empty where it counts none.
+    """
+
+    name: str
+    higher: bool = False
+    leads: bool = False
+    digits: int = 3
+    label: str = ""
+    counts: str = ""
+
+
+METRICS = (
+    Metric("nll", leads=True),
+    Metric("exact_nll", leads=True),
+    Metric("bpd", leads=True),
+    Metric("bound", higher=True, leads=True),
+    Metric("recon", higher=True, leads=True),
+    Metric("kl", leads=True, label="KL"),
+    Metric("perplexity_without_end", label="PPL w/o end"),
+    Metric("perplexity", label="PPL"),
+    Metric("accuracy", higher=True),
+    Metric("active_units", higher=True, digits=0),
+    Metric("tokens", digits=0, counts="test tokens with end tokens"),
+    Metric("tokens_without_end", digits=0, counts="without"),
+)
+"""In the order in which they are told."""
+
+KNOWN = {metric.name: metric for metric in METRICS}
+
+MAIN = ("test/nll", "test/loss", "val/loss")
+"""What runs are compared by unless somebody says otherwise: the first that they have."""
+
+
+def known(name: str) -> Metric:
+    """What is known of a metric, by its last word."""
+    last = name.rpartition("/")[2]
+    return KNOWN.get(last, Metric(last))
+
+
+def higher_is_better(name: str) -> bool:
+    """By the metric's last word."""
+    return known(name).higher
+
+
+def written(name: str, value: float) -> str:
+    """A metric's value, with as many digits as it has a use for."""
+    return f"{value:.{known(name).digits}f}"
+
+
+def telling_order(name: str) -> tuple[float, str]:
+    """Sorts those that lead before all others, which are told by their name."""
+    metric = known(name)
+    return (METRICS.index(metric) if metric.leads else math.inf), name

@@ -1,0 +1,77 @@
+"""What a run folder holds of measurements beside its summary: evaluation.json, examples.csv, latents.npz."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vaebench.errors import Refusal
+from vaebench.runs.layout import EVALUATION, EXAMPLES, LATENTS
+from vaebench.runs.write import write_json, write_whole
+
+
+def read_evaluation(folder: Path) -> dict[str, Any]:
+    """What `evaluate` measured, by `measure/number`; nothing where there is none that can be read."""
+    try:
+        found = json.loads((folder / EVALUATION).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def add_evaluation(folder: Path, numbers: Mapping[str, Any]) -> Path:
+    """Adds to what `evaluate` measured; other measures of earlier calls stay.
+
+    Raises:
+        Refusal: the run folder cannot be written.
+    """
+    path = folder / EVALUATION
+    measured = {name.partition("/")[0] for name in numbers}
+    known = read_evaluation(folder).items()
+    before = {name: value for name, value in known if name.partition("/")[0] not in measured}
+    try:
+        write_json(path, dict(sorted((before | dict(numbers)).items())))
+    except OSError as error:
+        raise Refusal(f"{path} cannot be written: {error.strerror}") from error
+    return path
+
+
+def read_examples(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """Metric → its value at each test example; nothing where the run kept none."""
+    try:
+        with (folder / EXAMPLES).open(encoding="utf-8") as file:
+            names = file.readline().strip().split(",")
+            table = np.loadtxt(file, delimiter=",", ndmin=2)
+    except (OSError, ValueError):
+        return {}
+    return dict(zip(names, table.T, strict=False))
+
+
+def write_examples(folder: Path, found: Mapping[str, Sequence[float]]) -> None:
+    """What was measured of each test example, in the order of the split: for paired comparisons."""
+    if not found:
+        (folder / EXAMPLES).unlink(missing_ok=True)
+        return
+    rows = zip(*found.values(), strict=True)
+    lines = [",".join(found), *(",".join(f"{x:.7g}" for x in row) for row in rows)]
+    write_whole(folder / EXAMPLES, "\n".join(lines) + "\n")
+
+
+def write_latents(folder: Path, table: Mapping[str, np.ndarray[Any, Any]]) -> Path:
+    """A table of codes, for `numpy.load`.
+
+    Raises:
+        Refusal: it cannot be written.
+    """
+    path, content = folder / LATENTS, io.BytesIO()
+    np.savez_compressed(content, **table)  # type: ignore[arg-type]
+    try:
+        write_whole(path, content.getvalue())
+    except OSError as error:
+        raise Refusal(f"{path} cannot be written: {error.strerror}") from error
+    return path
