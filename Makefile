@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test slow lint format bench clean
+.PHONY: run test fast slow lint format bench clean
 
 run: $(INSTALLED)  ## train the default: a VAE on the embedded digits
 	$(BIN)/vaebench
 
 test: $(INSTALLED)  ## the whole suite but for what is marked slow
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+fast: $(INSTALLED)  ## without matrices, processes and browsers: for the loop of edit and test
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow and not matrix and not process and not browser'
 
 slow: $(INSTALLED)  ## what takes longer than a minute
 	$(BIN)/python -m pytest -m slow
