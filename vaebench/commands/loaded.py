@@ -113,10 +113,10 @@ class Loaded:
         found: dict[str, Distribution] = {n: evidence.q[n].dist for n in self.latents}
         return self._single(found)
 
-    def encode(self, x: Any, *, seed: int = 0) -> Any:
+    def encode(self, x: Any) -> Any:
         """E_q[z | x], `[B, *event]`."""
         self._need_latents("encode")
-        return self._single(encode(self.model, self._batch(x, self._fields), self._noise(seed)))
+        return self._single(encode(self.model, self._batch(x, self._fields)))
 
     def decode(self, z: Any, *, seed: int = 0) -> Any:
         """E[x | z] of latents `[B, *event]`; those that a dict leaves out are drawn.
@@ -133,7 +133,7 @@ class Loaded:
 
     def reconstruct(self, x: Any, *, seed: int = 0) -> Any:
         """E[x | z] at z = E_q[z | x], `[B, *shape]`."""
-        return self.decode(self.encode(x, seed=seed), seed=seed)
+        return self.decode(self.encode(x), seed=seed)
 
     def sample(self, n: int, *, seed: int = 0, mean: bool = True) -> Any:
         """E[x | z] at n draws z ~ p(z), or draws of x itself.
