@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from vaebench.runs.influence import Influence
 from vaebench.runs.find import Run, rank
+from vaebench.runs.influence import Influence
 
 FEW = 3
 """Columns of options up to which those that split the runs alike stand side by side."""
@@ -104,7 +104,8 @@ def also_differ(runs: Sequence[Run], shown: Sequence[str] | None = None) -> str:
 
 def _alike(runs: Sequence[Run]) -> list[list[str]]:
     """The differing options, together where they split the runs alike."""
-    partitions, found = _partitions(runs), {}
+    partitions = _partitions(runs)
+    found: dict[Partition, list[str]] = {}
     for name in differing(runs):
         found.setdefault(partitions[name], []).append(name)
     return list(found.values())
