@@ -56,10 +56,8 @@ def _advised(line: str, folders: Sequence[Path], args: Sequence[str]) -> str:
     unknown = re.match(r"no option '([^']+)'", line)
     if unknown:
         hint = _meant(unknown[1], folders, args)
-    elif (hint := _elsewhere(line, folders, args)) and (
-        refused := re.match(r"(\w+)\.\w+=(\S+):", line)
-    ):
-        group, value = refused.groups()
+    elif hint := _elsewhere(line, folders, args):
+        group, value = re.match(r"(\w+)\.\w+=(\S+):", line).groups()
         line = f"{line.rstrip('.')}; {value} belongs to another {group}"
     else:
         hint = _default(line, folders, args)
@@ -171,8 +169,7 @@ def _keys(cfg: DictConfig) -> Iterator[str]:
     from omegaconf import DictConfig, OmegaConf
 
     def walk(node: DictConfig, prefix: str) -> Iterator[str]:
-        for word, child in node.items_ex(resolve=False):
-            name = str(word)
+        for name, child in node.items_ex(resolve=False):
             follows = prefix and name in cfg and OmegaConf.is_interpolation(node, name)
             if name.startswith("_") or name in ("hydra", "suggested") or follows:
                 continue
