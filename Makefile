@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test slow lint format bench clean
+.PHONY: run test fast slow lint format bench clean
 
 run: $(INSTALLED)  ## train the default: a VAE on the embedded digits
 	$(BIN)/vaebench
 
 test: $(INSTALLED)  ## the whole suite but for what is marked slow
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+fast: $(INSTALLED)  ## without matrices, processes and browsers: for the loop of edit and test
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow and not matrix and not process and not browser'
 
 slow: $(INSTALLED)  ## what takes longer than a minute
 	$(BIN)/python -m pytest -m slow
@@ -19,6 +22,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/mypy
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
@@ -39,4 +43,4 @@ $(INSTALLED): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) dist build .pytest_cache .ruff_cache
+	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .mypy_cache

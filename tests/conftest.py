@@ -14,6 +14,21 @@ from hydra.core.hydra_config import HydraConfig
 
 torch.set_num_threads(1)
 
+FOLDERS = {"matrix": "matrix"}
+FIXTURES = {"command": "process", "page": "browser"}
+"""What a test lies in, or asks for, and the marker that it thereby has; others say it themselves."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Before `-m` picks among them: what takes long is marked for what it needs."""
+    for item in items:
+        asked = getattr(item, "fixturenames", ())
+        marks = [mark for name, mark in FIXTURES.items() if name in asked]
+        marks += [FOLDERS[folder] for folder in (item.path.parent.name,) if folder in FOLDERS]
+        for mark in marks:
+            item.add_marker(mark)
+
 
 @pytest.fixture(autouse=True)
 def unchosen():

@@ -193,13 +193,13 @@ def _look_at(args: list[str]) -> int:
     if args[0] == "evaluate":
         from vaebench.commands.evaluate import evaluate as command
     elif args[0] == "study":
-        from vaebench.commands.study import choices_in
-        from vaebench.commands.study import study as command
+        from vaebench.commands.study import choices_in, study
 
         words = choices_in(args[1:])
         if words is not None:
             own = [a for a in args[1:] if a not in words]
-            return _hydra(args, lambda cfg, *_: command(own, cfg), [*words, *NOWHERE])
+            return _hydra(args, lambda cfg, *_: study(own, cfg), [*words, *NOWHERE])
+        command = study
     else:
         from vaebench.commands.sample import sample as command
     command(args[1:])

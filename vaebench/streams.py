@@ -41,7 +41,7 @@ def patient(told: Callable[[], None] = lambda: None) -> Iterator[None]:
     """
     codecs.register_error(PLAINER, _plainer)
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = out, err = _safe(before[0], told), _safe(before[1])  # type: ignore[assignment]
+    sys.stdout, sys.stderr = out, err = _safe(before[0], told), _safe(before[1])
     try:
         yield
     finally:

@@ -17,6 +17,7 @@ YAMLS = sorted(conf_dir().glob("*/*.yaml"))
 HEAVY = {"torch", "pytorch_lightning", "wandb", "sklearn", "matplotlib", "hydra"}
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("args", [["--help"], ["list"], ["list", "model"], ["--version"]])
 def test_answers_that_need_no_torch_import_none(args):
     code = f"import sys; from vaebench.cli import main; main({args!r}); print(*sys.modules)"

@@ -56,6 +56,7 @@ def test_a_grid_ends_in_the_table_of_its_runs(here):
     assert "4 of 4 jobs finished" in table
 
 
+@pytest.mark.process
 def test_a_finished_grid_says_so_without_composing_it_or_loading_torch(command, grid):
     (folder,) = (grid / "runs" / "sweep").iterdir()
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}

@@ -56,6 +56,7 @@ def test_an_unforeseen_error_is_one_line(monkeypatch, capfd):
     assert "Traceback" in capfd.readouterr().err
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
 def test_output_that_finds_no_room_is_one_line(tmp_path):
     with open("/dev/full", "w") as full, piped("list", out=full, cwd=tmp_path) as done:
@@ -75,6 +76,7 @@ def piped(*args, out=subprocess.PIPE, cwd):
     )
 
 
+@pytest.mark.process
 def test_a_run_whose_reader_leaves_goes_on_and_finishes(tmp_path):
     with piped(*QUICK, "logger=csv", "hydra.run.dir=run", cwd=tmp_path) as run:
         assert run.stdout.readline().startswith("log p(x)")
@@ -85,6 +87,7 @@ def test_a_run_whose_reader_leaves_goes_on_and_finishes(tmp_path):
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["test/nll"] > 0
 
 
+@pytest.mark.process
 def test_a_list_whose_reader_leaves_ends_quietly(tmp_path):
     with piped("list", cwd=tmp_path) as done:
         done.stdout.close()

@@ -17,6 +17,8 @@ from torch.testing import assert_close
 from tests.commands.conftest import run_folders
 from vaebench.training.checkpoints import step_of
 
+pytestmark = pytest.mark.process
+
 COMMAND = [sys.executable, "-m", "vaebench"]
 
 FIXED_NOISE = '''

@@ -168,6 +168,7 @@ def test_tensorboard_gets_the_history_too(here, tmp_path):
     assert (folder / "metrics.csv").exists()
 
 
+@pytest.mark.process
 def test_ctrl_c_ends_a_run_in_one_line_that_says_how_to_go_on(tmp_path):
     args = [sys.executable, "-m", "vaebench", "logger=csv", "trainer.max_epochs=100000"]
     process = subprocess.Popen(

@@ -81,6 +81,7 @@ for cell in ("lstm", "gru"):
 """
 
 
+@pytest.mark.process
 def test_a_cpu_without_products_of_bfloat16_reads_and_learns_under_autocast():
     """oneDNN of a process of its own is told that the CPU has AVX2 alone."""
     env = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"}

@@ -64,7 +64,10 @@ def _evaluate(console: Console, path: str, names: list[str], options: Options) -
             numbers: dict[str, Any] = {f"{name}/does_not_apply": found}
         else:
             show(console, name, found, seconds)
-            about = {"split": options.split.value, "checkpoint": saved.checkpoint.name}
+            about: dict[str, Any] = {
+                "split": options.split.value,
+                "checkpoint": saved.checkpoint.name,
+            }
             about |= {"seed": options.seed, "vaebench": __version__, "seconds": round(seconds, 2)}
             numbers = {f"{name}/{key}": value for key, value in (found | about).items()}
         add_evaluation(saved.folder, numbers)  # at once: a later measure may not end well

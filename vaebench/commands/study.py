@@ -55,6 +55,7 @@ def study(arguments: Sequence[str], cfg: DictConfig | None = None) -> None:
         raise Refusal(f"{told}there are {', '.join(STUDIES)}.{hint}")
     # The study's own options, and where its findings go.
     schema = make_dataclass(STUDIES[name].__name__, [("out", str, "")], bases=(STUDIES[name],))
+    options: Any
     words, options = read(f"study {name}", arguments[1:], schema)
     if words:
         raise Refusal(f"vaebench study {name} takes options alone, not {words[0]}")

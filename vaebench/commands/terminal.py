@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from rich.table import Table
 from rich.text import Text
@@ -72,8 +73,8 @@ def drawn(found: Sequence[Column], title: str, width: int) -> Table:
     """The table, within a width."""
     table = Table(title=title, title_style="bold")
     for column, room in zip(found, widths(found, width), strict=True):
-        heading, justify = wrapped(column.head, room), "right" if column.number else "left"
-        table.add_column(heading, justify=justify, overflow="fold", width=room)
+        justify: Literal["left", "right"] = "right" if column.number else "left"
+        table.add_column(wrapped(column.head, room), justify=justify, overflow="fold", width=room)
     bodies = [column.within(room) for column, room in zip(found, widths(found, width), strict=True)]
     for line in zip(*bodies, strict=True):
         table.add_row(*map(Text, line))  # whatever brackets it has

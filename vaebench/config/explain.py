@@ -89,7 +89,8 @@ def _bad_value(error: BaseException, args: Sequence[str]) -> str | None:
         r"Value '(.*?)' (?:of type '\w+' could not be converted to|is not a valid) (\w+)", text
     ):
         kind = TYPES.get(match[2])
-        told = f"{name}={shown or match[1]}: {EXPECTED.get(kind, match[2])} was expected"
+        expected = match[2] if kind is None else EXPECTED.get(kind, match[2])
+        told = f"{name}={shown or match[1]}: {expected} was expected"
         whole = rounded(match[1]) if kind is int else None
         return told if whole is None else f"{told}.{use(override(name, whole))}"
     if invalid := re.search(r"Invalid value '(.*?)', expected one of \[(.*?)\]", text):
@@ -149,7 +150,8 @@ def _beside(error: BaseException, args: Sequence[str]) -> str | None:
 
 def _chain(error: BaseException) -> str:
     """The messages of an error and of what caused it."""
-    texts, cause = [], error
+    texts: list[str] = []
+    cause: BaseException | None = error
     while cause is not None:
         texts.append(str(cause))
         cause = cause.__cause__

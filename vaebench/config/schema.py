@@ -160,7 +160,7 @@ def check_keys(cfg: DictConfig) -> None:
     Raises:
         Refusal: naming the option.
     """
-    sections = {
+    sections: dict[str, Any] = {
         f.name: f.default_factory for f in fields(Config) if f.default_factory is not MISSED
     }
     for prefix, owner in {"": Config, **sections}.items():

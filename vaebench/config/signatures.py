@@ -95,7 +95,7 @@ def signature(target: Any) -> tuple[dict[str, Any], bool]:
     for base in target.__mro__:
         if "__init__" not in vars(base):
             continue
-        own, anything = _own(base.__init__)
+        own, anything = _own(vars(base)["__init__"])
         found = own | found
         if not anything or base is object:
             return found, False
@@ -120,7 +120,7 @@ def _parameters(target: Any) -> list[inspect.Parameter]:
     found: dict[str, inspect.Parameter] = {}
     for base in target.__mro__:
         if "__init__" in vars(base) and base is not object:
-            own = inspect.signature(base.__init__).parameters
+            own = inspect.signature(vars(base)["__init__"]).parameters
             found = dict(own) | found
             if not any(p.kind is p.VAR_KEYWORD for p in own.values()):
                 break

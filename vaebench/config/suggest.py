@@ -26,6 +26,11 @@ def nearest(name: str, names: Iterable[str], cutoff: float = 0.65) -> str | None
 
     Args:
         cutoff: how alike two names must be at least, of 1, within a group.
+
+    >>> nearest("modle", ["model", "nets"])
+    'model'
+    >>> nearest("lr", ["optimizer.lr", "k"])
+    'optimizer.lr'
     """
     name, names = name.lower(), list(names)
     group, _, tail = name.rpartition(".")

@@ -56,6 +56,10 @@ class Field:
         mean: mean over the training split, `[*shape]`; decoders may start from it.
         symbols: the vocabulary of `TOKENS`, by token number.
         joiner: what stands between the symbols of a sentence that is written out.
+
+    >>> image = Field((1, 2, 2), Support.BINARY, levels=2)
+    >>> image.example(3, torch.Generator().manual_seed(0)).shape
+    torch.Size([3, 1, 2, 2])
     """
 
     shape: tuple[int, ...]

@@ -120,7 +120,8 @@ class Torch(Distribution):
 
     def __init__(self, dist: torch.distributions.Distribution) -> None:
         self.dist, self.has_rsample = dist, dist.has_rsample
-        self.is_discrete = dist.support.is_discrete
+        support = dist.support
+        self.is_discrete = support is not None and support.is_discrete
 
     @property
     def batch_shape(self) -> torch.Size:

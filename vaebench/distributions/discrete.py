@@ -19,6 +19,10 @@ class BernoulliLogits(Distribution):
     Args:
         logits: `[*batch, *event]`.
         event_dims: how many trailing dimensions make one event.
+
+    >>> fair = BernoulliLogits(torch.zeros(2))
+    >>> fair.log_prob(torch.tensor([1.0, 0.0])).exp()
+    tensor(0.2500)
     """
 
     is_discrete = True

@@ -48,6 +48,13 @@ class DiagNormal(Distribution):
         loc: μ, `[*batch, *event]`.
         log_scale: log σ, broadcastable to μ.
         event_dims: how many trailing dimensions make one event.
+
+    >>> q = DiagNormal(torch.zeros(3, 2), torch.zeros(2))
+    >>> q.batch_shape, q.event_shape
+    (torch.Size([3]), torch.Size([2]))
+    >>> z, score = q.rsample_and_log_prob((5,), Noise())  # five draws for each of three
+    >>> z.shape, score().shape
+    (torch.Size([5, 3, 2]), torch.Size([5, 3]))
     """
 
     has_rsample = True

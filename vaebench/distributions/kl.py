@@ -45,6 +45,10 @@ def has_kl(q: Distribution, p: Distribution) -> bool:
 def kl_divergence(q: Distribution, p: Distribution) -> Tensor:
     """KL(q ‖ p) in nats, `[*batch]`.
 
+    >>> p = StandardNormal(torch.zeros(2))
+    >>> kl_divergence(DiagNormal(torch.tensor([1.0, 0.0]), torch.zeros(2)), p)  # ½ ‖μ‖² at σ = 1
+    tensor(0.5000)
+
     Raises:
         KeyError: where no closed form is known; ask `has_kl` first.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +20,10 @@ ROWS = 2048
 """Tokens whose vocabulary is looked over together where no gradient needs them all: 80 MB of 10,000
 words."""
 
-AGAIN = {"use_reentrant": False, "preserve_rng_state": False}  # nothing random is computed again
+AGAIN: dict[str, Any] = {
+    "use_reentrant": False,
+    "preserve_rng_state": False,
+}  # nothing random is computed again
 
 
 class TokenSequence(Distribution):

@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -154,9 +154,8 @@ class Couplings(FlowHead):
         super().__init__(latent, K, [*[context] * K, *scaling])
         self.a = dim // 2
         outputs = (2 if self.affine else 1) * (dim - self.a)
-        self.nets = nn.ModuleList(
-            plain(self.a, outputs, hidden, context, activation) for _ in range(K)
-        )
+        nets = nn.ModuleList(plain(self.a, outputs, hidden, context, activation) for _ in range(K))
+        self.nets = cast("Sequence[Conditioner]", nets)
         orders = [_permutation(dim, k, permute) for k in range(max(K, 1))]
         self.register_buffer("orders", torch.stack(orders), persistent=False)
         self.register_buffer("backs", torch.stack([o.argsort() for o in orders]), persistent=False)
@@ -229,7 +228,8 @@ class IAF(FlowHead, Regularised):
         up = torch.arange(self.dim)
         orders = [up if k % 2 == 0 else up.flip(0) for k in range(max(K, 1))]
         self.register_buffer("orders", torch.stack(orders), persistent=False)
-        self.nets = nn.ModuleList(made(o, 2, hidden, context, activation) for o in orders[:K])
+        nets = nn.ModuleList(made(o, 2, hidden, context, activation) for o in orders[:K])
+        self.nets = cast("Sequence[Conditioner]", nets)
         # Gates begin open, at .88 or, doubled, at 1.
         with torch.no_grad():
             for net in self.nets:

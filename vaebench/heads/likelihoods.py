@@ -68,6 +68,9 @@ class Gaussian(Likelihood):
         link: μ = decoder output (`identity`) or its `sigmoid`.
     """
 
+    log_scale: Tensor
+    raw: Tensor
+
     def __init__(
         self,
         observed: Field,
@@ -112,7 +115,7 @@ class Gaussian(Likelihood):
 
     def forward(self, params: Tensor) -> DiagNormal:
         dims = len(self.field.shape)
-        loc, log_scale = params, None
+        loc = params
         if self.variance == "amortised":
             loc, free = params.unbind(-dims - 1)
             log_scale = (self.min_scale + F.softplus(free + self.raw)).log()

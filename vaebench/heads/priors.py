@@ -270,4 +270,5 @@ class Vamp(Prior):
 
 
 def _diagonal(params: Tensor) -> DiagNormal:
-    return DiagNormal(*params.chunk(2, -1))
+    loc, log_scale = params.chunk(2, -1)
+    return DiagNormal(loc, log_scale)

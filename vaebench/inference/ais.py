@@ -103,7 +103,8 @@ class Annealing:
     ) -> Tensor:
         """Σ (new β - old β) log p(x | z) along a path. A forward pass moves at the new temperature
         after each jump, a reversed one at the old temperature before it."""
-        log_w, accepted = 0.0, []
+        log_w: float | Tensor = 0.0
+        accepted = []
         for old, new, size in steps(path, "backward" if moves_first else "forward"):
             if moves_first:
                 z, accept = self._move(target, z, old, size)

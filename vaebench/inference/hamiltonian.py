@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import add
 
@@ -127,7 +127,7 @@ class Moved(Distribution):
         """The moved samples themselves, `[k, B, *event]`: their mean over k estimates E[z_T]."""
         return self.value
 
-    def rsample(self, shape: tuple[int, ...], noise: Noise) -> Tensor:
+    def rsample(self, shape: Sequence[int], noise: Noise) -> Tensor:
         raise Incompatible("refined samples come from infer alone")
 
     def log_prob(self, value: Tensor) -> Tensor:

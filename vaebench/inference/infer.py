@@ -120,7 +120,11 @@ def rescore(evidence: Evidence, model: Model, batch: Batch) -> tuple[Evidence, d
 
 
 def log_mean_exp(log_w: Tensor, dim: int = 0) -> Tensor:
-    """log 1/k Σ exp log w, over one dimension."""
+    """log 1/k Σ exp log w, over one dimension.
+
+    >>> log_mean_exp(torch.tensor([1.0, 3.0]).log()).exp()
+    tensor(2.)
+    """
     return log_w.logsumexp(dim) - math.log(log_w.shape[dim])
 
 

@@ -96,7 +96,7 @@ class Subject:
 def joined(parts: Sequence[Tensor]) -> Tensor:
     """Examples of several batches in one; sentences are padded to the longest."""
     if parts[0].ndim != 2:
-        return torch.cat(parts)
+        return torch.cat([*parts])
     width = max(part.shape[1] for part in parts)
     return torch.cat([F.pad(part, (0, width - part.shape[1])) for part in parts])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from vaebench.trace import Evidence
@@ -16,5 +18,5 @@ def free_energy(evidence: Evidence) -> dict[str, Tensor]:
         The Helmholtz Machine (Dayan, Hinton, Neal, Zemel 1995)
     """
     log_w = evidence.log_w.detach().mean(0)
-    log_q = sum(evidence.q[name].log_prob.detach().mean(0) for name in evidence.latents)
+    log_q: Any = sum(evidence.q[name].log_prob.detach().mean(0) for name in evidence.latents)
     return {"free_energy": -log_w, "energy": -(log_w + log_q), "entropy": -log_q}

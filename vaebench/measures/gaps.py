@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,7 +57,7 @@ class InferenceGap(Measure):
         _ = subject.latents
         model, batch = subject.composition.model, subject.batch(self.examples)
         need_continuous(subject)
-        options = {"k": self.samples, "steps": self.steps, "lr": self.lr}
+        options: dict[str, Any] = {"k": self.samples, "steps": self.steps, "lr": self.lr}
         try:
             own = emitted(model, batch)
         except Incompatible as error:
@@ -70,8 +71,8 @@ class InferenceGap(Measure):
         numbers |= {"bound": at_own.mean().item(), "best_bound": at_best.mean().item()}
         amortisation = at_best - at_own
         numbers |= mean_and_se("approximation_gap", found.log_p - at_best.mean(0))
-        error = found.variance + at_best.var(0) / CHUNKS
-        numbers |= sampling_metrics(ess, "approximation_gap", error)
+        variance = found.variance + at_best.var(0) / CHUNKS
+        numbers |= sampling_metrics(ess, "approximation_gap", variance)
         numbers |= mean_and_se("amortisation_gap", amortisation.mean(0))
         numbers["amortisation_gap_mc_se"] = mean_error(amortisation.var(0) / CHUNKS)
         return numbers | {"k": len(log_w), "examples": batch_size(batch)}

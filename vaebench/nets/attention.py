@@ -41,7 +41,7 @@ class Window:
     mean_y: Tensor
     sd: Tensor
     gamma: Tensor
-    size: tuple[int, int]
+    size: Shape
 
     @property
     def filters(self) -> tuple[Tensor, Tensor]:
@@ -60,7 +60,7 @@ class Window:
         return f_y.mT @ (patches / _per_image(self.gamma)) @ f_x
 
 
-def window(params: Tensor, n: int, size: tuple[int, int]) -> Window:
+def window(params: Tensor, n: int, size: Shape) -> Window:
     """The grid of parameters (ĝ_X, ĝ_Y, log σ², log δ̂, log γ), `[*, 5]`.
 
     g_X = (A + 1)/2 (ĝ_X + 1), δ = (max(A, B) - 1)/(N - 1) δ̂, μ_i = g + (i - N/2 - ½) δ.
@@ -91,7 +91,7 @@ def _per_image(x: Tensor) -> Tensor:
     return x[..., None, None, None]
 
 
-def tiling(hidden: int, n: int, size: tuple[int, int], *, even: bool = False) -> nn.Linear:
+def tiling(hidden: int, n: int, size: Shape, *, even: bool = False) -> nn.Linear:
     """State → parameters of a grid that at first tiles the image: δ = max(A, B)/N and σ = δ/2.
 
     Args:
@@ -121,7 +121,7 @@ class Reader(nn.Module):
     def __init__(self, hidden: int, shape: Shape, images: int, n: int) -> None:
         super().__init__()
         self.n, self.dims = n, len(shape)
-        self.size = shape[-2:] if n else None
+        self.size = shape[-2:]
         self.width = images * (shape[0] * n * n if n else math.prod(shape))
         self.attend = tiling(hidden, n, shape[-2:]) if n else None
 

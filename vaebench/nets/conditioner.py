@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -42,11 +43,14 @@ class Conditioner(nn.Module):
         spread: initial scale of the last layer's weights: a small one begins near constants.
     """
 
+    layers: Sequence[nn.Linear]
+
     def __init__(
         self, layers: Sequence[nn.Linear], context: int, activation: Activation, spread: float
     ) -> None:
         super().__init__()
-        self.layers, self.activation = nn.ModuleList(layers), ACTIVATIONS[activation]()
+        self.layers = cast("Sequence[nn.Linear]", nn.ModuleList(layers))
+        self.activation = ACTIVATIONS[activation]()
         ends = (layers[0], layers[-1]) if len(layers) > 1 else (layers[-1],)
         self.contexts = nn.ModuleList(
             nn.Linear(context, layer.out_features, bias=False) for layer in ends if context
@@ -122,7 +126,8 @@ def made_masks(
     A hidden unit of degree d sees coordinates at positions ≤ d, and is seen by later ones.
     """
     dim = len(order)
-    levels, masks = order, []
+    levels = order
+    masks: list[Tensor] = []
     for width in hidden:
         if degrees is None:
             own = torch.arange(width) % max(1, dim - 1)

@@ -63,7 +63,7 @@ class Convolutional(Family):
         ):
             net.extend([*self.stage(c_in), self.activation()])
             net.extend(up_convolution(self.up, c_in, c_out, small, large))
-        bias = net[-1].bias
+        bias: Any = net[-1].bias  # of a convolution
         net.append(nn.Unflatten(1, out_shape[:-2]))
         return FoldLeading(net, len(in_shape)), bias
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,7 @@ class MaskedNet(nn.Module):
         2015), https://arxiv.org/abs/1502.03509
     """
 
+    layers: Sequence[nn.Linear]
     orders: Tensor
 
     def __init__(
@@ -43,7 +45,8 @@ class MaskedNet(nn.Module):
         super().__init__()
         count, dim = orders.shape
         sizes = [dim, *widths("hidden", list(hidden)), outputs * dim]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.layers = cast("Sequence[nn.Linear]", layers)
         self.activation = ACTIVATIONS[activation]()
         generator = torch.Generator().manual_seed(seed) if count > 1 else None
         sets = [made_masks(order, outputs, sizes[1:-1], generator) for order in orders]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 State = tuple[Tensor, Tensor]
+Cell = nn.LSTM | nn.GRU
 
 
 def side_by_side(parts: Iterable[Tensor]) -> Tensor:
@@ -19,7 +20,7 @@ def side_by_side(parts: Iterable[Tensor]) -> Tensor:
 
 
 @cache
-def trains_in_bfloat16(cell: type[nn.RNNBase]) -> bool:
+def trains_in_bfloat16(cell: type[Cell]) -> bool:
     """Whether this machine's CPU does; one without AVX-512 or the like has no such products for it."""
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         net = cell(8, 8, dtype=torch.float32)
@@ -32,17 +33,17 @@ def trains_in_bfloat16(cell: type[nn.RNNBase]) -> bool:
     return True
 
 
-def lacks_bfloat16(cell: nn.RNNBase, device: torch.device) -> bool:
+def lacks_bfloat16(cell: Cell, device: torch.device) -> bool:
     """Whether a recurrent net stays in float32 where others are to be in bfloat16."""
-    return device.type == "cpu" and not trains_in_bfloat16(type(cell))
+    return device.type == "cpu" and not trains_in_bfloat16(type(cell))  # type: ignore[arg-type] # classes are hashable
 
 
-def states_of(cell: nn.RNNBase, given: Tensor) -> Tensor:
+def states_of(cell: Cell, given: Tensor) -> Tensor:
     """All states of a recurrent net that reads `[N, l, *]`: `[N, l, hidden]`."""
     if not (torch.is_autocast_enabled(given.device.type) and lacks_bfloat16(cell, given.device)):
         return cell(given)[0]
     with torch.autocast(given.device.type, enabled=False):
-        return cell(given.to(cell.weight_ih_l0.dtype))[0]
+        return cell(given.to(cell.all_weights[0][0].dtype))[0]
 
 
 class LSTM(nn.Module):

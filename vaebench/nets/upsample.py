@@ -30,8 +30,8 @@ def up_convolution(up: Up, c_in: int, c_out: int, small: Size, large: Size) -> l
         https://doi.org/10.23915/distill.00003, for nearest neighbours
     """
     if up == "transposed":
-        extra = tuple(b - (STRIDE * (a - 1) + 1) for a, b in zip(small, large, strict=True))
-        return [nn.ConvTranspose2d(c_in, c_out, KERNEL, STRIDE, PADDING, output_padding=extra)]
+        h, w = (b - (STRIDE * (a - 1) + 1) for a, b in zip(small, large, strict=True))
+        return [nn.ConvTranspose2d(c_in, c_out, KERNEL, STRIDE, PADDING, output_padding=(h, w))]
     enlarge = Unpool(large) if up == "unpool" else nn.Upsample(large, mode="nearest")
     return [enlarge, nn.Conv2d(c_in, c_out, KERNEL, padding=PADDING)]
 

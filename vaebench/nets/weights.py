@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ class AdaptiveNoise(Regularised):
         self._used = layer.mask.bool() if isinstance(layer, MaskedLinear) else slice(None)
         spread = weight.detach()[self._used].std(correction=0).clamp(min=1e-3)
         self.log_sd = nn.Parameter(torch.full_like(weight, float((relative * spread).log())))
-        self._layer = (layer,)  # not a child of its own child
+        self._layer: tuple[Any] = (layer,)  # not a child of its own child
         self.noise: Tensor | None = None
 
     def draw(self, normal: Callable[[Sequence[int], Tensor], Tensor]) -> None:

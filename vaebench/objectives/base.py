@@ -99,8 +99,8 @@ class Objective(nn.Module, ABC):
     def forward(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
         """Loss and terms of a batch; `step` is the 0-dim training step, for schedules."""
         normal = Noise().normal
-        for module in self.noisy:
-            module.draw(normal)
+        for layer in self.noisy:
+            layer.draw(normal)
         estimate = self.estimate(model, batch, step)
         if self.weight_sd < float("inf"):
             estimate.loss = estimate.loss + self.weight_penalty(model) / self.size

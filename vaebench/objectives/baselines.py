@@ -191,9 +191,10 @@ class Learned(Baseline):
             raise Incompatible(f"baseline.hidden={hidden}: at least 1")
         self.names = roles(model, spec.example())[1]
         self.read = nn.ModuleDict({name: _reader(spec[name], hidden) for name in self.names})
-        self.net = nn.Sequential(nn.Tanh(), nn.Linear(hidden, 1))
-        nn.init.zeros_(self.net[-1].weight)
-        nn.init.zeros_(self.net[-1].bias)
+        last = nn.Linear(hidden, 1)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.net = nn.Sequential(nn.Tanh(), last)
         self.mean, self.square = Average((), _decay(decay)), Average((), _decay(decay))
 
     def forward(self, signal: Tensor, model: Model, batch: Batch, evidence: Evidence) -> Value:

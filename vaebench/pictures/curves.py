@@ -59,8 +59,8 @@ def _plot(axes: Axes, both: dict[str, Points]) -> None:
     for (part, points), colour in zip(both.items(), ("#4c72b0", "#dd8452"), strict=True):
         if known := _finite(points):
             marker = "o" if len(known) == 1 else ""
-            style = {"color": colour, "label": part, "linewidth": 1.5, "marker": marker}
-            axes.plot(*np.array(points).T, **style)
+            steps, values = np.array(points).T
+            axes.plot(steps, values, color=colour, label=part, linewidth=1.5, marker=marker)
 
 
 def _finite(points: Points) -> Points:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,19 +55,19 @@ def _scatter(
     path: Path, points: np.ndarray, y: np.ndarray | None, title: str, names: tuple[str, str]
 ) -> Path:
     figure = new_figure(6.2, 5.4)
-    axes = figure.subplots()
-    style = {"s": 9, "alpha": 0.8, "linewidths": 0}
+    axes, (across, up) = figure.subplots(), points.T
+    style: dict[str, Any] = {"s": 9, "alpha": 0.8, "linewidths": 0}
     if y is None:
-        axes.scatter(*points.T, color="#4c72b0", **style)
+        axes.scatter(across, up, color="#4c72b0", **style)
     elif len(classes := np.unique(y)) <= DISTINCT:
         for i, c in enumerate(classes):
             colour = f"C{i}" if len(classes) <= 10 else _many(i)
-            axes.scatter(*points[y == c].T, color=colour, label=str(c), **style)
+            axes.scatter(across[y == c], up[y == c], color=colour, label=str(c), **style)
         axes.legend(
             title="label", frameon=False, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5)
         )
     else:
-        figure.colorbar(axes.scatter(*points.T, c=y, **style), label="label")
+        figure.colorbar(axes.scatter(across, up, c=y, **style), label="label")
     axes.set(title=f"{title} ({len(points)} examples)", xlabel=names[0], ylabel=names[1])
     if not any(names):
         axes.set(xticks=[], yticks=[])

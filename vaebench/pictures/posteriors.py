@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -85,7 +86,7 @@ def _two_dimensional(view: View) -> str:
     return name
 
 
-def _draw(axes: object, view: View, one: Batch, latent: str) -> None:
+def _draw(axes: Any, view: View, one: Batch, latent: str) -> None:
     model = view.subject.composition.model
     z = infer(model, one, CHUNK, noise=view.noise).q[latent].value[:, 0].cpu()
     grid = Axes(*(torch.linspace(-REACH, REACH, COARSE) for _ in range(2)))
@@ -95,7 +96,7 @@ def _draw(axes: object, view: View, one: Batch, latent: str) -> None:
     fine = Axes(*(torch.linspace(float(a), float(b), FINE) for a, b in zip(low, high, strict=True)))
     true = _mass(model, one, latent, fine).view(FINE, FINE)
     edges = [float(v) for a in (fine.first, fine.second) for v in (a[0], a[-1])]
-    axes.imshow(true.T.numpy(), origin="lower", extent=edges, cmap="magma_r", aspect="auto")  # type: ignore[attr-defined]
+    axes.imshow(true.T.numpy(), origin="lower", extent=edges, cmap="magma_r", aspect="auto")
     density = _density(view, one, latent, z, fine)
     levels = sorted(float(_level(density.flatten(), level)) for level in LEVELS)
     if levels[0] < levels[1]:
@@ -106,8 +107,8 @@ def _draw(axes: object, view: View, one: Batch, latent: str) -> None:
             levels,
             colors="#2a7fb8",
             linewidths=1.2,
-        )  # type: ignore[attr-defined]
-    axes.tick_params(labelsize=7)  # type: ignore[attr-defined]
+        )
+    axes.tick_params(labelsize=7)
 
 
 def _mass(model: object, one: Batch, latent: str, grid: Axes) -> Tensor:

@@ -69,7 +69,8 @@ def _map_of_samples(view: View, made: Tensor) -> list[Path]:
     axes = figure.subplots()
     for name, points, colour in (("data", real, "#4c72b0"), ("samples", made, "#dd8452")):
         flat = points if name == "data" else made.flatten(1).cpu().numpy()
-        axes.scatter(*pca.transform(flat).T, s=12, alpha=0.7, color=colour, label=name)
+        across, up = pca.transform(flat).T
+        axes.scatter(across, up, s=12, alpha=0.7, color=colour, label=name)
     axes.set(
         title="data and samples from the model",
         xlabel="first principal component of the data",

@@ -105,7 +105,7 @@ def filters(view: View) -> list[Path]:
     return [save_sheet(view.folder / "filters.png", torch.cat(rows), names, columns, title)]
 
 
-def _middle(stride: float, sd: float, size: tuple[int, int]) -> Window:
+def _middle(stride: float, sd: float, size: tuple[int, ...]) -> Window:
     """The grid at ĝ = 0 with γ = 1."""
     logs = torch.tensor([sd**2, stride, 1.0]).log()
     return window(torch.cat([torch.zeros(2), logs]), FILTERS, size)

@@ -104,7 +104,8 @@ def also_differ(runs: Sequence[Run], shown: Sequence[str] | None = None) -> str:
 
 def _alike(runs: Sequence[Run]) -> list[list[str]]:
     """The differing options, together where they split the runs alike."""
-    partitions, found = _partitions(runs), {}
+    partitions = _partitions(runs)
+    found: dict[Partition, list[str]] = {}
     for name in differing(runs):
         found.setdefault(partitions[name], []).append(name)
     return list(found.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
@@ -250,7 +250,7 @@ class Gradients:
     def _settle(self, objective: Weighted) -> None:
         """Lets what an estimator learns settle, and holds it."""
         own = list(objective.parameters())
-        stateful = own or list(objective.buffers())
+        stateful: Sequence[Tensor] = own or list(objective.buffers())
         optimizer = torch.optim.Adam(own, lr=1e-2) if own else None
         for _ in range(WARM_UP if stateful else 0):
             loss = objective(self.model, self.batch, STEP).loss

@@ -76,6 +76,12 @@ class Trace:
         reparam: whether draws carry pathwise gradients, where the distribution has them.
         relax: how discrete distributions are drawn, in place of their own draws.
         noise: where draws come from.
+
+    >>> from vaebench.distributions import DiagNormal
+    >>> q = Trace(k=5, batch_size=3)
+    >>> z = q("z", DiagNormal(torch.zeros(3, 2), torch.zeros(2)))
+    >>> z.shape, q["z"].log_prob.shape
+    (torch.Size([5, 3, 2]), torch.Size([5, 3]))
     """
 
     def __init__(

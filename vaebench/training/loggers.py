@@ -123,7 +123,7 @@ class Wandb(WandbLogger, Concluding):
             x_disable_stats=True,
             init_timeout=20,
         )
-        common = {"project": project, "save_dir": str(folder), "settings": settings}
+        common: dict[str, Any] = {"project": project, "save_dir": str(folder), "settings": settings}
         common |= {"name": identity.name, "tags": list(identity.tags)}
         common |= {"group": identity.group} if identity.group else {}
         # An agent of a wandb sweep has named the run already.
@@ -163,7 +163,7 @@ class Wandb(WandbLogger, Concluding):
                 self.experiment.log({f"pictures/{path.stem}_gif": wandb.Video(str(path))})
             elif path.suffix == TABLE:
                 head, rows = read_table(path)
-                self.experiment.log({path.stem: wandb.Table(columns=head, data=rows)})
+                self.experiment.log({path.stem: wandb.Table(columns=[*head], data=rows)})
             else:
                 self.log_image(f"pictures/{path.stem}", [str(path)])
 

@@ -199,7 +199,7 @@ def _read_image(path: Path, size: tuple[int, int] | None) -> tuple[np.ndarray[An
             kind.append(FRAMES)
         if image.has_transparency_data:
             shown = image.convert("RGBA")
-            if shown.getchannel("A").getextrema()[0] < 255:
+            if shown.getchannel("A").getextrema()[0] < 255:  # type: ignore[operator] # one band
                 kind.append(TRANSPARENT)
             white = Image.new("RGBA", shown.size, "white")
             colours = Image.alpha_composite(white, shown).convert("RGB")

@@ -23,6 +23,13 @@ class Flow(Distribution):
         base: of events `[D]`.
         transforms: f_1 … f_K.
 
+    >>> from vaebench.distributions import StandardNormal
+    >>> from vaebench.distributions.flows import Scaling
+    >>> q = Flow(StandardNormal(torch.zeros(2)), [Scaling(torch.tensor([0.0, 1.0]))])
+    >>> z, score = q.rsample_and_log_prob((3,), Noise())
+    >>> torch.allclose(score(), q.log_prob(z), atol=1e-5)  # a draw's own score is its log q
+    True
+
     References:
         Variational Inference with Normalizing Flows (Rezende, Mohamed 2015),
         https://arxiv.org/abs/1505.05770

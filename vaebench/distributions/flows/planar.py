@@ -25,6 +25,11 @@ class Planar(Transform):
         w: `[*, D]`.
         b: `[*]`.
 
+    >>> f = Planar(u=torch.zeros(2), w=torch.tensor([1.0, 0.0]), b=torch.tensor(0.0))
+    >>> z, log_det = f(torch.zeros(2))
+    >>> z, round(float(log_det.exp()), 4)  # at wᵀz + b = 0 it stretches by log(1 + e^wᵀu)
+    (tensor([0., 0.]), 0.6931)
+
     References:
         Variational Inference with Normalizing Flows (Rezende, Mohamed 2015), eq. 10 and appendix
         A.1, https://arxiv.org/abs/1505.05770

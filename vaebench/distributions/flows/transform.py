@@ -29,7 +29,13 @@ class Transform(ABC):
 
 @dataclass(frozen=True)
 class Inverse(Transform):
-    """z' = f⁻¹(z)."""
+    """z' = f⁻¹(z).
+
+    >>> import torch
+    >>> from vaebench.distributions.flows import Scaling
+    >>> Inverse(Scaling(torch.tensor([1.0, 1.0])))(torch.zeros(2))[1]  # -log |det ∂f/∂z|
+    tensor(-2.)
+    """
 
     of: Transform
 
