@@ -34,6 +34,7 @@ WRONG = {
     "k=on": ("on", Literal["off"], "one of off was expected"),
     "k=0.5": (0.5, Split, "options of its own are to stand there"),
     "k=3": (3, Callable[[int], int], "options of its own are to stand there"),
+    "k=stl": ("stl", Callable[[int], int], "options of its own are to stand there"),
 }
 
 

@@ -48,6 +48,7 @@ GROUPS = (
     "prior",
     "likelihood",
     "objective",
+    "estimator",
     "dataset",
     "optimizer",
     "schedule",
@@ -143,7 +144,7 @@ def config_tree(cfg: DictConfig, choices: dict[str, str], composition: Compositi
         f"[bold]{report.quantity}[/] · k={cfg.k} · seed={cfg.seed} · {parameters:,} parameters"
     )
     for group in GROUPS:
-        if group == "baseline" and choices[group] == "running":
+        if group == "baseline" and choices[group] == "none":
             continue  # what nobody chose, and few estimators read
         options = {
             name: value

@@ -173,7 +173,7 @@ def check_value(name: str, value: Any, hint: Any) -> None:
         whole = rounded(value) if hint is int else None
         instead = "" if whole is None else use(override(name, whole))
         raise Refusal(f"{shown}: {EXPECTED[hint]} was expected.{instead}")
-    elif _is_object(hint) and (value is None or isinstance(value, int | float)):
+    elif _is_object(hint) and (value is None or isinstance(value, int | float | str)):
         raise Refusal(f"{shown}: options of its own are to stand there, not a value")
 
 

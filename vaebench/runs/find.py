@@ -20,7 +20,8 @@ NOT_A_CHOICE = ("seed", "name", "data_dir", "dataset.data_dir")
 
 ASIDE = ("eval", "checkpoint", "logger", "suggested")
 
-GROUPS_FIRST = ("model", "posterior", "refine", "prior", "likelihood", "objective", "dataset")
+GROUPS_FIRST = ("model", "posterior", "refine", "prior", "likelihood", "objective", "estimator")
+GROUPS_FIRST += ("dataset",)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ from vaebench.training.system import System
 from vaebench.training.watch import Averaging, Collapse, Guard
 
 TAGGED = ("model", "nets", "posterior", "refine", "weights", "prior", "likelihood", "objective")
-TAGGED += ("dataset",)
+TAGGED += ("estimator", "dataset")
 
 
 @dataclass(frozen=True)
