@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from torch import nn
 
-from tests.theorems import elbo, iwae
+from tests.theorems import elbo, iwae, spelt
 from vaebench.check import check
 from vaebench.compose import check_batch
 from vaebench.data import Digits, Field, Spec, Support
@@ -75,7 +75,7 @@ def refusal(model, objective=elbo, spec=SPEC, **options):
 
 
 def reconstruction(model, spec, k=1, **options):
-    return Reconstruction(model, spec, k=k, weight_sd=float("inf"), **options)
+    return Reconstruction(model, spec, k=k, weight_sd=float("inf"), **spelt(options))
 
 
 # ------------------------------------------------------------------------------- what is right
@@ -225,7 +225,7 @@ class Pathless(Toy):
 def test_pathwise_gradients_of_a_posterior_without_them_are_refused(objective):
     said = refusal(Pathless(), objective, estimator="pathwise")
     assert "needs a path from parameters to samples; this posterior, Step at site 'z'" in said
-    assert said.endswith("Use objective.estimator=auto.")
+    assert said.endswith("Use estimator=auto.")
 
 
 @pytest.mark.parametrize("objective", [elbo, iwae, reconstruction])

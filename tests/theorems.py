@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from statistics import NormalDist
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -25,6 +25,7 @@ from vaebench.models import VAE, Hierarchical, Model, Split
 from vaebench.nets import MLP
 from vaebench.objectives import ELBO, IWAE, Constrained
 from vaebench.objectives.anneal import Constant
+from vaebench.objectives.estimators import ESTIMATORS
 from vaebench.trace import Evidence
 
 STEP = torch.tensor(0)
@@ -116,26 +117,33 @@ def normal_quadrature(dims: int, nodes: int = 120) -> tuple[Tensor, Tensor]:
 
 
 # ---------------------------------------------------------------------------- objectives, tersely
+def spelt(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of an objective, whose estimator is named as on a command line, with its own."""
+    own = {name: options[name] for name in ("baseline", "temperature") if name in options}
+    rest = {name: value for name, value in options.items() if name not in own}
+    return rest | {"estimator": partial(ESTIMATORS[options.get("estimator", "auto")], **own)}
+
+
 def elbo(model: nn.Module, spec: Spec, **options: object) -> ELBO:
     """ELBO with plain defaults."""
     defaults = {"k": 1, "kl": "auto", "beta": 1.0, "anneal": Constant()}
     defaults |= {"free_bits": 0.0, "free_bits_per": "dimension"}
     defaults["weight_sd"] = NO_WEIGHT_PRIOR
-    return ELBO(model, spec, **(defaults | options))
+    return ELBO(model, spec, **spelt(defaults | options))
 
 
 def constrained(model: nn.Module, spec: Spec, **options: object) -> Constrained:
     """The constrained bound with plain defaults."""
     defaults = {"k": 1, "limit": 1.0, "kl": "auto", "multiplier": 1.0, "multiplier_lr": 0.01}
     defaults["weight_sd"] = NO_WEIGHT_PRIOR
-    return Constrained(model, spec, **(defaults | options))
+    return Constrained(model, spec, **spelt(defaults | options))
 
 
 def iwae(model: nn.Module, spec: Spec, **options: object) -> IWAE:
     """IWAE with plain defaults."""
     defaults = {"k": 5, "estimator": "pathwise", "beta": 1.0, "anneal": Constant()}
     defaults["weight_sd"] = NO_WEIGHT_PRIOR
-    return IWAE(model, spec, **(defaults | options))
+    return IWAE(model, spec, **spelt(defaults | options))
 
 
 # ---------------------------------------------------- a VAE that is probabilistic PCA: all is known

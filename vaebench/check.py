@@ -172,7 +172,7 @@ def _check_given(model: Model, evidence: Evidence, objective: Objective) -> None
 
 def _two_way(objective: Objective, other: str) -> str:
     """What to use instead where q cannot score given values."""
-    path = "objective.estimator=pathwise" if objective.draws_option else PLAINEST["objective"]
+    path = "estimator=pathwise" if objective.draws_option else PLAINEST["objective"]
     return instead(path, other)
 
 
@@ -193,7 +193,7 @@ def _check_kinds(evidence: Evidence, objective: Objective) -> None:
 def _check_draws(evidence: Evidence, objective: Objective) -> None:
     """Refuses an estimator that q's samples do not serve."""
     option = objective.draws_option or chosen("objective")
-    other = instead("objective.estimator=auto" if objective.draws_option else PLAINEST["posterior"])
+    other = instead("estimator=auto" if objective.draws_option else PLAINEST["posterior"])
     dists = {name: evidence.q[name].dist for name in evidence.latents}
     if objective.draws == "relaxed" and not any(d.is_discrete for d in dists.values()):
         raise Incompatible(

@@ -10,15 +10,15 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from vaebench.check import Report, check
+from vaebench.config.advise import OWNERS, asking_nothing
 from vaebench.config.chosen import chosen, instead
-from vaebench.config.groups import PARTS, PLAINEST
+from vaebench.config.groups import PLAINEST
 from vaebench.config.schema import Budget, check_keys, check_ranges, unresolved
 from vaebench.config.signatures import check_options
 from vaebench.data import Dataset, Support
 from vaebench.errors import Refusal
 from vaebench.models import Model
 from vaebench.objectives import Objective
-from vaebench.objectives.baselines import DECAY
 
 BOUNDED = (Support.UNIT, Support.LEVELS, Support.BINARY)
 
@@ -51,27 +51,6 @@ def instantiate(node: DictConfig, *args: Any, **kwargs: Any) -> Any:
         raise
 
 
-def check_anneal(cfg: DictConfig) -> None:
-    """Refuses a schedule of an objective that anneals nothing."""
-    idle = cfg.anneal._target_.endswith(".Constant") or cfg.anneal.get("steps") == 0
-    if "anneal" not in cfg.objective and not idle:
-        raise Refusal(
-            f"{chosen('anneal')} has nothing to do: {chosen('objective')} anneals nothing."
-            + instead("anneal=none", *(["objective=elbo"] if "posterior" in cfg.model else []))
-        )
-
-
-def check_baseline(cfg: DictConfig) -> None:
-    """Refuses a baseline of an objective that has no use for one."""
-    kind = cfg.baseline._target_.rpartition(".")[2]
-    idle = kind == "Nothing" or (kind == "Running" and cfg.baseline.get("decay") == DECAY)
-    if "baseline" not in cfg.objective and not idle:
-        raise Refusal(
-            f"{chosen('baseline')} has nothing to do: {chosen('objective')} has no signal to "
-            "subtract it from." + instead("baseline=none")
-        )
-
-
 def check_budget(cfg: DictConfig) -> None:
     """Refuses a budget of no experiment."""
     if cfg.budget is not Budget.small and chosen("experiment") == "experiment=none":
@@ -96,21 +75,38 @@ def plainest(group: str, cfg: DictConfig) -> str:
     return f"{group}={choice}" if fitting else PLAINEST[group]
 
 
+IDLE = {
+    "",
+    "vaebench.models.unrefined",
+    "vaebench.objectives.anneal.Constant",
+    "vaebench.objectives.baselines.Nothing",
+    "vaebench.objectives.estimators.auto",
+}
+"""What is no part, or asks for none; empty: a YAML without a class."""
+
+
 def check_parts(cfg: DictConfig) -> None:
-    """Refuses a part that the model has no use for, and the lack of one that it needs."""
-    for group in PARTS:
-        idle = (
-            cfg[group].get("_target_", "vaebench.models.unrefined") == "vaebench.models.unrefined"
-        )
-        if group in cfg.model and idle and group != "refine":
+    """Refuses a part that nothing has a use for, and the lack of one that the model needs."""
+    for group, owner in OWNERS.items():
+        idle = cfg[group].get("_target_", "") in IDLE
+        idle = idle or (group == "anneal" and cfg.anneal.get("steps") == 0)
+        needed = owner == "model" and group != "refine"
+        if group in cfg[owner] and idle and needed:
             raise Refusal(
-                f"{chosen(group)}: {chosen('model')} needs one." + instead(plainest(group, cfg))
+                f"{chosen(group)}: {chosen(owner)} needs one." + instead(plainest(group, cfg))
             )
-        if group not in cfg.model and not idle:
+        if group not in cfg[owner] and not idle:
             raise Refusal(
-                f"{chosen(group)} has nothing to do: {chosen('model')} has no {group}."
-                + instead(f"{group}=none")
+                f"{chosen(group)} has nothing to do: {chosen(owner)} has no {group}."
+                + instead(asking_nothing(group), *_readers(group, cfg))
             )
+
+
+def _readers(group: str, cfg: DictConfig) -> tuple[str, ...]:
+    """What has a use for a part, where whatever that needs is there."""
+    if group == "anneal" and "posterior" in cfg.model:
+        return ("objective=elbo",)
+    return ("estimator=score",) if group == "baseline" and "estimator" in cfg.objective else ()
 
 
 def compose(cfg: DictConfig) -> Composition:
@@ -123,8 +119,6 @@ def compose(cfg: DictConfig) -> Composition:
         check_keys(cfg)
         check_ranges(cfg)
         check_options(cfg)
-        check_anneal(cfg)
-        check_baseline(cfg)
         check_parts(cfg)
         check_budget(cfg)
     except OmegaConfBaseException as error:

@@ -10,9 +10,9 @@ from vaebench import load
 
 EXAMPLES = 300
 WAYS = {
-    "score": ["objective.estimator=score"],
-    "nvil": ["objective.estimator=nvil"],
-    "vimco": ["objective=iwae", "k=5", "objective.estimator=vimco"],
+    "score": ["estimator=score"],
+    "nvil": ["estimator=nvil"],
+    "vimco": ["objective=iwae", "k=5", "estimator=vimco"],
     "wake_sleep": ["objective=wake_sleep"],
     "rws": ["objective=rws"],
 }

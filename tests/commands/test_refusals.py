@@ -30,7 +30,7 @@ WRONG = {
     "objective.beta=abc": "a number was expected",
     "objective.beta=-1": "must not be negative",
     "objective.M=4": "objective.M is read by objective=",
-    "model=iwae objective.estimator=stll": "Did you mean objective.estimator=stl?",
+    "model=iwae estimator=stll": "Did you mean estimator=stl?",
     "+objective.betta=1": "Did you mean objective.beta=1?",
     "objective.kl=analytic prior=vamp": "Use objective.kl=mc",
     "posterior=delta": "Use objective=reconstruction or posterior=gaussian",
@@ -64,7 +64,7 @@ WRONG = {
     "model=vae,iwae": "vaebench -m model=vae,iwae",
     "-m k=1,abc": "k=abc: an integer was expected",
     "-m k=1,0": "k=0: must be at least 1",
-    "-m model=iwae objective.estimator=stl,stll": "one of auto, pathwise, stl, dreg",
+    "-m model=iwae estimator=stl,stll": "Did you mean estimator=stl?",
     "dataset.split.kind=official": "an official split brings its test set",
     "+foo=1": "no option 'foo'",
     "+trainer.foo=1": "no option 'trainer.foo'",
@@ -144,22 +144,25 @@ WRONG = {
     "dataset=ppca dataset.dim=1": "dataset.latent_dim=2: between 1 and dataset.dim=1",
     "dataset=ppca dataset.size=10": "Use dataset.split.val=0.1 dataset.split.test=0.1",
     "dataset=ppca dataset.split.kind=official dataset.split.test=0": "has no official split",
-    "baseline=learned": "objective.estimator=pathwise has none to choose",
-    "baseline=learned objective=wake_sleep": "has no signal to subtract it from",
-    "objective.estimator=score baseline=leave_one_out": "compares the samples of an example",
-    "objective.estimator=score baseline=constant": "baseline.value must be given",
-    "objective.estimator=score baseline.decay=2": "must lie in [0, 1]",
-    "objective.estimator=score baseline=learned baseline.hidden=0": "at least 1",
-    "model=iwae k=1 objective.estimator=vimco": "compares the samples of an example",
-    "objective=piwae k=1 objective.estimator=vimco": "compares the samples of an example",
-    "objective.temperature=0.1": "relaxes nothing",
-    "posterior=bernoulli objective.estimator=concrete objective.temperature=0": "must be positive",
-    "objective.estimator=concrete": "relaxes discrete latents, and posterior=gaussian has none",
-    "posterior=bernoulli objective.estimator=pathwise": "Use objective.estimator=auto",
+    "baseline=learned": "estimator=auto has no baseline. Use baseline=none or estimator=score.",
+    "baseline=learned objective=wake_sleep": "estimator=auto has no baseline. Use baseline=none.",
+    "estimator=score baseline=leave_one_out": "compares the samples of an example",
+    "estimator=score baseline=constant": "baseline.value must be given",
+    "estimator=score baseline.decay=2": "must lie in [0, 1]",
+    "estimator=score baseline=learned baseline.hidden=0": "at least 1",
+    "model=iwae k=1 estimator=vimco": "compares the samples of an example",
+    "objective=piwae k=1 estimator=vimco": "compares the samples of an example",
+    "posterior=bernoulli prior=bernoulli objective.temperature=0.1": "Did you mean estimator=concrete "
+    "estimator.temperature=0.1?",
+    "posterior=bernoulli estimator.temperature=0.1": "is read by estimator=concrete and "
+    "estimator=straight_through_concrete, not by what was chosen here",
+    "posterior=bernoulli estimator=concrete estimator.temperature=0": "must be positive",
+    "estimator=concrete": "relaxes discrete latents, and posterior=gaussian has none",
+    "posterior=bernoulli estimator=pathwise": "Use estimator=auto",
     "posterior=bernoulli prior=normal": "infers bits at site 'z', and prior=normal is a density",
     "prior=bernoulli": "infers real numbers at site 'z', and prior=bernoulli is a density of bits",
-    "posterior=planar objective.estimator=score": "scores only its own samples",
-    "objective.estimator=stl objective.kl=analytic": "has no score of q to drop",
+    "posterior=planar estimator=score": "scores only its own samples",
+    "estimator=stl objective.kl=analytic": "has no score of q to drop",
     "model=helmholtz posterior=gaussian": "is a net of bits",
     "model=helmholtz refine=hamiltonian": "moves latents along a slope",
     "model=hierarchical model.layers=[]": "at least one layer",
@@ -174,11 +177,11 @@ WRONG = {
     "objective=piwae objective.M=0": "at least 1",
     "objective=miwae objective.M=0": "at least 1",
     "objective=ciwae objective.elbo_share=2": "must lie in [0, 1]",
-    "model=iwae objective.estimator=score baseline=leave_one_out": "gives one signal",
-    "objective.estimator=stl objective.free_bits=0.1": "Use objective.free_bits_per=site",
+    "model=iwae estimator=score baseline=leave_one_out": "gives one signal",
+    "estimator=stl objective.free_bits=0.1": "Use objective.free_bits_per=site",
     "dataset=ppca likelihood=autoregressive likelihood.pixel=bernoulli": "Use likelihood.pixel=auto",
-    "baseline.decay=0.3": "has none to choose",
-    "model=helmholtz objective.estimator=straight_through objective.temperature=0.1": "relaxes nothing",
+    "baseline.decay=0.3": "is read by baseline=learned and baseline=optimal and baseline=running",
+    "model=helmholtz estimator=straight_through estimator.temperature=0.1": "Use estimator=concrete",
     "weights=gaussian objective.weight_sd=1": "both are priors over the weights",
     "objective=reconstruction prior=learned_gaussian objective.weight_sd=1": "is never trained",
     "model=hierarchical posterior=bernoulli prior=vamp": "Use prior=bernoulli",
@@ -208,14 +211,29 @@ WRONG = {
     "vaebench -m model=vae,iwae logger=csv.",
     "refine.steps=0": "is read by refine=hamiltonian, not by what was chosen here. Use vaebench",
     "refine=hamiltonian refine.steps=0": "Use vaebench refine=none logger=csv.",
-    "objective.estimator=vimco": "vimco belongs to another objective. Use objective=ciwae or "
-    "objective=iwae",
-    "model=iwae objective.estimator=nvil": "nvil belongs to another objective. Use",
-    "model=made objective.estimator=score": "Use vaebench model=made logger=csv.",
+    "estimator=vimco": "estimator=vimco is for bounds of importance weights, which objective=elbo is "
+    "not. Use estimator=auto or objective=iwae.",
+    "estimator=dreg": "which objective=elbo is not. Use estimator=auto or objective=iwae.",
+    "model=iwae estimator=nvil": "estimator=nvil is for bounds of the ELBO, which objective=iwae is "
+    "not. Use estimator=auto or objective=elbo.",
+    "objective=constrained estimator=stl": "leaves out the score of q, of which objective=constrained "
+    "makes no use. Use estimator=auto or objective=elbo.",
+    "objective=piwae estimator=dreg": "with estimator=pathwise or vimco, and estimator=dreg of k=8 is "
+    "neither. Use estimator=auto.",
+    "objective=piwae k=1 posterior=bernoulli prior=bernoulli": "is neither. Use k=5 estimator=auto.",
+    "objective=rws estimator=stl": "estimator=stl has nothing to do: objective=rws has no estimator. "
+    "Use estimator=auto.",
+    "model=made estimator=score": "objective=likelihood has no estimator. Use estimator=auto.",
+    "model=iwae objective.estimator=stl": "objective.estimator=stl: estimator is a group of its own. "
+    "Use estimator=stl.",
+    "objective.estimator=stll": "estimator is a group of its own. Did you mean estimator=stl?",
+    "-m model=iwae objective.estimator=stl,dreg": "estimator is a group of its own. Use estimator=stl.",
+    "objective.anneal=linear": "objective.anneal=linear: anneal is a group of its own. Use anneal=linear.",
+    "objective=rws objective.estimator=stl": "is read by objective=",
     "posterior=full_gaussian posterior.K=2": "Use vaebench posterior=full_gaussian logger=csv.",
-    "baseline.hidden=3": "Use baseline=learned objective.estimator=score.",
+    "baseline.hidden=3": "Use baseline=learned estimator=score.",
     "baseline=learned baseline.hidden=3": "Use vaebench baseline=none logger=csv or "
-    "objective.estimator=score.",
+    "estimator=score.",
     "optimizer=sgd optimizer.momentum=-1": "Use optimizer.momentum=0.9.",
     "hydra/launcher=nope": "Use hydra/launcher=basic.",
     "dataset.binarize=none dataset.dequantize=true likelihood=categorical": "the data are continuous "
@@ -238,7 +256,7 @@ NO_SUGGESTION = {
     "+trainer.foo=1",
     "+posterior.latent=5",
     "--foo",
-    "objective.estimator=score baseline=constant",
+    "estimator=score baseline=constant",
 }
 LIBRARY = re.compile(
     "AnyNode|ListConfig|NoneType|group override|full_key|Error merging|Interpolation|search path|"
@@ -287,14 +305,15 @@ def paste(words, new, said):
     """What a user makes of a suggestion.
 
     A command replaces the line. An override goes over that of the same option or group, else
-    after a typo over the word that the refusal calls wrong, else to the end.
+    after a typo, or an option that is a group, over the word that the refusal calls wrong, else to
+    the end.
     """
     if new[0] == "vaebench":
         return new[1:]
     line = said.removeprefix("vaebench: ")
     wrong = (re.match(r".*?'([^']+)'", line) or re.match(r"([\w.]+)", line))[1]
     over = {option(word) for word in new}
-    if not over & {option(word) for word in words} and "Did you mean" in line:
+    if not over & {option(word) for word in words} and re.search("Did you mean|is a group", line):
         over = {option(word) for word in words if f"{option(word)}.".startswith(f"{wrong}.")}
         assert over, f"{line} quotes no word of {words}"
     return [*(word for word in words if option(word) not in over), *new]

@@ -35,6 +35,7 @@ WRONG = {
     "k=0.5": (0.5, Split, "a choice with options of its own stands there"),
     "k=none": ("none", Split, "a choice with options of its own stands there"),
     "k=3": (3, Callable[[int], int], "a choice with options of its own stands there"),
+    "k=stl": ("stl", Callable[[int], int], "a choice with options of its own stands there"),
 }
 
 

@@ -99,7 +99,7 @@ def test_noise_that_is_of_no_sample_is_given_as_it_was():
 
 def test_a_draw_that_cannot_be_repeated_is_refused_in_one_line():
     laplace = Torch(td.Laplace(torch.zeros(2), 1.0))
-    with pytest.raises(Incompatible, match=r"Use objective.estimator=pathwise\.$"):
+    with pytest.raises(Incompatible, match=r"Use estimator=pathwise\.$"):
         laplace.rsample((3,), Replay())
 
 

@@ -1,6 +1,6 @@
 """The matrix: every combination of what can be chosen, read from the config folders themselves.
 
-A new YAML joins by existing; so does a new estimator, as one more value of a `Literal` type hint.
+A new YAML joins by existing; so does a value of a `Literal` option of an objective.
 """
 
 from __future__ import annotations
@@ -224,14 +224,14 @@ def _variants(group: str, name: str, node: DictConfig) -> Iterator[Variant]:
     target = node.get("_target_", "")
     options: Sequence[tuple[str, ...]] = [()]
     if group == "objective" and target:  # those of one class are tried at one of its YAMLs
-        options = [(), *_estimators(plain, get_object(target))]
+        options = [(), *_literals(plain, get_object(target))]
     elif group == "dataset" and "binarize" in plain:
         options = SUPPORTS
     for each in options:
         yield Variant(group, name, each, small, target.rpartition(".")[2])
 
 
-def _estimators(plain: dict[str, Any], target: Any) -> Iterator[tuple[str, ...]]:
+def _literals(plain: dict[str, Any], target: Any) -> Iterator[tuple[str, ...]]:
     """Every other value of every `Literal` option of an objective.
 
     An option that details another, as free_bits_per does free_bits, acts only where that is set.

@@ -27,6 +27,7 @@ from tests.theorems import (
     iwae,
     log_q_of,
     scattered,
+    spelt,
 )
 from vaebench.errors import Incompatible
 from vaebench.heads.priors import AutoregressiveBits
@@ -143,10 +144,8 @@ def test_the_weight_of_the_kl_changes_the_gradient_of_two_layers_as_it_should(es
 @pytest.mark.parametrize("estimator", ["score", "nvil"])
 def test_a_reconstruction_alone_is_unbiased(estimator):
     model = belief_net(3)
-    baseline = {"baseline": OF_ONE["running"]} if estimator == "score" else {}
-    objective = Reconstruction(
-        model, BINARY, estimator=estimator, k=1, weight_sd=math.inf, **baseline
-    )
+    options = spelt({"estimator": estimator, "k": 1, "weight_sd": math.inf})
+    objective = Reconstruction(model, BINARY, **options)
     samples = gradient_samples(objective, model, EXAMPLES)
     expected = expected_bound(model, EXAMPLES, f=lambda evidence: evidence.recon)
     assert_mean(samples, -flat_gradient(expected, model))
@@ -211,7 +210,7 @@ def test_the_score_function_of_importance_weights_is_unbiased(baseline, k):
 
 def test_importance_weights_refuse_a_baseline_of_signals_that_hold_the_sample_itself():
     model = belief_net(2, 2)
-    with pytest.raises(Incompatible, match=r"gives one signal. Use objective.estimator=vimco"):
+    with pytest.raises(Incompatible, match=r"gives one signal. Use estimator=vimco"):
         iwae(model, BINARY, k=2, estimator="score", baseline=baselines.LeaveOneOut)
 
 

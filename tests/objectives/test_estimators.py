@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
+from hydra.utils import get_object
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch.testing import assert_close
 
 from tests.theorems import assert_mean
 from vaebench.data import Field, Spec
 from vaebench.distributions import DiagNormal, StandardNormal
+from vaebench.errors import Incompatible
 from vaebench.heads import Conditional, Head
 from vaebench.models import Split
 from vaebench.objectives import baselines
-from vaebench.objectives.bounds import Mean
-from vaebench.objectives.estimators import NVIL, STL, DReG, OneOfK, Pathwise, Score
+from vaebench.objectives.bounds import Bound, LogMeanExp, Mean
+from vaebench.objectives.estimators import (
+    ESTIMATORS,
+    NVIL,
+    STL,
+    VIMCO,
+    DReG,
+    Estimand,
+    OneOfK,
+    Pathwise,
+    Score,
+)
+from vaebench.paths import conf_dir
 
 SPEC = Spec({"x": Field((1,))}, size=100)
 DRAWS = 400_000
@@ -63,13 +78,17 @@ def assert_mean_and_variance(samples: Tensor, variance: float) -> None:
     assert_mean((samples - 2).square(), variance)
 
 
-def score(baseline) -> Score:
-    return Score(baseline(Square(), SPEC))
+def of(bound: Bound, k: int = 1) -> Estimand:
+    return Estimand(Square(), SPEC, bound, square, k)
+
+
+def score(baseline, k: int = 1) -> Score:
+    return Score(of(Mean(), k), baseline=baseline)
 
 
 @pytest.mark.parametrize("estimator", [Pathwise, STL, DReG, OneOfK])
 def test_along_the_path_the_variance_is_4(estimator):
-    assert_mean_and_variance(gradients(estimator()), 4.0)
+    assert_mean_and_variance(gradients(estimator(of(LogMeanExp()))), 4.0)
 
 
 @pytest.mark.parametrize("k", [1, 3])
@@ -86,7 +105,7 @@ def test_a_constant_makes_the_variance_14_plus_its_squared_distance_from_4(b, va
 def test_the_variance_with_the_other_samples_mean_is_as_computed(k, variance):
     """1/k (E[c² s²] + Var f / (k - 1)) + (k - 1)/k 2² (1 + (k - 1)⁻²) - 2², where c = f - 2:
     E[c² s²] = 22 and Var f = 6."""
-    assert_mean_and_variance(gradients(score(baselines.LeaveOneOut), k), variance)
+    assert_mean_and_variance(gradients(score(baselines.LeaveOneOut, k), k), variance)
 
 
 def learnt(baseline, batches: int = 20, draws: int = 50_000) -> tuple[Score, int]:
@@ -128,8 +147,35 @@ def test_an_evaluation_leaves_the_baselines_as_they_are():
         assert any(not torch.equal(v, before[n]) for n, v in estimator.state_dict().items())
 
 
+def test_the_estimators_are_those_that_can_be_chosen_and_each_yaml_names_its_own():
+    found = {path.stem: OmegaConf.load(path) for path in (conf_dir() / "estimator").glob("*.yaml")}
+    targets = {name: node.get("estimator", node)._target_ for name, node in found.items()}
+    assert {name: get_object(target) for name, target in targets.items()} == ESTIMATORS
+
+
+FOR_ONE = {DReG: Mean, OneOfK: Mean, VIMCO: Mean, NVIL: LogMeanExp}
+
+
+@pytest.mark.parametrize("kind", FOR_ONE)
+def test_an_estimator_of_one_kind_of_bound_is_refused_for_the_other(kind):
+    other = "elbo" if FOR_ONE[kind] is LogMeanExp else "iwae"
+    with pytest.raises(Incompatible, match=rf"Use estimator=auto or objective={other}\.$"):
+        kind(of(FOR_ONE[kind](), k=2))
+
+
+def test_dropping_the_score_is_refused_where_there_is_none():
+    unscored = replace(of(Mean()), scored=False)
+    with pytest.raises(Incompatible, match=r"Use estimator=auto or objective=elbo\.$"):
+        STL(unscored)
+
+
+def test_what_compares_samples_needs_two():
+    with pytest.raises(Incompatible, match=r"k=1\. Use k=5 or estimator=auto\.$"):
+        VIMCO(of(LogMeanExp()))
+
+
 def test_nvil_of_one_latent_is_the_score_function_with_a_learned_baseline():
-    nvil = NVIL(Square(), SPEC, square)
+    nvil = NVIL(of(Mean()))
     assert nvil.moves == {"z": ("f",)}
     plain = score(partial(baselines.Learned, hidden=baselines.HIDDEN, decay=baselines.DECAY))
     plain.baseline.load_state_dict(nvil.baselines["z"].state_dict())

@@ -23,6 +23,7 @@ from tests.theorems import (
     flat_gradient,
     gradient_samples,
     iwae,
+    spelt,
     wide_ppca,
 )
 from vaebench.errors import Incompatible
@@ -38,7 +39,7 @@ each_size = pytest.mark.parametrize(("m", "k"), M_AND_K)
 
 def piwae(model, spec=BottomUp.spec, **options) -> PIWAE:
     defaults = {"k": 2, "M": 3, "estimator": "auto", "weight_sd": math.inf}
-    return PIWAE(model, spec, **(defaults | options))
+    return PIWAE(model, spec, **spelt(defaults | options))
 
 
 def drawn(model, n: int) -> Tensor:

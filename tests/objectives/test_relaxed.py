@@ -30,7 +30,7 @@ from tests.theorems import (
 from vaebench.distributions import BernoulliLogits, Noise
 from vaebench.inference import infer
 from vaebench.objectives.bounds import Mean
-from vaebench.objectives.estimators import Relaxed
+from vaebench.objectives.estimators import Estimand, StraightThrough
 from vaebench.objectives.estimators.relaxed import concrete, through_concrete, through_mean
 
 WAYS = ["concrete", "straight_through", "straight_through_concrete"]
@@ -93,11 +93,11 @@ def test_the_variance_of_concrete_gradients_grows_as_the_temperature_falls():
 def test_straight_through_is_exact_where_f_is_linear_in_the_bits():
     """E[a · z] = a · E[z]."""
     model, a = bits_vae(), torch.tensor([2.0, -3.0, 0.7])
-    estimator = Relaxed("straight_through", 0.5)
 
     def read(evidence):
         return {"f": evidence.q["z"].value @ a}
 
+    estimator = StraightThrough(Estimand(model, BINARY, Mean(), read, 4))
     found = estimator(model, {"x": EXAMPLES}, 4, read, Mean())
     expected = model.posterior(EXAMPLES).mean @ a
     gradient = flat_gradient(found.surrogate.sum(), model)

@@ -158,7 +158,7 @@ def test_looking_for_products_draws_nothing_from_the_noise_of_a_run():
 
 
 # ------------------------------------------------------------------------------------- compilation
-@pytest.mark.parametrize("model", ["vae", "iwae objective.estimator=dreg prior=vamp"])
+@pytest.mark.parametrize("model", ["vae", "iwae estimator=dreg prior=vamp"])
 def test_compiled_training_takes_the_path_of_eager_training(tmp_path, model):
     """The same noise, the same estimator; what is left is the order of sums."""
     line = (*SHORT, f"model={model}".split()[0], *model.split()[1:], "nets.hidden=[20]")

@@ -30,6 +30,7 @@ def load_config(folder: Path) -> tuple[DictConfig, dict[str, str]]:
         HydraConfig.instance().cfg = OmegaConf.load(folder / HYDRA_CONFIG)
         saved = OmegaConf.load(folder / CONFIG)
         cfg = OmegaConf.merge(OmegaConf.structured(Config), saved)
+        _with_estimator(cfg, conf_dir() / "estimator")
         for group in [str(name) for name in cfg if OmegaConf.is_missing(cfg, name)]:
             # A run of an older version, which knew no such group: it was as the default is now.
             cfg[group] = OmegaConf.load(conf_dir() / group / f"{_default(group)}.yaml")
@@ -38,6 +39,23 @@ def load_config(folder: Path) -> tuple[DictConfig, dict[str, str]]:
         raise Refusal(f"{folder / HYDRA} is not of a run of this program: {reason}") from error
     choices = HydraConfig.instance().cfg.hydra.runtime.choices
     return cfg, {group: choice for group, choice in choices.items() if "/" not in group}
+
+
+def _with_estimator(cfg: DictConfig, folder: Path) -> None:
+    """Moves the estimator of a run of an older version, an option of its objective, to its group."""
+    name = cfg.objective.get("estimator")
+    if not OmegaConf.is_missing(cfg, "estimator"):
+        return
+    temperature = cfg.objective.pop("temperature", None)
+    cfg.objective.pop("baseline", None)
+    if isinstance(name, str):
+        node = OmegaConf.load(folder / f"{name}.yaml")
+        cfg.estimator = node.get("estimator", node)
+        cfg.objective.estimator = "${estimator}"
+        if "temperature" in cfg.estimator:
+            cfg.estimator.temperature = temperature
+    if name != "score":
+        cfg.baseline = OmegaConf.load(conf_dir() / "baseline" / "none.yaml")
 
 
 def _default(group: str) -> str:

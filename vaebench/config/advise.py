@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 from vaebench.config.choices import choices
 from vaebench.config.groups import PARTS
 from vaebench.config.signatures import located, signature
-from vaebench.config.suggest import SUGGESTION, command_line, nearest, override, suggestions, use
+from vaebench.config.suggest import (
+    SUGGESTION,
+    command_line,
+    did_you_mean,
+    nearest,
+    override,
+    suggestions,
+    use,
+)
 from vaebench.config.words import given, key
 
 if TYPE_CHECKING:
@@ -22,12 +30,23 @@ if TYPE_CHECKING:
 MANY = 4
 """Choices that read an option, up to which all are suggested."""
 
-NEEDS = {
-    "anneal": "objective.anneal",
-    "baseline": "objective.baseline",
+OWNERS = {
+    **dict.fromkeys(PARTS, "model"),
+    **dict.fromkeys(("anneal", "estimator"), "objective"),
+    "baseline": "estimator",
+}
+"""Groups whose choice another has a use for or not, by an option of the group's name."""
+
+NEEDS = {group: f"{owner}.{group}" for group, owner in OWNERS.items()} | {
+    "baseline": "objective.estimator",
     "objective": "model.posterior",
-} | {part: f"model.{part}" for part in PARTS}
-"""Groups that not every model or objective has a use for, and what tells whether it has."""
+}
+"""Groups of which no choice may be of use, and the option that tells whether any is."""
+
+
+def asking_nothing(group: str) -> str:
+    """The choice of a group that asks for nothing."""
+    return "estimator=auto" if group == "estimator" else f"{group}=none"
 
 
 def advise(
@@ -58,12 +77,27 @@ def _advised(line: str, folders: Sequence[Path], words: Sequence[str], args: Seq
     unknown = re.match(r"no option '([^']+)'", line)
     if unknown:
         hint = _meant(unknown[1], folders, words)
+    elif group := _group(line, folders):
+        line, hint = group
     elif hint := _elsewhere(line, folders, words):
         group, value = re.match(r"(\w+)\.\w+=(\S+):", line).groups()
         line = f"{line.rstrip('.')}; {value} belongs to another {group}"
     else:
         hint = _default(line, folders, words, args)
     return f"{line.rstrip('.')}.{hint}" if hint else line
+
+
+def _group(line: str, folders: Sequence[Path]) -> tuple[str, str] | None:
+    """What to say, and to use, of a value where the choice of a group stands."""
+    found, groups = re.match(r"(\w+\.(\w+)=(\S+)): options of its own", line), choices(folders)
+    if found is None or found[2] not in groups:
+        return None
+    word, group, value = found.groups()
+    names = [choice.name for choice in groups[group]]
+    hint = (
+        use(f"{group}={value}") if value in names else did_you_mean(value, names, f"{group}={{}}")
+    )
+    return f"{word}: {group} is a group of its own", hint
 
 
 def _meant(name: str, folders: Sequence[Path], args: Sequence[str]) -> str:
@@ -200,8 +234,8 @@ def with_readers(name: str, folders: Sequence[Path], args: Sequence[str]) -> str
     readers = [f"{group}={c}" for c, keys in options_of(folders, group).items() if option in keys]
     if off or len(readers) > MANY or not fits(group, cfg):
         return use(command_line(*(arg for arg in args if arg != word)))
-    scored = group != "baseline" or cfg.objective.get("estimator", "score") == "score"
-    return use(*(r if scored else f"{r} objective.estimator=score" for r in readers))
+    read = group != "baseline" or "baseline" in cfg.estimator
+    return use(*(r if read else f"{r} estimator=score" for r in readers))
 
 
 def options_of(folders: Sequence[Path], group: str) -> dict[str, dict[str, Any]]:

@@ -120,6 +120,7 @@ class Config:
     objective: Any = MISSING
     anneal: Any = MISSING
     baseline: Any = MISSING
+    estimator: Any = MISSING
     optimizer: Any = MISSING
     schedule: Any = MISSING
     logger: Any = MISSING

@@ -28,7 +28,7 @@ class Replay(Noise):
         """None can be lent: what was drawn from it would not be kept."""
         raise Incompatible(
             f"{chosen('objective')} repeats the noise of one sample, and {chosen('posterior')} draws "
-            "it inside torch.distributions. Use objective.estimator=pathwise."
+            "it inside torch.distributions. Use estimator=pathwise."
         )
 
     def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,6 @@ from vaebench.objectives.bounds import Mean
 from vaebench.objectives.divergence import KL, Divergence
 from vaebench.objectives.estimated import Estimated
 from vaebench.objectives.estimators import Terms, honest
-from vaebench.objectives.reconstruction import Estimator
 from vaebench.trace import Evidence
 
 
@@ -30,31 +29,31 @@ class Constrained(Estimated):
     is found instead of chosen; it is reported as `multiplier`, and the bound is the plain one.
 
     Args:
-        estimator: of the gradient of E_q[log p(x | z) - λ KL].
         limit: δ ≥ 0, in nats.
         kl: as in the evidence lower bound.
         multiplier: λ at the start, positive.
         multiplier_lr: learning rate of λ (of its softplus preimage).
-        **shared: baseline, temperature, k and weight_sd.
+        **shared: estimator, k and weight_sd.
 
     References:
         β-VAE (Higgins, Matthey, Pal et al. 2017), eq. 2
         Taming VAEs (Rezende, Viola 2018), https://arxiv.org/abs/1810.00597
     """
 
+    scored: ClassVar[bool] = False  # not where its KL is a closed form, nor needed where it is not
+
     def __init__(
         self,
         model: Model,
         spec: Spec,
         *,
-        estimator: Estimator = "auto",
         limit: float,
         kl: KL,
         multiplier: float,
         multiplier_lr: float,
         **shared: Any,
     ) -> None:
-        super().__init__(model, spec, estimator=estimator, **shared)
+        super().__init__(model, spec, **shared)
         if limit < 0:
             raise Incompatible(f"objective.limit={limit}: must not be negative")
         for name, value in (("multiplier", multiplier), ("multiplier_lr", multiplier_lr)):

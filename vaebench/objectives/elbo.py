@@ -20,17 +20,6 @@ from vaebench.objectives.estimated import Weight, Weighted
 from vaebench.objectives.estimators import Terms, honest
 from vaebench.trace import Evidence
 
-Estimator = Literal[
-    "auto",
-    "pathwise",
-    "stl",
-    "score",
-    "nvil",
-    "concrete",
-    "straight_through",
-    "straight_through_concrete",
-]
-
 
 class ELBO(Weighted):
     """L = E_q[log p(x | z)] - β KL(q(z | x) ‖ p(z)), averaged over k samples.
@@ -41,14 +30,11 @@ class ELBO(Weighted):
     E_q[a log p(x, z) - log q(z | x)] at β = 1. The reported bound stays the plain one.
 
     Args:
-        estimator: of the gradient. `pathwise` and `stl` follow samples of q; `score` and `nvil` need
-            its density alone; the others relax bits, at the price of a bias. `auto`: pathwise, or
-            `nvil` where q has no path.
         kl: `analytic`: the closed form; `mc`: from the same k samples; `auto`: the closed form
             where q and p have one, else `mc`. The run says which it was.
         free_bits: λ ≥ 0, in nats; 0: none.
         free_bits_per: what j runs over: each `dimension` of each latent, or each `site`.
-        **shared: baseline, temperature, beta, anneal, k and weight_sd.
+        **shared: estimator, beta, anneal, k and weight_sd.
 
     References:
         Auto-Encoding Variational Bayes (Kingma, Welling 2014), https://arxiv.org/abs/1312.6114
@@ -62,13 +48,12 @@ class ELBO(Weighted):
         model: Model,
         spec: Spec,
         *,
-        estimator: Estimator = "auto",
         kl: KL,
         free_bits: float,
         free_bits_per: Literal["dimension", "site"],
         **shared: Any,
     ) -> None:
-        super().__init__(model, spec, estimator=estimator, **shared)
+        super().__init__(model, spec, **shared)
         if free_bits < 0:
             raise Incompatible(f"objective.free_bits={free_bits}: must not be negative")
         if free_bits and self.tempers:
@@ -77,13 +62,13 @@ class ELBO(Weighted):
                 "leaves no KL of which some nats could be free. Use objective.free_bits=0 or "
                 "anneal=linear."
             )
-        self.kl = Divergence(_sampled(kl, estimator), model, spec)
+        self.kl = Divergence(_sampled(kl) if self.drops_score else kl, model, spec)
         self.notes.extend(self.kl.notes)
         self.free_bits, self.per_dimension = free_bits, free_bits_per == "dimension"
-        if free_bits and self.per_dimension and estimator == "stl":
+        if free_bits and self.per_dimension and self.drops_score:
             raise Incompatible(
-                "objective.free_bits_per=dimension with objective.estimator=stl: a closed form has "
-                "no score of q to drop. Use objective.free_bits_per=site."
+                f"objective.free_bits_per=dimension with {chosen('estimator')}: a closed form has no "
+                "score of q to drop. Use objective.free_bits_per=site."
             )
         if free_bits and self.per_dimension:
             _check_dimensions(infer(model, spec.example(), 1))
@@ -151,14 +136,14 @@ class ELBO(Weighted):
         return kl.reshape(-1, evidence.q[name].dist.event_shape.numel()).mean(0)
 
 
-def _sampled(kl: KL, estimator: str) -> KL:
+def _sampled(kl: KL) -> KL:
     """Dropping the score of q needs log q at samples: a closed form has no score to drop."""
-    if estimator == "stl" and kl == "analytic":
+    if kl == "analytic":
         raise Incompatible(
-            "objective.kl=analytic with objective.estimator=stl: a closed form has no score of q "
-            "to drop. Use objective.kl=mc or objective.estimator=pathwise."
+            f"objective.kl=analytic with {chosen('estimator')}: a closed form has no score of q to "
+            "drop. Use objective.kl=mc or estimator=pathwise."
         )
-    return "mc" if estimator == "stl" else kl
+    return "mc"
 
 
 def _check_dimensions(evidence: Evidence) -> None:

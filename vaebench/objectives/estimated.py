@@ -3,137 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor
 
-from vaebench.config.chosen import chosen, instead
+from vaebench.config.chosen import chosen
 from vaebench.data import Spec
 from vaebench.errors import Incompatible
-from vaebench.inference import infer
 from vaebench.models import Model
 from vaebench.objectives.anneal import Anneal
 from vaebench.objectives.base import Objective
-from vaebench.objectives.baselines import DECAY, Baseline, Nothing, Running
 from vaebench.objectives.bounds import Bound
 from vaebench.objectives.estimators import (
-    NVIL,
-    STL,
-    VIMCO,
-    DReG,
+    ESTIMATORS,
+    Estimand,
     Estimator,
-    OneOfK,
     Pathwise,
     Read,
-    Relaxed,
     Sampled,
-    Score,
+    auto,
 )
-
-TEMPERATURE = 0.5
-"""τ of concrete samples unless told otherwise (Jang, Gu, Poole 2017)."""
-
-DEFAULT = partial(Running, decay=DECAY)
-"""The baseline of the score function unless told otherwise."""
-
-PLAIN: dict[str, Callable[[], Estimator]] = {
-    "pathwise": Pathwise,
-    "stl": STL,
-    "dreg": DReG,
-    "one_of_k": OneOfK,
-    "vimco": VIMCO,
-}
 
 
 class Estimated(Objective):
     """A bound on samples of q, and one of the ways to estimate its gradient.
 
     Args:
-        estimator: which; `auto`: pathwise where q has a path, else one for discrete latents.
-        baseline: of `score`.
-        temperature: τ of the concrete relaxations, > 0.
+        estimator: which.
         **shared: k and weight_sd.
     """
 
-    for_discrete: ClassVar[str] = "nvil"
-    """What `auto` is where q has no path."""
+    scored: ClassVar[bool] = True
+    """Whether what is estimated holds log q(z | x)."""
 
     def __init__(
         self,
         model: Model,
         spec: Spec,
         *,
-        estimator: str = "auto",
-        baseline: Callable[[Model, Spec], Baseline] = DEFAULT,
-        temperature: float = TEMPERATURE,
+        estimator: Callable[[Estimand], Estimator] = auto,
         **shared: Any,
     ) -> None:
         super().__init__(model, spec, **shared)
-        if not temperature > 0:
-            raise Incompatible(f"objective.temperature={temperature}: must be positive")
-        self._wanted, self._baseline, self._temperature = estimator, baseline, temperature
+        self._wanted = estimator
+
+    @property
+    def drops_score(self) -> bool:
+        """Whether the estimator, which is yet to be built, leaves out the score of q."""
+        return getattr(_kind(self._wanted), "drops_score", False)
 
     def prepare(self, model: Model, spec: Spec, bound: Bound, read: Read) -> None:
         """Builds the estimator, once the objective can say what it reads."""
         self.bound = bound
-        name = self._resolved(model, spec)
-        option = f"objective.estimator={name}"
-        self.estimator = self._build(name, model, spec, read)
-        self.draws, self.draws_option = self.estimator.draws, option
-        self.rescores = option if self.estimator.rescores else ""
-        if self.k < self.estimator.at_least:
-            raise Incompatible(
-                f"{option} compares the samples of an example, and k={self.k}. Use k=5 or "
-                "objective.estimator=score."
+        self.estimator = self._wanted(Estimand(model, spec, bound, read, self.k, self.scored))
+        self.draws, self.draws_option = self.estimator.draws, chosen("estimator")
+        self.rescores = self.draws_option if self.estimator.rescores else ""
+        if _kind(self._wanted) is auto and not isinstance(self.estimator, Pathwise):
+            name = next(n for n, kind in ESTIMATORS.items() if kind is type(self.estimator))
+            self.notes.append(
+                f"estimator={name}: {chosen('posterior')} has no path from parameters to samples"
             )
-
-    def _resolved(self, model: Model, spec: Spec) -> str:
-        if self._wanted != "auto":
-            return self._wanted
-        evidence = infer(model, spec.example(), 1)
-        grid = [n for n in evidence.latents if not evidence.q[n].dist.has_rsample]
-        if not grid:
-            return "pathwise"
-        self.notes.append(
-            f"objective.estimator={self.for_discrete}: {chosen('posterior')} has no path from "
-            "parameters to samples"
-        )
-        return self.for_discrete
-
-    def _build(self, name: str, model: Model, spec: Spec, read: Read) -> Estimator:
-        option = f"objective.estimator={name}"
-        if name != "score" and not _is_idle(self._baseline):
-            raise Incompatible(
-                f"{chosen('baseline')} has nothing to do: {option} has none to choose."
-                + instead("baseline=none", "objective.estimator=score")
-            )
-        if "concrete" not in name and self._temperature != TEMPERATURE:
-            raise Incompatible(
-                f"objective.temperature={self._temperature} has nothing to do: {option} relaxes "
-                f"nothing. Use objective.temperature={TEMPERATURE}."
-            )
-        if name == "score":
-            return Score(self._fitting(self._baseline(model, spec)))
-        if name == "nvil":
-            return NVIL(model, spec, read)
-        if name in PLAIN:
-            return PLAIN[name]()
-        return Relaxed(name, self._temperature)  # type: ignore[arg-type]
-
-    def _fitting(self, baseline: Baseline) -> Baseline:
-        if baseline.at_least > 1 and not self.bound.separate:
-            raise Incompatible(
-                f"{chosen('baseline')} compares the samples of an example, to all of which "
-                f"{chosen('objective')} gives one signal. Use objective.estimator=vimco "
-                "baseline=running."
-            )
-        if self.k < baseline.at_least:
-            raise Incompatible(
-                f"{chosen('baseline')} compares the samples of an example, and k={self.k}."
-                + instead("baseline=running", "k=5")
-            )
-        return baseline
 
     def groups(self) -> list[dict[str, Any]]:
         own = list(self.estimator.parameters())
@@ -167,7 +96,7 @@ class Weighted(Estimated):
         beta: β ≥ 0. The reported bound is that of β = 1 whatever the loss uses.
         anneal: the share of β, or of log p(x | z) + β log p(z), that a training step uses; an
             evaluation uses all of it.
-        **shared: estimator, baseline, temperature, k and weight_sd.
+        **shared: estimator, k and weight_sd.
     """
 
     def __init__(
@@ -202,7 +131,6 @@ class Weighted(Estimated):
         return {"kl_weight": beta.to(like)} if isinstance(beta, Tensor) else {}
 
 
-def _is_idle(baseline: Callable[[Model, Spec], Baseline]) -> bool:
-    """Whether nobody asked for one."""
-    asked = getattr(baseline, "func", baseline), getattr(baseline, "keywords", {})
-    return asked[0] is Nothing or asked == (DEFAULT.func, DEFAULT.keywords)
+def _kind(made: Callable[..., Any]) -> Callable[..., Any]:
+    """What a config's partial makes."""
+    return getattr(made, "func", made)

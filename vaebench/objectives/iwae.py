@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
@@ -16,33 +16,14 @@ from vaebench.objectives.estimated import Weight, Weighted
 from vaebench.objectives.estimators import Terms, log_q
 from vaebench.trace import Evidence
 
-Estimator = Literal[
-    "auto",
-    "pathwise",
-    "stl",
-    "dreg",
-    "one_of_k",
-    "score",
-    "vimco",
-    "concrete",
-    "straight_through",
-    "straight_through_concrete",
-]
-
 
 class IWAE(Weighted):
     """L_k = E[log 1/k Σ_i w_i], w_i = p(x, z_i) / q(z_i | x), and its relatives.
 
     Args:
-        estimator: of the gradient. `pathwise`: of log-mean-exp itself (Burda et al. 2016), unbiased.
-            `stl`: without q's score, no variance at the exact posterior, biased for k > 1. `dreg`:
-            doubly reparameterised, unbiased, with a signal that does not fade as k grows.
-            `one_of_k`: one backward pass for a sample drawn by its weight. `score` and `vimco` need
-            q's density alone; the others relax bits. `auto`: pathwise, or where q has no path
-            `vimco` for k > 1 and `score` for k = 1.
         M: bounds of k samples each, that are averaged (MIWAE for M > 1): M · k samples.
         elbo_share: α of α ELBO + (1 - α) L_k (CIWAE), in [0, 1].
-        **shared: baseline, temperature, beta, anneal, k and weight_sd. β tempers the weights, w =
+        **shared: estimator, beta, anneal, k and weight_sd. β tempers the weights, w =
             p(x|z) [p(z) / q(z|x)]^β; an inverse temperature a, w = p(x|z)^a [p(z)^a / q(z|x)]^β.
 
     References:
@@ -57,12 +38,11 @@ class IWAE(Weighted):
         model: Model,
         spec: Spec,
         *,
-        estimator: Estimator = "auto",
         M: int = 1,
         elbo_share: float = 0.0,
         **shared: Any,
     ) -> None:
-        super().__init__(model, spec, estimator=estimator, **shared)
+        super().__init__(model, spec, **shared)
         if M < 1:
             raise Incompatible(f"objective.M={M}: at least 1")
         if not 0 <= elbo_share <= 1:
@@ -72,10 +52,6 @@ class IWAE(Weighted):
         self.prepare(
             model, spec, Blend(elbo_share, Mean(), tight) if elbo_share else tight, tempered
         )
-
-    @property
-    def for_discrete(self) -> str:  # type: ignore[override]
-        return "vimco" if self.k > 1 else "score"
 
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
         weight = self.weight(step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import add
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
@@ -14,55 +14,45 @@ from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 from vaebench.inference import batch_size, frozen, infer
 from vaebench.models import Model
-from vaebench.objectives.base import Batch, Estimate, Objective, honest_terms
+from vaebench.objectives.base import Batch, Estimate, honest_terms
 from vaebench.objectives.bounds import LogMeanExp
-from vaebench.objectives.estimators import honest
+from vaebench.objectives.estimated import Estimated
+from vaebench.objectives.estimators import VIMCO, Pathwise, honest
+from vaebench.objectives.iwae import tempered
 from vaebench.trace import Evidence, Trace
 
 
-class PIWAE(Objective):
+class PIWAE(Estimated):
     """θ follows L_{Mk}, over all M · k samples; φ follows the mean of M bounds L_k.
 
+    The estimator is of φ's gradient. Pathwise scores the samples under p twice, once with constant z
+    for θ and once with constant θ for φ; VIMCO is for latents without a path, k > 1.
+
     Args:
-        estimator: of φ's gradient. `pathwise`: scores the samples under p twice, once with constant
-            z for θ and once with constant θ for φ; `vimco`: for latents without a path, k > 1.
-            `auto`: whichever q can serve.
         M: bounds of k samples each.
-        **shared: k and weight_sd.
+        **shared: estimator, k and weight_sd.
 
     References:
         Tighter Variational Bounds are Not Necessarily Better (Rainforth, Kosiorek, Le, Maddison,
         Igl, Wood, Teh 2018), https://arxiv.org/abs/1802.04537
     """
 
-    def __init__(
-        self,
-        model: Model,
-        spec: Spec,
-        *,
-        estimator: Literal["auto", "pathwise", "vimco"],
-        M: int,
-        **shared: Any,
-    ) -> None:
+    def __init__(self, model: Model, spec: Spec, *, M: int, **shared: Any) -> None:
         super().__init__(model, spec, **shared)
         if M < 1:
             raise Incompatible(f"objective.M={M}: at least 1")
         self.all, self.each, self.samples = LogMeanExp(), LogMeanExp(M), M * self.k
-        if estimator == "auto":
-            evidence = infer(model, spec.example(), 1)
-            path = all(evidence.q[name].dist.has_rsample for name in evidence.latents)
-            estimator = "pathwise" if path else "vimco"
-        self.draws = "pathwise" if estimator == "pathwise" else "score"
-        self.draws_option = f"objective.estimator={estimator}"
-        self.rescores = self.draws_option if self.draws == "score" else ""
+        self.prepare(model, spec, self.each, tempered)
+        if not isinstance(self.estimator, Pathwise | VIMCO):
+            raise Incompatible(
+                f"{chosen('objective')} trains recognition with estimator=pathwise or vimco, and "
+                f"{chosen('estimator')} of k={self.k} is neither."
+                + instead("estimator=auto" if self.k > 1 else "k=5 estimator=auto")
+            )
         if model.refine is not None:
             raise Incompatible(
                 f"{chosen('objective')} holds p constant along q's path, and {chosen('refine')} "
                 "moves q's samples by p." + instead("refine=none", "objective=iwae")
-            )
-        if self.draws == "score" and self.k < 2:
-            raise Incompatible(
-                f"{self.draws_option} compares the samples of an example, and k={self.k}. Use k=5."
             )
 
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:

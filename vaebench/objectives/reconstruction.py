@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -14,34 +14,22 @@ from vaebench.objectives.estimated import Estimated
 from vaebench.objectives.estimators import Terms
 from vaebench.trace import Evidence
 
-Estimator = Literal[
-    "auto",
-    "pathwise",
-    "score",
-    "nvil",
-    "concrete",
-    "straight_through",
-    "straight_through_concrete",
-]
-
 
 class Reconstruction(Estimated):
     """-E_q[log p(x | z)]: the autoencoder's loss with a delta posterior. No bound on log p(x).
 
     Args:
-        estimator: of its gradient.
-        **shared: baseline, temperature, k and weight_sd.
+        **shared: estimator, k and weight_sd.
 
     References:
         Reducing the Dimensionality of Data with Neural Networks (Hinton, Salakhutdinov 2006)
     """
 
     has_bound: ClassVar[bool] = False
+    scored: ClassVar[bool] = False
 
-    def __init__(
-        self, model: Model, spec: Spec, *, estimator: Estimator = "auto", **shared: Any
-    ) -> None:
-        super().__init__(model, spec, estimator=estimator, **shared)
+    def __init__(self, model: Model, spec: Spec, **shared: Any) -> None:
+        super().__init__(model, spec, **shared)
         self.prepare(model, spec, Mean(), reconstruction)
 
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +18,11 @@ from vaebench.errors import Incompatible, Refusal
 from vaebench.heads import Conditional
 from vaebench.inference import infer
 from vaebench.measures.latents import Moments
-from vaebench.objectives import ELBO, IWAE, baselines
+from vaebench.objectives import ELBO, IWAE, baselines, estimators
 from vaebench.objectives.anneal import Constant
 from vaebench.objectives.baselines import DECAY, Baseline
 from vaebench.objectives.estimated import Weighted
+from vaebench.objectives.estimators import Estimator
 from vaebench.progress import steps as counted
 from vaebench.studies.base import Findings, Say, Study, mean_se
 
@@ -35,10 +36,21 @@ BASELINES: dict[str, Callable[..., Baseline]] = {
     "learned": baselines.Learned,
     "leave_one_out": baselines.LeaveOneOut,
 }
-SCORES = [f"score:{name}" for name in BASELINES]
-RELAXED = ["concrete", "straight_through", "straight_through_concrete"]
 BOUNDS: dict[str, type[Weighted]] = {"elbo": ELBO, "iwae": IWAE}
-ESTIMATORS = ["pathwise", "stl", "dreg", "one_of_k", *SCORES, "nvil", "vimco", *RELAXED]
+
+
+def _estimators() -> dict[str, partial[Estimator]]:
+    """Those that can be chosen, the score function once with each baseline."""
+    found: dict[str, partial[Estimator]] = {}
+    for name, kind in estimators.ESTIMATORS.items():
+        if kind is estimators.Score:
+            found |= {f"{name}:{b}": partial(kind, baseline=made) for b, made in BASELINES.items()}
+        elif kind is not estimators.auto:
+            found[name] = partial(kind)
+    return found
+
+
+ESTIMATORS = _estimators()
 UNBIASED = {
     "elbo": ["pathwise", "score:leave_one_out", "nvil", "score:running"],
     "iwae": ["pathwise", "vimco", "score:running"],
@@ -219,14 +231,11 @@ class Gradients:
     def objective(self, bound: str, name: str, k: int) -> Weighted | None:
         """The bound under an estimator whose baseline has settled; None where they do not go
         together."""
-        kind = BOUNDS[bound]
-        estimator, _, baseline = name.partition(":")
-        if estimator not in get_args(get_type_hints(kind.__init__)["estimator"]):
+        kind, estimator = BOUNDS[bound], ESTIMATORS[name]
+        if estimator.func.separate not in (None, bound == "elbo"):
             return None
         options: dict[str, Any] = {"estimator": estimator, "k": k}
         options |= {"beta": 1.0, "anneal": Constant(), "weight_sd": float("inf")}
-        if baseline:
-            options["baseline"] = BASELINES[baseline]
         if kind is ELBO:
             options |= {"kl": "auto", "free_bits": 0.0, "free_bits_per": "dimension"}
         try:

@@ -1,7 +1,11 @@
 """Gradient estimators, chosen apart from the bound."""
 
+from collections.abc import Callable
+
+from vaebench.objectives.estimators.auto import auto
 from vaebench.objectives.estimators.base import (
     Draws,
+    Estimand,
     Estimator,
     Read,
     Sampled,
@@ -11,15 +15,38 @@ from vaebench.objectives.estimators.base import (
 )
 from vaebench.objectives.estimators.nvil import NVIL
 from vaebench.objectives.estimators.pathwise import STL, DReG, OneOfK, Pathwise
-from vaebench.objectives.estimators.relaxed import Relaxed, Way
+from vaebench.objectives.estimators.relaxed import (
+    Concrete,
+    Relaxed,
+    StraightThrough,
+    StraightThroughConcrete,
+)
 from vaebench.objectives.estimators.score import VIMCO, Score, log_q
 
+ESTIMATORS: dict[str, Callable[[Estimand], Estimator]] = {
+    "auto": auto,
+    "pathwise": Pathwise,
+    "stl": STL,
+    "dreg": DReG,
+    "one_of_k": OneOfK,
+    "score": Score,
+    "nvil": NVIL,
+    "vimco": VIMCO,
+    "concrete": Concrete,
+    "straight_through": StraightThrough,
+    "straight_through_concrete": StraightThroughConcrete,
+}
+"""By the name of their YAML."""
+
 __all__ = [
+    "ESTIMATORS",
     "NVIL",
     "STL",
     "VIMCO",
+    "Concrete",
     "DReG",
     "Draws",
+    "Estimand",
     "Estimator",
     "OneOfK",
     "Pathwise",
@@ -27,8 +54,10 @@ __all__ = [
     "Relaxed",
     "Sampled",
     "Score",
+    "StraightThrough",
+    "StraightThroughConcrete",
     "Terms",
-    "Way",
+    "auto",
     "honest",
     "log_q",
     "summed",

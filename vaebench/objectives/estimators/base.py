@@ -11,6 +11,9 @@ from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
+from vaebench.config.chosen import chosen, instead
+from vaebench.data import Spec
+from vaebench.errors import Incompatible
 from vaebench.models import Model
 from vaebench.objectives.bounds import Bound
 from vaebench.trace import Evidence
@@ -35,6 +38,25 @@ def honest(value: Tensor, surrogate: Tensor) -> Tensor:
     return value.detach() + surrogate - surrogate.detach()
 
 
+@dataclass(frozen=True)
+class Estimand:
+    """What a gradient is estimated of: ∇ E_q[B(f_1, …, f_k)].
+
+    Attributes:
+        bound: B.
+        read: f's terms.
+        k: samples.
+        scored: whether f holds log q(z | x).
+    """
+
+    model: Model
+    spec: Spec
+    bound: Bound
+    read: Read
+    k: int
+    scored: bool = True
+
+
 @dataclass
 class Sampled:
     """A bound at samples of q.
@@ -51,7 +73,7 @@ class Sampled:
 
 
 class Estimator(nn.Module, ABC):
-    """∇ E_q[B(f_1, …, f_k)] from samples of q."""
+    """∇ E_q[B(f_1, …, f_k)] from samples of q. Built as `Estimator(estimand)`."""
 
     draws: ClassVar[Draws]
     """What it asks of q: a path from parameters to samples, the density of samples as constants,
@@ -62,6 +84,32 @@ class Estimator(nn.Module, ABC):
 
     at_least: ClassVar[int] = 1
     """Samples that it needs."""
+
+    separate: ClassVar[bool | None] = None
+    """Whether it is for bounds of which each sample enters a part of its own, the ELBO, or for
+    those of importance weights, whose samples share one; None: for either."""
+
+    drops_score: ClassVar[bool] = False
+    """Whether it leaves out the score of q, for which f has to hold log q(z | x)."""
+
+    def __init__(self, of: Estimand) -> None:
+        super().__init__()
+        if self.separate not in (None, of.bound.separate):
+            meant, other = ("the ELBO", "elbo") if self.separate else ("importance weights", "iwae")
+            raise Incompatible(
+                f"{chosen('estimator')} is for bounds of {meant}, which {chosen('objective')} is "
+                "not." + instead("estimator=auto", f"objective={other}")
+            )
+        if self.drops_score and not of.scored:
+            raise Incompatible(
+                f"{chosen('estimator')} leaves out the score of q, of which {chosen('objective')} "
+                "makes no use." + instead("estimator=auto", "objective=elbo")
+            )
+        if of.k < self.at_least:
+            raise Incompatible(
+                f"{chosen('estimator')} compares the samples of an example, and k={of.k}. Use k=5 "
+                "or estimator=auto."
+            )
 
     @abstractmethod
     def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from vaebench.data import Spec
 from vaebench.inference import infer, infer_at_values
 from vaebench.models import Model
-from vaebench.objectives.baselines import Learned
+from vaebench.objectives.baselines import DECAY, HIDDEN, Learned
 from vaebench.objectives.bounds import Bound
 from vaebench.objectives.estimators.base import (
     Batch,
     Draws,
+    Estimand,
     Estimator,
     Read,
     Sampled,
@@ -32,7 +33,8 @@ class NVIL(Estimator):
     which Adam would undo, and is left out so that the gradient is the bound's own.
 
     Args:
-        read: what names the terms of f.
+        hidden: width of the hidden layer of b_l's net.
+        decay: how much of its weight in the mean a batch keeps at the next one, in [0, 1].
 
     References:
         Neural Variational Inference and Learning in Belief Networks (Mnih, Gregor 2014),
@@ -41,11 +43,13 @@ class NVIL(Estimator):
 
     draws: ClassVar[Draws] = "score"
     rescores: ClassVar[bool] = True
+    separate: ClassVar[bool | None] = True
 
-    def __init__(self, model: Model, spec: Spec, read: Read) -> None:
-        super().__init__()
-        self.moves = dependence(model, spec.example(), read)
-        self.baselines = nn.ModuleDict({name: Learned(model, spec) for name in self.moves})
+    def __init__(self, of: Estimand, *, hidden: int = HIDDEN, decay: float = DECAY) -> None:
+        super().__init__(of)
+        self.moves = dependence(of.model, of.spec.example(), of.read)
+        make = partial(Learned, of.model, of.spec, hidden=hidden, decay=decay)
+        self.baselines = nn.ModuleDict({name: make() for name in self.moves})
 
     def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
         evidence = infer(model, batch, k, reparam=False)

@@ -46,6 +46,7 @@ class STL(Estimator):
     """
 
     draws: ClassVar[Draws] = "pathwise"
+    drops_score: ClassVar[bool] = True
     rescores: ClassVar[bool] = True
 
     def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
@@ -63,6 +64,7 @@ class DReG(Estimator):
     """
 
     draws: ClassVar[Draws] = "pathwise"
+    separate: ClassVar[bool | None] = False
     rescores: ClassVar[bool] = True
 
     def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
@@ -85,6 +87,7 @@ class OneOfK(Estimator):
     """
 
     draws: ClassVar[Draws] = "pathwise"
+    separate: ClassVar[bool | None] = False
 
     def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
         noise = Replay()

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from vaebench.distributions import Distribution, Noise
+from vaebench.errors import Incompatible
 from vaebench.inference import infer
 from vaebench.models import Model
 from vaebench.objectives.bounds import Bound
 from vaebench.objectives.estimators.base import (
     Batch,
     Draws,
+    Estimand,
     Estimator,
     Read,
     Sampled,
@@ -24,39 +26,19 @@ from vaebench.objectives.estimators.base import (
 )
 from vaebench.trace import Relax
 
-Way = Literal["concrete", "straight_through", "straight_through_concrete"]
+TEMPERATURE = 0.5
+"""τ unless told otherwise (Jang, Gu, Poole 2017)."""
 
 
 class Relaxed(Estimator):
-    """Pathwise gradients of a relaxation of q's discrete latents.
-
-    `concrete`: samples lie off the grid in training, where the bound's masses are read as the
-    multilinear functions that they are, and the bound is reported at other samples of q; `straight_through`: samples of q, whose gradient is that
-    of their mean; `straight_through_concrete`: samples of q, whose gradient is that of the concrete
-    ones. An evaluation draws from q itself.
-
-    Args:
-        way: one of these.
-        temperature: τ > 0 of the concrete ones.
-
-    References:
-        Estimating or Propagating Gradients Through Stochastic Neurons (Bengio, Léonard, Courville
-        2013), https://arxiv.org/abs/1308.3432
-        The Concrete Distribution (Maddison, Mnih, Teh 2017), https://arxiv.org/abs/1611.00712
-        Categorical Reparameterization with Gumbel-Softmax (Jang, Gu, Poole 2017),
-        https://arxiv.org/abs/1611.01144
-    """
+    """Pathwise gradients of a relaxation of q's discrete latents. An evaluation draws from q itself."""
 
     draws: ClassVar[Draws] = "relaxed"
+    relax: Relax
+    """How a relaxed sample is drawn."""
 
-    def __init__(self, way: Way, temperature: float) -> None:
-        super().__init__()
-        relaxations: dict[Way, Relax] = {
-            "concrete": partial(concrete, temperature=temperature),
-            "straight_through": through_mean,
-            "straight_through_concrete": partial(through_concrete, temperature=temperature),
-        }
-        self.relax, self.off_grid = relaxations[way], way == "concrete"
+    off_grid: ClassVar[bool] = False
+    """Whether relaxed samples are no values of q; the bound is then reported at others, that are."""
 
     def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
         evidence = infer(model, batch, k, relax=self.relax if self.training else None)
@@ -67,6 +49,61 @@ class Relaxed(Estimator):
             evidence = infer(model, batch, k)
             value = bound.value(summed(read(evidence)))
         return Sampled(honest(value, surrogate), evidence)
+
+
+class Concrete(Relaxed):
+    """Samples off the grid, where the bound's masses are read as the multilinear functions that they
+    are.
+
+    Args:
+        temperature: τ > 0.
+
+    References:
+        The Concrete Distribution (Maddison, Mnih, Teh 2017), https://arxiv.org/abs/1611.00712
+        Categorical Reparameterization with Gumbel-Softmax (Jang, Gu, Poole 2017),
+        https://arxiv.org/abs/1611.01144
+    """
+
+    off_grid: ClassVar[bool] = True
+
+    def __init__(self, of: Estimand, *, temperature: float = TEMPERATURE) -> None:
+        super().__init__(of)
+        self.relax = partial(concrete, temperature=_positive(temperature))
+
+
+class StraightThrough(Relaxed):
+    """Samples of q, whose gradient is that of their mean.
+
+    References:
+        Estimating or Propagating Gradients Through Stochastic Neurons (Bengio, Léonard, Courville
+        2013), https://arxiv.org/abs/1308.3432
+    """
+
+    def __init__(self, of: Estimand) -> None:
+        super().__init__(of)
+        self.relax = through_mean
+
+
+class StraightThroughConcrete(Relaxed):
+    """Samples of q, whose gradient is that of the concrete ones.
+
+    Args:
+        temperature: τ > 0.
+
+    References:
+        Categorical Reparameterization with Gumbel-Softmax (Jang, Gu, Poole 2017),
+        https://arxiv.org/abs/1611.01144
+    """
+
+    def __init__(self, of: Estimand, *, temperature: float = TEMPERATURE) -> None:
+        super().__init__(of)
+        self.relax = partial(through_concrete, temperature=_positive(temperature))
+
+
+def _positive(temperature: float) -> float:
+    if not temperature > 0:
+        raise Incompatible(f"estimator.temperature={temperature}: must be positive")
+    return temperature
 
 
 def concrete(

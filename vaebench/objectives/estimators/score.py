@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from collections.abc import Callable
+from functools import partial, reduce
 from operator import add
 from typing import ClassVar
 
 from torch import Tensor
 
+from vaebench.config.chosen import chosen, instead
+from vaebench.data import Spec
+from vaebench.errors import Incompatible
 from vaebench.inference import infer
 from vaebench.models import Model
-from vaebench.objectives.baselines import Baseline
+from vaebench.objectives.baselines import DECAY, Baseline, Running
 from vaebench.objectives.bounds import Bound
 from vaebench.objectives.estimators.base import (
     Batch,
     Draws,
+    Estimand,
     Estimator,
     Read,
     Sampled,
@@ -22,6 +27,9 @@ from vaebench.objectives.estimators.base import (
     summed,
 )
 from vaebench.trace import Evidence
+
+DEFAULT = partial(Running, decay=DECAY)
+"""The baseline unless told otherwise."""
 
 
 def log_q(evidence: Evidence) -> Tensor:
@@ -43,9 +51,11 @@ class Score(Estimator):
     draws: ClassVar[Draws] = "score"
     rescores: ClassVar[bool] = True
 
-    def __init__(self, baseline: Baseline) -> None:
-        super().__init__()
-        self.baseline = baseline
+    def __init__(
+        self, of: Estimand, *, baseline: Callable[[Model, Spec], Baseline] = DEFAULT
+    ) -> None:
+        super().__init__(of)
+        self.baseline = _fitting(baseline(of.model, of.spec), of)
 
     def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
         evidence = infer(model, batch, k, reparam=False)
@@ -55,6 +65,21 @@ class Score(Estimator):
         b = self.baseline(signal, model, batch, evidence)
         surrogate = ((signal - b.value) * log_q(evidence)).sum(0) + value
         return Sampled(honest(value, surrogate), evidence, b.loss)
+
+
+def _fitting(baseline: Baseline, of: Estimand) -> Baseline:
+    """Refuses a baseline that compares samples where there are none to compare."""
+    if baseline.at_least > 1 and not of.bound.separate:
+        raise Incompatible(
+            f"{chosen('baseline')} compares the samples of an example, to all of which "
+            f"{chosen('objective')} gives one signal. Use estimator=vimco baseline=none."
+        )
+    if of.k < baseline.at_least:
+        raise Incompatible(
+            f"{chosen('baseline')} compares the samples of an example, and k={of.k}."
+            + instead("baseline=running", "k=5")
+        )
+    return baseline
 
 
 class VIMCO(Estimator):
@@ -69,6 +94,7 @@ class VIMCO(Estimator):
     draws: ClassVar[Draws] = "score"
     rescores: ClassVar[bool] = True
     at_least: ClassVar[int] = 2
+    separate: ClassVar[bool | None] = False
 
     def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
         evidence = infer(model, batch, k, reparam=False)
