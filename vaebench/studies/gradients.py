@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -39,9 +39,9 @@ BASELINES: dict[str, Callable[..., Baseline]] = {
 BOUNDS: dict[str, type[Weighted]] = {"elbo": ELBO, "iwae": IWAE}
 
 
-def _estimators() -> dict[str, partial[Estimator]]:
+def _estimators() -> dict[str, partial[Any]]:
     """Those that can be chosen, the score function once with each baseline."""
-    found: dict[str, partial[Estimator]] = {}
+    found: dict[str, partial[Any]] = {}
     for name, kind in estimators.ESTIMATORS.items():
         if kind is estimators.Score:
             found |= {f"{name}:{b}": partial(kind, baseline=made) for b, made in BASELINES.items()}
@@ -232,7 +232,8 @@ class Gradients:
         """The bound under an estimator whose baseline has settled; None where they do not go
         together."""
         kind, estimator = BOUNDS[bound], ESTIMATORS[name]
-        if estimator.func.separate not in (None, bound == "elbo"):
+        made_for = cast("type[Estimator]", estimator.func).separate
+        if made_for not in (None, bound == "elbo"):
             return None
         options: dict[str, Any] = {"estimator": estimator, "k": k}
         options |= {"beta": 1.0, "anneal": Constant(), "weight_sd": float("inf")}
