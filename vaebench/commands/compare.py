@@ -13,7 +13,6 @@ from vaebench.commands.options import no_option
 from vaebench.config.suggest import command_line, did_you_mean, override, use
 from vaebench.config.words import doubled, told_twice
 from vaebench.errors import Refusal
-from vaebench.measures.evaluation import NAMES
 from vaebench.runs.find import Found, Run, find
 from vaebench.runs.groups import also_differ, columns, groups
 from vaebench.runs.page import build
@@ -141,6 +140,8 @@ def show(
 
 def _other_metric(metric: str, known: Collection[str], runs: Sequence[Run]) -> str:
     """What to say of a metric that no run has: which is meant, or how to get it."""
+    from vaebench.measures.evaluation import NAMES  # torch: not for who only reads folders
+
     first, *within = metric.removeprefix("evaluation/").split("/")
     if first in NAMES and within and not any(n.startswith(f"evaluation/{first}/") for n in known):
         line = command_line("evaluate", near(runs[0].folder), f"measures=[{first}]")
