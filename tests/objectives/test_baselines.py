@@ -128,12 +128,6 @@ def test_comparing_the_samples_of_an_example_needs_two():
         elbo(bits_vae(), BINARY, estimator="score", baseline=baselines.LeaveOneOut)
 
 
-def test_where_there_is_none_to_choose_none_can_be_chosen_and_no_other():
-    elbo(bits_vae(), BINARY, estimator="nvil", baseline=baselines.Nothing)
-    with pytest.raises(Incompatible, match=r"Use baseline=none or objective\.estimator=score"):
-        elbo(bits_vae(), BINARY, estimator="nvil", baseline=baselines.LeaveOneOut)
-
-
 # --------------------------------------------------------------------------- what a net learns
 def trained(steps: int = 400):
     """An objective whose baseline alone was trained, and its model, whose examples are unlike."""

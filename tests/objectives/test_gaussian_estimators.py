@@ -25,6 +25,7 @@ from tests.theorems import (
     z_scores,
 )
 from vaebench.data import Field, Spec
+from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 from vaebench.heads.likelihoods import Gaussian as GaussianLikelihood
 from vaebench.heads.posteriors import FullGaussian, Gaussian
@@ -191,7 +192,7 @@ def test_one_of_k_is_the_gradient_of_one_sample_of_the_same_noise(make):
 
 def test_the_one_is_drawn_by_its_weight():
     weights = torch.tensor([[0.1, 0.0], [0.6, 0.5], [0.3, 0.5]])
-    drawn = pathwise._drawn(weights.repeat(1, 20_000)).view(-1, 2)
+    drawn = pathwise._drawn(weights.repeat(1, 20_000), Noise()).view(-1, 2)
     hits = torch.nn.functional.one_hot(drawn, 3).double()
     assert_mean(hits, weights.T)
 
