@@ -168,7 +168,7 @@ def test_the_other_pictures_of_sentences_say_why_they_do_not_apply(here, copied)
         ("nets=recurrent", "reads tokens; the data are numbers"),
         ("model=sentence_vae likelihood.keep=1.5", "must lie in [0, 1]"),
         ("model=sentence_vae trainer.compile=true", "Use trainer.compile=false"),
-        ("model=rnnlm anneal=linear", "anneals nothing"),
+        ("model=rnnlm anneal=linear", "anneal=linear has nothing to do"),
         ("model=rnnlm trainer.precision=bfloat16", "Use trainer.precision=float32"),
         ("model=sentence_vae prior=vamp", "Use prior=normal"),
         ("model=sentence_vae refine=hamiltonian", "Use refine=none"),

@@ -147,7 +147,7 @@ def test_what_tells_models_apart_is_among_a_loggers_tags(here):
     cfg, choices = load_config(Path("run"))
     tags = dict(tag.split("=") for tag in identity(cfg).tags)
     groups = {"model", "nets", "posterior", "refine", "weights", "prior", "likelihood"}
-    assert set(tags) == groups | {"objective", "dataset"}
+    assert set(tags) == groups | {"objective", "estimator", "dataset"}
     assert tags == {group: choices[group] for group in tags}
 
 

@@ -89,7 +89,7 @@ def _advised(line: str, folders: Sequence[Path], words: Sequence[str], args: Seq
 
 def _group(line: str, folders: Sequence[Path]) -> tuple[str, str] | None:
     """What to say, and to use, of a value where the choice of a group stands."""
-    found, groups = re.match(r"(\w+\.(\w+)=(\S+)): options of its own", line), choices(folders)
+    found, groups = re.match(r"(\w+\.(\w+)=(\S+)): a choice with options of its own", line), choices(folders)
     if found is None or found[2] not in groups:
         return None
     word, group, value = found.groups()
@@ -205,11 +205,11 @@ def composed(name: str, folders: Sequence[Path], args: Sequence[str]) -> DictCon
 
 def _keys(cfg: DictConfig) -> Iterator[str]:
     """Every option; `suggested` is for data sets, and what follows a root option is set there."""
-    from omegaconf import DictConfig, OmegaConf
+    from omegaconf import DictConfig
 
     def walk(node: DictConfig, prefix: str) -> Iterator[str]:
         for name, child in node.items_ex(resolve=False):
-            follows = prefix and name in cfg and OmegaConf.is_interpolation(node, name)
+            follows = prefix and str(child) == f"${{{name}}}"
             if name.startswith("_") or name in ("hydra", "suggested") or follows:
                 continue
             yield prefix + name
