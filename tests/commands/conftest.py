@@ -61,18 +61,26 @@ def here(tmp_path, monkeypatch, capfd):
     return run
 
 
+@pytest.fixture(scope="session")
+def runs() -> dict[tuple[str, ...], Path]:
+    """Command lines that were trained in this process, and where: modules share them."""
+    return {}
+
+
 @pytest.fixture(scope="module")
-def trained(request, tmp_path_factory):
+def trained(request, tmp_path_factory, runs):
     """Name → folder of a run of the module's RUNS, trained when it is first asked for."""
-    root = tmp_path_factory.mktemp("trained")
 
     def run(name: str) -> Path:
-        if not (root / name).exists():
+        line = (*request.module.RUNS[name], f"hydra.run.dir={name}")
+        if line not in runs:
+            root = tmp_path_factory.mktemp("trained")
             with pytest.MonkeyPatch.context() as patch:
                 patch.chdir(root)
                 patch.setattr("sys.argv", ["vaebench"])
-                assert main([*request.module.RUNS[name], f"hydra.run.dir={name}"]) == 0
-        return root / name
+                assert main([*line]) == 0
+            runs[line] = root / name
+        return runs[line]
 
     return run
 

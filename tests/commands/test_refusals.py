@@ -267,30 +267,52 @@ LIBRARY = re.compile(
 ONE_STEP = ("trainer.max_steps=1", "eval.k=1", "eval.examples=1")
 
 
-def run(here, line):
+@pytest.fixture(scope="module")
+def known():
+    """Command lines → what they came to and the YAMLs they left, each alone in an empty folder."""
+    return {}
+
+
+@pytest.fixture
+def once(here, known, tmp_path):
+    """A command, run only where nobody knows yet what it comes to: many a suggestion is the same."""
+
+    def run(*args):
+        if args not in known:
+            empty = tmp_path / str(len(known))
+            empty.mkdir()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(empty)
+                known[args] = here(*args), list(empty.rglob("*.yaml"))
+        return known[args]
+
+    return run
+
+
+def run(once, line):
     """A command line of the table; no wandb where it would train."""
     own = line.split()[0] in ("list", "lists", "resume")
-    return here(*line.split(), *([] if own else ["logger=csv"]))
+    return once(*line.split(), *([] if own else ["logger=csv"]))
 
 
 @pytest.mark.parametrize("line", WRONG)
-def test_a_wrong_command_line_is_refused_in_one_line(here, tmp_path, line):
-    done = run(here, line)
+def test_a_wrong_command_line_is_refused_in_one_line(once, line):
+    done, left = run(once, line)
     assert done.code == 2, done
     assert len(done.err.splitlines()) == 1, done.err
     assert WRONG[line] in done.err
     assert not LIBRARY.search(done.err)
     assert done.out == ""
-    assert list(tmp_path.rglob("*.yaml")) == []
+    assert left == []
 
 
 @pytest.mark.parametrize("line", WRONG)
-def test_every_suggestion_works_when_it_is_pasted(here, line):
-    said = run(here, line).err.strip()
+def test_every_suggestion_works_when_it_is_pasted(once, line):
+    said = run(once, line)[0].err.strip()
     assert bool(suggestions(said)) == (line not in NO_SUGGESTION), said
     for suggestion in suggestions(said):
         words = paste(line.split(), shlex.split(suggestion), said)
-        done = try_out(here, words)
+        done, _ = try_out(once, words)
         assert done.code == 0, (words, done.err)
         assert done.err == ""
 
@@ -324,13 +346,13 @@ def option(word):
     return word.lstrip("+~").partition("=")[0]
 
 
-def try_out(here, words):
+def try_out(once, words):
     """Dry-runs a corrected line; a grid trains one step of each of its jobs."""
     if words[:1] == ["list"]:
-        return here(*words)
+        return once(*words)
     if "-m" in words:
-        return here(*words, *({"logger=csv"} - set(words)), *ONE_STEP)
-    return here(*([] if words[:1] == ["check"] else ["check"]), *words)
+        return once(*words, *({"logger=csv"} - set(words)), *ONE_STEP)
+    return once(*([] if words[:1] == ["check"] else ["check"]), *words)
 
 
 def test_a_refusal_leaves_the_users_own_folders_alone(here, tmp_path):
