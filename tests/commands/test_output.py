@@ -159,7 +159,9 @@ def test_every_measure_and_picture_says_that_it_is_at_work_and_counts(here, copi
 def test_a_grid_says_where_it_is_and_what_it_does(here, monkeypatch):
     monkeypatch.setattr(heartbeat, "SILENCE", 0.05)
     monkeypatch.setattr(heartbeat, "LOOK_SECONDS", 0.02)
-    done = here("-m", "k=1,2", "trainer.max_epochs=2", "eval.k=2000", "eval.examples=100", "logger=none")
+    done = here(
+        "-m", "k=1,2", "trainer.max_epochs=2", "eval.k=2000", "eval.examples=100", "logger=none"
+    )
     assert done.code == 0, done.err
     assert "job 0 (k=1) · 1 of 2\n" in done.out
     assert re.search(r"job 1 \(k=2\) · 2 of 2, about \d+ s left\n", done.out)

@@ -33,6 +33,7 @@ PLAIN |= {
     "refine": "none",
     "weights": "point",
     "prior": "normal",
+    "estimator": "auto",
     "objective": "elbo",
     "model": "vae",
 }

@@ -89,7 +89,10 @@ def _advised(line: str, folders: Sequence[Path], words: Sequence[str], args: Seq
 
 def _group(line: str, folders: Sequence[Path]) -> tuple[str, str] | None:
     """What to say, and to use, of a value where the choice of a group stands."""
-    found, groups = re.match(r"(\w+\.(\w+)=(\S+)): a choice with options of its own", line), choices(folders)
+    found, groups = (
+        re.match(r"(\w+\.(\w+)=(\S+)): a choice with options of its own", line),
+        choices(folders),
+    )
     if found is None or found[2] not in groups:
         return None
     word, group, value = found.groups()
