@@ -96,6 +96,8 @@ def _group(line: str, folders: Sequence[Path]) -> tuple[str, str] | None:
     if found is None or found[2] not in groups:
         return None
     word, group, value = found.groups()
+    if value == "none" and group in PARTS:
+        return None  # whoever takes a part away from a model that has one would be refused again
     names = [choice.name for choice in groups[group]]
     hint = (
         use(f"{group}={value}") if value in names else did_you_mean(value, names, f"{group}={{}}")
