@@ -1,12 +1,27 @@
 """What vaebench says no to, and how: one line that names what, why and what to use instead."""
 
+from __future__ import annotations
+
 
 class Refusal(ValueError):
     """A choice that cannot be carried out. The command prints it in one line and exits with 2."""
 
 
 class Incompatible(Refusal):
-    """Two choices that do not go together; the message names both and an override that works."""
+    """Choices that do not go together.
+
+    Whoever raises it knows neither how a part was chosen nor what else there is: whoever composes
+    the parts says `posterior=planar` for `this posterior`, and finds what to use instead.
+
+    Args:
+        why: what does not go with what.
+        *parts: config groups of which another choice may be the way out, nearest first.
+        options: overrides of options that may be.
+    """
+
+    def __init__(self, why: str, *parts: str, options: tuple[str, ...] = ()) -> None:
+        super().__init__(why)
+        self.parts, self.options = parts, options
 
 
 class DataError(Refusal):

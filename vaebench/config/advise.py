@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vaebench.config.choices import choices
-from vaebench.config.groups import PARTS
+from vaebench.config.groups import OWNERS
+from vaebench.config.options import options_of, unread
 from vaebench.config.signatures import located, signature
 from vaebench.config.suggest import (
     SUGGESTION,
@@ -30,23 +31,11 @@ if TYPE_CHECKING:
 MANY = 4
 """Choices that read an option, up to which all are suggested."""
 
-OWNERS = {
-    **dict.fromkeys(PARTS, "model"),
-    **dict.fromkeys(("anneal", "estimator"), "objective"),
-    "baseline": "estimator",
-}
-"""Groups whose choice another has a use for or not, by an option of the group's name."""
-
 NEEDS = {group: f"{owner}.{group}" for group, owner in OWNERS.items()} | {
     "baseline": "objective.estimator",
     "objective": "model.posterior",
 }
 """Groups of which no choice may be of use, and the option that tells whether any is."""
-
-
-def asking_nothing(group: str) -> str:
-    """The choice of a group that asks for nothing."""
-    return "estimator=auto" if group == "estimator" else f"{group}=none"
 
 
 def advise(
@@ -96,7 +85,7 @@ def _group(line: str, folders: Sequence[Path]) -> tuple[str, str] | None:
     if found is None or found[2] not in groups:
         return None
     word, group, value = found.groups()
-    if value == "none" and group in PARTS:
+    if value == "none" and OWNERS.get(group) == "model":
         return None  # whoever takes a part away from a model that has one would be refused again
     names = [choice.name for choice in groups[group]]
     hint = (
@@ -243,31 +232,6 @@ def with_readers(name: str, folders: Sequence[Path], args: Sequence[str]) -> str
     return use(*(r if read else f"{r} estimator=score" for r in readers))
 
 
-def options_of(folders: Sequence[Path], group: str) -> dict[str, dict[str, Any]]:
-    """Each choice of a group with its class and options, as its YAML and those it builds on say."""
-    found: dict[str, dict[str, Any]] = {}
-    for folder in reversed(folders):
-        for path in sorted((folder / group).glob("*.yaml")):
-            found.setdefault(path.stem, _read(path, group))
-    return found
-
-
-def _read(path: Path, group: str) -> dict[str, Any]:
-    from omegaconf import DictConfig, OmegaConf
-
-    node = OmegaConf.load(path)
-    if not isinstance(node, DictConfig):
-        return {}
-    found: dict[str, Any] = {}
-    for entry in node.get("defaults", []):
-        base = path.with_name(f"{entry.partition('@')[0]}.yaml") if isinstance(entry, str) else path
-        if base != path and base.exists():
-            found |= _read(base, group)
-    own = node.get(group, node)
-    items = own.items_ex(resolve=False) if isinstance(own, DictConfig) else ()
-    return found | {str(k): v for k, v in items if str(k) not in ("defaults", "_partial_")}
-
-
 def _settled(line: str, folders: Sequence[Path], args: Sequence[str]) -> str:
     """Suggests a whole command line in place of a choice that does not read all that was typed."""
     found, match = suggestions(line), SUGGESTION.match(line)
@@ -281,13 +245,7 @@ def _whole(suggestion: str, folders: Sequence[Path], args: Sequence[str]) -> str
     words, groups = shlex.split(suggestion), choices(folders)
     idle = []
     for group, word in given(words).items() if words[0] != "vaebench" else ():
-        if group in groups:
-            read = options_of(folders, group).get(word.partition("=")[2], {})
-            idle += [
-                other
-                for name, other in given(args).items()
-                if name.startswith(f"{group}.") and name.split(".")[1] not in read
-            ]
+        idle += unread(folders, word, args) if group in groups else []
     if not idle:
         return suggestion
     over = {key(word): word for word in words}

@@ -1,22 +1,26 @@
-"""A refusal in the user's own words: what was chosen, and what to choose instead."""
+"""What was chosen, in the user's own words."""
 
 from __future__ import annotations
 
-from vaebench.config.suggest import use
+import re
+
+from vaebench.config.groups import GROUPS
+
+PART = re.compile(rf"\bthis ({'|'.join(group.name for group in GROUPS)})\b")
 
 
 def chosen(group: str) -> str:
     """`posterior=laplace`, as it was chosen; `this posterior` outside of the command."""
-    name = _choice(group)
+    name = choice(group)
     return f"{group}={name}" if name else f"this {group}"
 
 
-def instead(*choices: str) -> str:
-    """` Use A or B.`, leaving out what was chosen already; nothing where nothing is left."""
-    return use(*(c for c in choices if c.partition("=")[2] != _choice(c.partition("=")[0])))
+def in_words(text: str) -> str:
+    """What is said of `this posterior`, of `posterior=laplace`."""
+    return PART.sub(lambda found: chosen(found[1]), text)
 
 
-def _choice(group: str) -> str | None:
+def choice(group: str) -> str | None:
     """Only Hydra knows under which name an object was chosen: one class may have several."""
     from hydra.core.hydra_config import HydraConfig
 

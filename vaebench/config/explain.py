@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vaebench.config.advise import options_of, with_readers
+from vaebench.config.advise import with_readers
 from vaebench.config.choices import names as names_in
+from vaebench.config.options import options_of
 from vaebench.config.schema import unresolved
 from vaebench.config.signatures import EXPECTED, rounded
 from vaebench.config.suggest import command_line, did_you_mean, override, use

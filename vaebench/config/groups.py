@@ -17,7 +17,8 @@ class ConfigGroup:
         plain: the choice to offer in place of one that does not go with the others.
         composed: whether it decides what is trained, rather than how: a tag in loggers, and an axis
             of the matrix of tests.
-        part: whether it is a part of the model, which a model may have no use for.
+        owner: the group whose choices have a use for one of this or not, by an option of its name.
+        idle: the choice that asks for nothing, if any.
         leads: whether it comes first in what tells runs apart.
         told: whether a run tells what was chosen before it trains.
         untold: a choice that even then goes without saying.
@@ -26,7 +27,8 @@ class ConfigGroup:
     name: str
     plain: str = ""
     composed: bool = False
-    part: bool = False
+    owner: str = ""
+    idle: str = "none"
     leads: bool = False
     told: bool = True
     untold: str = ""
@@ -34,19 +36,19 @@ class ConfigGroup:
 
 GROUPS = (
     ConfigGroup("model", composed=True, leads=True),
-    ConfigGroup("nets", "mlp", composed=True, part=True),
-    ConfigGroup("posterior", "gaussian", composed=True, part=True, leads=True),
-    ConfigGroup("refine", "none", composed=True, part=True, leads=True),
+    ConfigGroup("nets", "mlp", composed=True, owner="model"),
+    ConfigGroup("posterior", "gaussian", composed=True, owner="model", leads=True),
+    ConfigGroup("refine", "none", composed=True, owner="model", leads=True),
     ConfigGroup("weights", composed=True),
-    ConfigGroup("prior", "normal", composed=True, part=True, leads=True),
-    ConfigGroup("likelihood", "gaussian", composed=True, part=True, leads=True),
+    ConfigGroup("prior", "normal", composed=True, owner="model", leads=True),
+    ConfigGroup("likelihood", "gaussian", composed=True, owner="model", idle="", leads=True),
     ConfigGroup("objective", "elbo", composed=True, leads=True),
-    ConfigGroup("estimator", "auto", composed=True, leads=True),
+    ConfigGroup("estimator", "auto", composed=True, leads=True, owner="objective", idle="auto"),
     ConfigGroup("dataset", composed=True, leads=True),
     ConfigGroup("optimizer"),
     ConfigGroup("schedule"),
-    ConfigGroup("anneal"),
-    ConfigGroup("baseline", untold="none"),
+    ConfigGroup("anneal", owner="objective"),
+    ConfigGroup("baseline", untold="none", owner="estimator"),
     ConfigGroup("callbacks", untold="none"),
     ConfigGroup("trainer", told=False),
     ConfigGroup("logger", told=False),
@@ -55,9 +57,9 @@ GROUPS = (
 """In the order in which they are told."""
 
 COMPOSED = tuple(group.name for group in GROUPS if group.composed)
-PARTS = tuple(group.name for group in GROUPS if group.part)
+OWNERS = {group.name: group.owner for group in GROUPS if group.owner}
+PLAINEST = {group.name: group.plain for group in GROUPS if group.plain}
 LEADING = tuple(group.name for group in GROUPS if group.leads)
-PLAINEST = {group.name: f"{group.name}={group.plain}" for group in GROUPS if group.plain}
 
 
 def told(choices: dict[str, str]) -> dict[str, str]:

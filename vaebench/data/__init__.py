@@ -18,36 +18,3 @@ from vaebench.data.text.ptb import PennTreebank
 from vaebench.data.text.sentences import Sentences
 from vaebench.data.text.tokens import decode, encode, numbers
 from vaebench.data.text.topics import Topics
-
-__all__ = [
-    "CIFAR10",
-    "EOS",
-    "MNIST",
-    "PAD",
-    "PPCA",
-    "SVHN",
-    "UNK",
-    "Batch",
-    "Dataset",
-    "Digits",
-    "FashionMNIST",
-    "Field",
-    "FreyFaces",
-    "Images",
-    "Loader",
-    "Omniglot",
-    "Part",
-    "PennTreebank",
-    "Raw",
-    "Resident",
-    "Sentences",
-    "Spec",
-    "Split",
-    "Support",
-    "Text",
-    "Topics",
-    "UserImages",
-    "decode",
-    "encode",
-    "numbers",
-]

@@ -9,23 +9,3 @@ from vaebench.distributions.gaussian import DiagNormal, FullNormal, StandardNorm
 from vaebench.distributions.kl import has_kl, kl_divergence, register_kl
 from vaebench.distributions.mixture import Mixture
 from vaebench.distributions.sequence import TokenSequence
-
-__all__ = [
-    "Autoregressive",
-    "BernoulliLogits",
-    "CategoricalLevels",
-    "Delta",
-    "DiagNormal",
-    "Distribution",
-    "Ensemble",
-    "FullNormal",
-    "Mixture",
-    "Noise",
-    "Score",
-    "StandardNormal",
-    "TokenSequence",
-    "Torch",
-    "has_kl",
-    "kl_divergence",
-    "register_kl",
-]

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vaebench.config.chosen import chosen, instead
 from vaebench.distributions.base import Distribution, Noise
 from vaebench.errors import Incompatible
 
@@ -43,6 +42,7 @@ class Delta(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         raise Incompatible(
-            f"{chosen('posterior')} has no density, so {chosen('objective')} has no bound on "
-            "log p(x)." + instead("objective=reconstruction", "posterior=gaussian")
+            "this posterior has no density, so this objective has no bound on log p(x).",
+            "objective",
+            "posterior",
         )

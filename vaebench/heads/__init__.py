@@ -7,5 +7,3 @@ from vaebench.heads.base import (
     Prior,
     latent_field,
 )
-
-__all__ = ["Conditional", "Head", "Likelihood", "Prior", "latent_field"]

@@ -9,7 +9,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vaebench.config.chosen import chosen, instead
 from vaebench.data import Field, Support
 from vaebench.distributions import Autoregressive, Distribution
 from vaebench.errors import Incompatible
@@ -55,10 +54,9 @@ class AutoregressivePixels(Likelihood):
     ) -> None:
         super().__init__()
         if observed.support in (Support.LABEL, Support.TOKENS):
-            remedy = instead("likelihood=sentence") if observed.support is Support.TOKENS else ""
             raise Incompatible(
-                f"{chosen('likelihood')} needs pixels; the data are {observed.support.words}."
-                + remedy
+                f"this likelihood needs pixels; the data are {observed.support.words}.",
+                "likelihood",
             )
         fits = {"gaussian"} if observed.support is Support.REAL else set(PIXELS)
         if observed.support is Support.UNIT:

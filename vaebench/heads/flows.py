@@ -147,8 +147,10 @@ class Couplings(FlowHead):
         dim = latent.numel
         if dim < 2:
             raise Incompatible(
-                "model.latent_dim=1: a coupling flow moves one half of z by the other, and needs "
-                "two dimensions. Use model.latent_dim=2 or posterior=radial."
+                "model.latent_dim=1: this posterior moves one half of z by the other, and needs two "
+                "dimensions.",
+                "posterior",
+                options=("model.latent_dim=2",),
             )
         scaling = [] if self.affine else [dim]
         super().__init__(latent, K, [*[context] * K, *scaling])

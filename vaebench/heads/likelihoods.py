@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vaebench.config.chosen import chosen
 from vaebench.data import Field, Support
 from vaebench.distributions import BernoulliLogits, CategoricalLevels, DiagNormal
 from vaebench.errors import Incompatible
@@ -29,8 +28,8 @@ class Bernoulli(Likelihood):
         super().__init__()
         if observed.support in (Support.REAL, Support.LABEL, Support.TOKENS):
             raise Incompatible(
-                f"likelihood=bernoulli needs values in [0, 1]; the data are {observed.support.words}."
-                + _instead(observed)
+                f"this likelihood needs values in [0, 1]; the data are {observed.support.words}.",
+                "likelihood",
             )
         self.field, self.param_shape = observed, observed.shape
 
@@ -45,7 +44,7 @@ class Bernoulli(Likelihood):
         if self.field.support is Support.BINARY:
             return None
         return (
-            "likelihood=bernoulli on grey values is a cross-entropy, not a normalised density: its "
+            "this likelihood on grey values is a cross-entropy, not a normalised density: its "
             "nats compare with no other likelihood's (dataset.binarize=dynamic makes them a mass)"
         )
 
@@ -100,8 +99,8 @@ class Gaussian(Likelihood):
     def _check(observed: Field, variance: str, scale: float, min_scale: float) -> None:
         if observed.support in (Support.LABEL, Support.TOKENS):
             raise Incompatible(
-                f"{chosen('likelihood')} needs floats; the data are {observed.support.words}."
-                + _instead(observed)
+                f"this likelihood needs floats; the data are {observed.support.words}.",
+                "likelihood",
             )
         if not 0 < scale < math.inf:
             raise Incompatible(f"likelihood.scale={scale}: must be positive")
@@ -152,8 +151,9 @@ class Categorical(Likelihood):
         super().__init__()
         if observed.support not in (Support.LEVELS, Support.BINARY):
             raise Incompatible(
-                f"likelihood=categorical needs grey levels; the data are {observed.support.words}."
-                + _instead(observed)
+                f"this likelihood needs grey levels; the data are {observed.support.words}.",
+                "likelihood",
+                options=("dataset.dequantize=false",) if observed.levels else (),
             )
         self.field, self.param_shape = observed, (observed.levels, *observed.shape)
 
@@ -175,16 +175,6 @@ class Categorical(Likelihood):
 
     def bits_per_nat(self) -> tuple[float, float] | None:
         return _mass(self.field)
-
-
-def _instead(observed: Field) -> str:
-    """What to use where the data are outside of a likelihood's support; labels have none yet."""
-    if observed.support is Support.TOKENS:
-        return " Use likelihood=sentence."
-    if observed.support is Support.LABEL:
-        return ""
-    dequantized = observed.support is Support.UNIT and observed.levels
-    return " Use likelihood=gaussian" + (" or dataset.dequantize=false." if dequantized else ".")
 
 
 def _mass(field: Field) -> tuple[float, float]:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch import distributions as td
 
-from vaebench.config.chosen import chosen, instead
 from vaebench.data import Field, Support
 from vaebench.distributions import (
     Autoregressive,
@@ -244,8 +243,7 @@ class Vamp(Prior):
             raise Incompatible(f"prior.components={components}: at least 1")
         if observed.support is Support.TOKENS:
             raise Incompatible(
-                f"{chosen('prior')} learns pseudo-inputs, which are numbers; the data are tokens."
-                + instead("prior=normal")
+                "this prior learns pseudo-inputs, which are numbers; the data are tokens.", "prior"
             )
         self.bounded = observed.support is not Support.REAL
         mean = torch.zeros(observed.shape) if observed.mean is None else observed.mean.clone()
@@ -263,8 +261,10 @@ class Vamp(Prior):
         mixture = Mixture(posterior, self.inputs, self.log_weights)
         if not mixture.scores_given:
             raise Incompatible(
-                f"{chosen('prior')} needs log q(z | x) at a given z; {chosen('posterior')} scores "
-                "only its own samples." + instead("prior=normal", "posterior=iaf")
+                "this prior needs log q(z | x) at a given z; this posterior scores only its own "
+                "samples.",
+                "prior",
+                "posterior",
             )
         return mixture
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vaebench.config.chosen import chosen, instead
 from vaebench.data import Field, Support
 from vaebench.distributions import TokenSequence
 from vaebench.errors import Incompatible
@@ -42,8 +41,8 @@ class Sentence(Likelihood):
         super().__init__()
         if observed.support is not Support.TOKENS:
             raise Incompatible(
-                f"{chosen('likelihood')} is of tokens; the data are {observed.support.words}."
-                + instead("likelihood=gaussian")
+                f"this likelihood is of tokens; the data are {observed.support.words}.",
+                "likelihood",
             )
         if not 0 <= keep <= 1:
             raise Incompatible(f"likelihood.keep={keep}: must lie in [0, 1]")
@@ -60,7 +59,7 @@ class Sentence(Likelihood):
         return TokenSequence(self.language, params, self.field.numel, keep)
 
     def params_for_mean(self, mean: Tensor) -> Tensor:
-        raise Incompatible(f"{chosen('likelihood')}: sentences have no mean")
+        raise Incompatible("this likelihood: sentences have no mean", "likelihood")
 
     @property
     def caveat(self) -> str | None:

@@ -24,32 +24,7 @@ from vaebench.inference.infer import (
     stream,
 )
 from vaebench.inference.leapfrog import leapfrog
+from vaebench.inference.outline import Outline, outline
 from vaebench.inference.replay import Replay
 from vaebench.inference.scores import scores
 from vaebench.inference.target import Target
-
-__all__ = [
-    "Annealing",
-    "Batch",
-    "Hamiltonian",
-    "Replay",
-    "Target",
-    "batch_size",
-    "common_draws",
-    "conditions",
-    "decode",
-    "depends_on_draws",
-    "drawn",
-    "encode",
-    "expected",
-    "frozen",
-    "infer",
-    "infer_at_values",
-    "leapfrog",
-    "log_mean_exp",
-    "rescore",
-    "roles",
-    "scores",
-    "simulate",
-    "stream",
-]

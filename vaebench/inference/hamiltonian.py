@@ -10,7 +10,6 @@ from operator import add
 import torch
 from torch import Tensor, nn
 
-from vaebench.config.chosen import chosen, instead
 from vaebench.data import Field, Support
 from vaebench.distributions import DiagNormal, Distribution, Noise, StandardNormal
 from vaebench.errors import Incompatible
@@ -55,13 +54,12 @@ class Hamiltonian(Refine):
     ) -> None:
         super().__init__()
         if steps < 1:
-            raise Incompatible(f"refine.steps={steps}: at least 1." + instead("refine=none"))
+            raise Incompatible(f"refine.steps={steps}: at least 1.", "refine")
         if not step_size > 0:
             raise Incompatible(f"refine.step_size={step_size}: must be positive")
         if any(field.support is Support.TOKENS for field in observed.values()):
             raise Incompatible(
-                f"{chosen('refine')}: its momentum model reads numbers; the data are tokens."
-                + instead("refine=none")
+                "this refine: its momentum model reads numbers; the data are tokens.", "refine"
             )
         self.steps, self.observed = steps, tuple(observed)
         self.log_step = nn.ParameterDict(
@@ -73,11 +71,6 @@ class Hamiltonian(Refine):
         )
 
     def forward(self, model: Model, batch: Batch, evidence: Evidence, noise: Noise) -> Evidence:
-        if any(evidence.q[name].dist.is_discrete for name in evidence.latents):
-            raise Incompatible(
-                f"{chosen('refine')} moves latents along a slope, and {chosen('posterior')} infers "
-                "bits." + instead("refine=none")
-            )
         k, size = evidence.q.lead
         z = {n: _whole(evidence.q[n]) for n in evidence.latents}
         v = {n: noise.normal(value.shape, value) for n, value in z.items()}

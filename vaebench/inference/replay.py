@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vaebench.config.chosen import chosen
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 
@@ -27,8 +26,10 @@ class Replay(Noise):
     def generator(self) -> torch.Generator | None:  # type: ignore[override]
         """None can be lent: what was drawn from it would not be kept."""
         raise Incompatible(
-            f"{chosen('objective')} repeats the noise of one sample, and {chosen('posterior')} draws "
-            "it inside torch.distributions. Use estimator=pathwise."
+            "this estimator repeats the noise of one sample, and this posterior draws it inside "
+            "torch.distributions.",
+            "estimator",
+            "posterior",
         )
 
     def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:

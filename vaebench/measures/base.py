@@ -17,7 +17,6 @@ from vaebench.data import Batch, Part
 from vaebench.data.seeds import EVALUATION, derived
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
-from vaebench.inference import roles
 from vaebench.progress import steps
 
 BATCH = 250
@@ -67,7 +66,8 @@ class Subject:
     @cached_property
     def roles(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Names of the latents, and of what is observed."""
-        return roles(self.composition.model, self.batch(1))
+        report = self.composition.report
+        return report.latents, tuple(n for n, role in report.roles.items() if role == "observed")
 
     @property
     def latents(self) -> tuple[str, ...]:

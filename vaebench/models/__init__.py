@@ -6,16 +6,3 @@ from vaebench.models.hierarchical import Hierarchical
 from vaebench.models.made import MADE
 from vaebench.models.unconditional import Unconditional
 from vaebench.models.vae import VAE
-
-__all__ = [
-    "DRAW",
-    "MADE",
-    "VAE",
-    "Hierarchical",
-    "Interleaved",
-    "Model",
-    "Refine",
-    "Split",
-    "Unconditional",
-    "unrefined",
-]

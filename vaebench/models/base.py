@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
-from vaebench.config.chosen import chosen, instead
 from vaebench.data import Field, Spec, Support
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
@@ -111,6 +110,7 @@ def check_entrywise(likelihood: Likelihood, x: Field) -> None:
     shape = likelihood.param_shape
     if shape[len(shape) - len(x.shape) :] != x.shape:
         raise Incompatible(
-            f"{chosen('model')} makes parameters of each pixel, and {chosen('likelihood')} has "
-            "others." + instead("model=vae")
+            "this model makes parameters of each pixel, and this likelihood has others.",
+            "model",
+            "likelihood",
         )

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vaebench.config.chosen import chosen, instead
 from vaebench.data import Field, Spec
 from vaebench.distributions import Distribution
 from vaebench.errors import Incompatible
@@ -135,8 +134,8 @@ def _check_grids(attention: bool, read: int, write: int, x: Field) -> None:
         check_grid(name, n)
         if n and not attention:
             raise Incompatible(
-                f"{name}={n} with model.attention=false: there is no grid. Use {name}=0 or "
-                "model.attention=true."
+                f"{name}={n} with model.attention=false: there is no grid.",
+                options=(f"{name}=0", "model.attention=true"),
             )
     if not attention:
         return
@@ -147,8 +146,9 @@ def _check_grids(attention: bool, read: int, write: int, x: Field) -> None:
         )
     if len(x.shape) != 3:
         raise Incompatible(
-            f"{chosen('model')} looks at images [C, H, W] through a grid of filters; the data have "
-            f"shape {list(x.shape)}. Use model.attention=false."
+            "this model looks at images [C, H, W] through a grid of filters; the data have shape "
+            f"{list(x.shape)}.",
+            options=("model.attention=false",),
         )
 
 
@@ -162,6 +162,8 @@ def _canvas(likelihood: Likelihood, x: Field) -> Tensor:
 def _of_pseudo_inputs(x: Tensor) -> Distribution:
     """q(z | x), for priors that are made of it."""
     raise Incompatible(
-        f"{chosen('prior')} is made of q(z | x), which {chosen('model')} has no density of: each of "
-        "its steps depends on draws of those before." + instead("prior=normal")
+        "this prior is made of q(z | x), which this model has no density of: each of its steps "
+        "depends on draws of those before.",
+        "prior",
+        "model",
     )

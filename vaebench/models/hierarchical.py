@@ -7,7 +7,6 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from vaebench.config.chosen import chosen, instead
 from vaebench.data import Field, Spec, Support
 from vaebench.distributions import Distribution
 from vaebench.errors import Incompatible
@@ -67,8 +66,9 @@ class Hierarchical(Split):
         self.bits = heads[0].support is Support.BINARY
         if helmholtz and not self.bits:
             raise Incompatible(
-                f"{chosen('model')} is a net of bits, and {chosen('posterior')} infers real numbers."
-                + instead("posterior=bernoulli", "model=hierarchical")
+                "this model is a net of bits, and this posterior infers real numbers.",
+                "posterior",
+                "model",
             )
         fields = [latent_field(width, head) for width, head in zip(layers, heads, strict=True)]
         self.names = [f"z{i + 1}" for i in range(len(layers))]
@@ -105,9 +105,10 @@ class Hierarchical(Split):
         if len(self.names) == 1:
             return self.posterior[0](x)
         raise Incompatible(
-            f"{chosen('prior')} is made of q(z | x), which {chosen('model')} has no density of: its "
-            f"{self.names[-1]} depends on a draw of {self.names[0]}."
-            + instead("prior=bernoulli" if self.bits else "prior=normal")
+            "this prior is made of q(z | x), which this model has no density of: its "
+            f"{self.names[-1]} depends on a draw of {self.names[0]}.",
+            "prior",
+            "model",
         )
 
 

@@ -5,5 +5,3 @@ from vaebench.nets.conv import Conv
 from vaebench.nets.mlp import MLP
 from vaebench.nets.residual import Residual
 from vaebench.nets.sentence import Recurrent
-
-__all__ = ["MLP", "Conv", "Family", "Recurrent", "Residual"]

@@ -9,7 +9,6 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from vaebench.config.chosen import chosen, instead
 from vaebench.data import Field, Support
 from vaebench.errors import Incompatible
 
@@ -74,10 +73,7 @@ class Family(ABC):
         tokens = data.support is Support.TOKENS
         if tokens != self.reads_tokens:
             reads, are = ("tokens", "numbers") if self.reads_tokens else ("numbers", "tokens")
-            raise Incompatible(
-                f"{chosen('nets')} reads {reads}; the data are {are}."
-                + instead("nets=recurrent" if tokens else "nets=mlp")
-            )
+            raise Incompatible(f"this nets reads {reads}; the data are {are}.", "nets")
         net = self.build_encoder(data, out_shape)
         net.apply(self._initialise)
         return net

@@ -9,7 +9,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from vaebench.config.chosen import chosen
 from vaebench.data import Field
 from vaebench.errors import Incompatible
 from vaebench.nets.base import Family, Shape, widths
@@ -74,8 +73,8 @@ class Convolutional(Family):
         """Height and width before and after each convolution."""
         if len(shape) != 3:
             raise Incompatible(
-                f"{chosen('nets')}: convolutions need images [C, H, W]; the data have shape "
-                f"{list(shape)}. Use nets=mlp."
+                f"this nets: convolutions need images [C, H, W]; the data have shape {list(shape)}.",
+                "nets",
             )
         sizes = [(shape[1], shape[2])]
         for _ in self.channels:

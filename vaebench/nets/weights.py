@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from vaebench.config.chosen import chosen, instead
 from vaebench.errors import Incompatible
 from vaebench.nets.base import Regularised
 from vaebench.nets.conditioner import MaskedLinear
@@ -79,8 +78,10 @@ def gaussian(model: nn.Module, *, relative_sd: float) -> None:
     layers = [m for m in model.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]
     if not layers:
         raise Incompatible(
-            f"{chosen('weights')} is of linear and convolutional layers, and {chosen('model')} has none "
-            "with these parts." + instead("weights=point")
+            "this weights is of linear and convolutional layers, and this model has none with these "
+            "parts.",
+            "weights",
+            "model",
         )
     for layer in layers:
         parametrize.register_parametrization(layer, "weight", AdaptiveNoise(layer, relative_sd))

@@ -8,16 +8,3 @@ from vaebench.objectives.likelihood import MaximumLikelihood
 from vaebench.objectives.piwae import PIWAE
 from vaebench.objectives.reconstruction import Reconstruction
 from vaebench.objectives.wake_sleep import RWS, WakeSleep
-
-__all__ = [
-    "ELBO",
-    "IWAE",
-    "PIWAE",
-    "RWS",
-    "Constrained",
-    "Estimate",
-    "MaximumLikelihood",
-    "Objective",
-    "Reconstruction",
-    "WakeSleep",
-]

@@ -10,10 +10,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from vaebench.config.chosen import chosen
-from vaebench.data import Spec
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
+from vaebench.inference import Outline
 from vaebench.models import Model
 from vaebench.nets.base import Regularised
 from vaebench.nets.weights import AdaptiveNoise
@@ -43,7 +42,7 @@ class Estimate:
 class Objective(nn.Module, ABC):
     """A bound on log p(x) and how to estimate its gradient.
 
-    Built as `Objective(model, spec)`, called as `objective(model, batch, step)`. Losses are means
+    Built as `Objective(model, outline)`, called as `objective(model, batch, step)`. Losses are means
     over examples: with N training examples, N · loss estimates the cost of the whole data set from
     a minibatch of M (the N/M of Kingma, Welling 2014, eq. 8), so a term that belongs to the data
     set as a whole enters the loss divided by N.
@@ -61,30 +60,30 @@ class Objective(nn.Module, ABC):
     """Whether it is about latents; without any, log p(x) itself is what there is to optimise."""
 
     rescores: str = ""
-    """The option, if any, that scores samples of q under q again, as given values."""
+    """The part, if any, that scores samples of q under q again, as given values."""
 
     draws: Draws = "pathwise"
     """What it asks of q."""
 
-    draws_option: str = ""
-    """The option that asks it; the objective itself where there is none."""
+    draws_part: str = "objective"
+    """The part that asks it."""
 
     dreams: bool = False
     """Whether q learns from data that p makes up."""
 
-    def __init__(self, model: Model, spec: Spec, *, k: int, weight_sd: float) -> None:
+    def __init__(self, model: Model, outline: Outline, *, k: int, weight_sd: float) -> None:
         super().__init__()
         if k < 1:
             raise Incompatible(f"k={k}: at least one sample per example")
         if not weight_sd > 0:
             raise Incompatible(f"objective.weight_sd={weight_sd}: must be positive (.inf: none)")
-        self.k, self.weight_sd, self.size = k, weight_sd, spec.size
+        self.k, self.weight_sd, self.size = k, weight_sd, outline.spec.size
         self.notes: list[str] = []
         self.regularised = [m for m in model.modules() if isinstance(m, Regularised)]
         self.noisy = [m for m in model.modules() if isinstance(m, AdaptiveNoise)]
         if self.noisy and weight_sd < float("inf"):
             raise Incompatible(
-                f"objective.weight_sd={weight_sd} with {chosen('weights')}: both are priors over the "
+                f"objective.weight_sd={weight_sd} with this weights: both are priors over the "
                 "weights. Use weights=point."
             )
         if self.noisy:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vaebench.data import PAD, Field, Spec, Support
+from vaebench.data import PAD, Field, Support
 from vaebench.errors import Incompatible
-from vaebench.inference import roles, scores
+from vaebench.inference import Outline, scores
 from vaebench.models import Model
 from vaebench.objectives.bounds import mean_of_others
 from vaebench.trace import Evidence
@@ -36,12 +36,12 @@ class Value:
 
 
 class Baseline(nn.Module, ABC):
-    """b(x), or what earlier batches say of the signal. Built as `Baseline(model, spec)`."""
+    """b(x), or what earlier batches say of the signal. Built as `Baseline(outline)`."""
 
     at_least: int = 1
     """Samples of each example that it needs."""
 
-    def __init__(self, model: Model, spec: Spec) -> None:
+    def __init__(self, outline: Outline) -> None:
         super().__init__()
 
     @abstractmethod
@@ -65,8 +65,8 @@ class Constant(Baseline):
 
     value: Tensor
 
-    def __init__(self, model: Model, spec: Spec, *, value: float) -> None:
-        super().__init__(model, spec)
+    def __init__(self, outline: Outline, *, value: float) -> None:
+        super().__init__(outline)
         self.register_buffer("value", torch.tensor(value), persistent=False)
 
     def forward(self, signal: Tensor, model: Model, batch: Batch, evidence: Evidence) -> Value:
@@ -129,8 +129,8 @@ class Running(Baseline):
         (Williams 1992)
     """
 
-    def __init__(self, model: Model, spec: Spec, *, decay: float) -> None:
-        super().__init__(model, spec)
+    def __init__(self, outline: Outline, *, decay: float) -> None:
+        super().__init__(outline)
         self.mean = Average((), _decay(decay))
 
     def forward(self, signal: Tensor, model: Model, batch: Batch, evidence: Evidence) -> Value:
@@ -154,8 +154,8 @@ class Optimal(Baseline):
         Estimates in Reinforcement Learning (Greensmith, Bartlett, Baxter 2004)
     """
 
-    def __init__(self, model: Model, spec: Spec, *, decay: float) -> None:
-        super().__init__(model, spec)
+    def __init__(self, outline: Outline, *, decay: float) -> None:
+        super().__init__(outline)
         self.products, self.squares = Average((), _decay(decay)), Average((), _decay(decay))
 
     def forward(self, signal: Tensor, model: Model, batch: Batch, evidence: Evidence) -> Value:
@@ -183,14 +183,12 @@ class Learned(Baseline):
         https://arxiv.org/abs/1402.0030
     """
 
-    def __init__(
-        self, model: Model, spec: Spec, *, hidden: int = HIDDEN, decay: float = DECAY
-    ) -> None:
-        super().__init__(model, spec)
+    def __init__(self, outline: Outline, *, hidden: int = HIDDEN, decay: float = DECAY) -> None:
+        super().__init__(outline)
         if hidden < 1:
             raise Incompatible(f"baseline.hidden={hidden}: at least 1")
-        self.names = roles(model, spec.example())[1]
-        self.read = nn.ModuleDict({name: _reader(spec[name], hidden) for name in self.names})
+        spec = outline.spec
+        self.read = nn.ModuleDict({n: _reader(spec[n], hidden) for n in outline.observed})
         last = nn.Linear(hidden, 1)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)

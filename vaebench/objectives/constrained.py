@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vaebench.data import Spec
 from vaebench.errors import Incompatible
+from vaebench.inference import Outline
 from vaebench.models import Model
 from vaebench.objectives.base import Batch, Estimate
 from vaebench.objectives.bounds import Mean
@@ -45,7 +45,7 @@ class Constrained(Estimated):
     def __init__(
         self,
         model: Model,
-        spec: Spec,
+        outline: Outline,
         *,
         limit: float,
         kl: KL,
@@ -53,17 +53,17 @@ class Constrained(Estimated):
         multiplier_lr: float,
         **shared: Any,
     ) -> None:
-        super().__init__(model, spec, **shared)
+        super().__init__(model, outline, **shared)
         if limit < 0:
             raise Incompatible(f"objective.limit={limit}: must not be negative")
         for name, value in (("multiplier", multiplier), ("multiplier_lr", multiplier_lr)):
             if value <= 0:
                 raise Incompatible(f"objective.{name}={value}: must be positive")
-        self.kl = Divergence(kl, model, spec)
+        self.kl = Divergence(kl, outline)
         self.notes.extend(self.kl.notes)
         self.limit, self.multiplier_lr = limit, multiplier_lr
         self.preimage = nn.Parameter(torch.tensor(multiplier + math.log(-math.expm1(-multiplier))))
-        self.prepare(model, spec, Mean(), partial(self.read, multiplier=1.0))
+        self.prepare(model, outline, Mean(), partial(self.read, multiplier=1.0))
 
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
         multiplier = F.softplus(self.preimage)

@@ -6,11 +6,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from vaebench.config.chosen import chosen
-from vaebench.data import Spec
 from vaebench.errors import Incompatible
-from vaebench.inference import infer
-from vaebench.models import Model
+from vaebench.inference import Outline
 from vaebench.trace import Evidence
 
 KL = Literal["auto", "analytic", "mc"]
@@ -27,13 +24,13 @@ class Divergence:
         Incompatible: `analytic` where there is no closed form.
     """
 
-    def __init__(self, kl: KL, model: Model, spec: Spec) -> None:
+    def __init__(self, kl: KL, outline: Outline) -> None:
         self.notes: list[str] = []
-        obstacle = None if kl == "mc" else infer(model, spec.example(), 1).kl_obstacle()
+        obstacle = None if kl == "mc" else outline.kl_obstacle
         if obstacle and kl == "analytic":
-            pair = f"{chosen('posterior')} and {chosen('prior')}"
             raise Incompatible(
-                f"objective.kl=analytic with {pair}: {obstacle}. Use objective.kl=mc."
+                f"objective.kl=analytic with this posterior and this prior: {obstacle}. Use "
+                "objective.kl=mc."
             )
         if obstacle:
             self.notes.append(f"objective.kl is estimated from the k samples: {obstacle}")

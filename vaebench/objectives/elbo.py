@@ -8,10 +8,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from vaebench.config.chosen import chosen
-from vaebench.data import Spec
 from vaebench.errors import Incompatible
-from vaebench.inference import infer
+from vaebench.inference import Outline
 from vaebench.models import Model
 from vaebench.objectives.base import Batch, Estimate
 from vaebench.objectives.bounds import Mean
@@ -46,35 +44,35 @@ class ELBO(Weighted):
     def __init__(
         self,
         model: Model,
-        spec: Spec,
+        outline: Outline,
         *,
         kl: KL,
         free_bits: float,
         free_bits_per: Literal["dimension", "site"],
         **shared: Any,
     ) -> None:
-        super().__init__(model, spec, **shared)
+        super().__init__(model, outline, **shared)
         if free_bits < 0:
             raise Incompatible(f"objective.free_bits={free_bits}: must not be negative")
         if free_bits and self.tempers:
             raise Incompatible(
-                f"objective.free_bits={free_bits} with {chosen('anneal')}: a tempered log p(x, z) "
+                f"objective.free_bits={free_bits} with this anneal: a tempered log p(x, z) "
                 "leaves no KL of which some nats could be free. Use objective.free_bits=0 or "
                 "anneal=linear."
             )
-        self.kl = Divergence(_sampled(kl) if self.drops_score else kl, model, spec)
+        self.kl = Divergence(_sampled(kl) if self.drops_score else kl, outline)
         self.notes.extend(self.kl.notes)
         self.free_bits, self.per_dimension = free_bits, free_bits_per == "dimension"
         if free_bits and self.per_dimension and self.drops_score:
             raise Incompatible(
-                f"objective.free_bits_per=dimension with {chosen('estimator')}: a closed form has no "
+                "objective.free_bits_per=dimension with this estimator: a closed form has no "
                 "score of q to drop. Use objective.free_bits_per=site."
             )
         if free_bits and self.per_dimension:
-            _check_dimensions(infer(model, spec.example(), 1))
+            _check_dimensions(outline)
         # What a latent enters is to be found with all that training reads.
         weight = self.weight(torch.tensor(0))
-        self.prepare(model, spec, Mean(), partial(self.read, weight=weight))
+        self.prepare(model, outline, Mean(), partial(self.read, weight=weight))
 
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
         weight = self.weight(step)
@@ -140,20 +138,20 @@ def _sampled(kl: KL) -> KL:
     """Dropping the score of q needs log q at samples: a closed form has no score to drop."""
     if kl == "analytic":
         raise Incompatible(
-            f"objective.kl=analytic with {chosen('estimator')}: a closed form has no score of q to "
+            "objective.kl=analytic with this estimator: a closed form has no score of q to "
             "drop. Use objective.kl=mc or estimator=pathwise."
         )
     return "mc"
 
 
-def _check_dimensions(evidence: Evidence) -> None:
+def _check_dimensions(outline: Outline) -> None:
+    evidence = outline.evidence
     for name in evidence.latents:
-        obstacle = evidence.kl_obstacle()
-        if obstacle is None and evidence.kl_by_dimension(name) is not None:
+        if outline.kl_obstacle is None and evidence.kl_by_dimension(name) is not None:
             continue
         pair = " ‖ ".join(type(t[name].dist).__name__ for t in (evidence.q, evidence.p))
         raise Incompatible(
             "objective.free_bits_per=dimension needs a KL that is a sum over dimensions in closed "
-            f"form; KL({pair}) at site {name!r}, of {chosen('posterior')} and {chosen('prior')}, "
+            f"form; KL({pair}) at site {name!r}, of this posterior and this prior, "
             "is none. Use objective.free_bits_per=site."
         )

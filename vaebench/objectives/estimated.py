@@ -7,9 +7,8 @@ from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor
 
-from vaebench.config.chosen import chosen
-from vaebench.data import Spec
 from vaebench.errors import Incompatible
+from vaebench.inference import Outline
 from vaebench.models import Model
 from vaebench.objectives.anneal import Anneal
 from vaebench.objectives.base import Objective
@@ -39,12 +38,12 @@ class Estimated(Objective):
     def __init__(
         self,
         model: Model,
-        spec: Spec,
+        outline: Outline,
         *,
         estimator: Callable[[Estimand], Estimator] = auto,
         **shared: Any,
     ) -> None:
-        super().__init__(model, spec, **shared)
+        super().__init__(model, outline, **shared)
         self._wanted = estimator
 
     @property
@@ -52,16 +51,16 @@ class Estimated(Objective):
         """Whether the estimator, which is yet to be built, leaves out the score of q."""
         return getattr(_kind(self._wanted), "drops_score", False)
 
-    def prepare(self, model: Model, spec: Spec, bound: Bound, read: Read) -> None:
+    def prepare(self, model: Model, outline: Outline, bound: Bound, read: Read) -> None:
         """Builds the estimator, once the objective can say what it reads."""
         self.bound = bound
-        self.estimator = self._wanted(Estimand(model, spec, bound, read, self.k, self.scored))
-        self.draws, self.draws_option = self.estimator.draws, chosen("estimator")
-        self.rescores = self.draws_option if self.estimator.rescores else ""
+        self.estimator = self._wanted(Estimand(model, outline, bound, read, self.k, self.scored))
+        self.draws, self.draws_part = self.estimator.draws, "estimator"
+        self.rescores = "estimator" if self.estimator.rescores else ""
         if _kind(self._wanted) is auto and not isinstance(self.estimator, Pathwise):
             name = next(n for n, kind in ESTIMATORS.items() if kind is type(self.estimator))
             self.notes.append(
-                f"estimator={name}: {chosen('posterior')} has no path from parameters to samples"
+                f"estimator={name}: this posterior has no path from parameters to samples"
             )
 
     def groups(self) -> list[dict[str, Any]]:
@@ -100,9 +99,9 @@ class Weighted(Estimated):
     """
 
     def __init__(
-        self, model: Model, spec: Spec, *, beta: float, anneal: Anneal, **shared: Any
+        self, model: Model, outline: Outline, *, beta: float, anneal: Anneal, **shared: Any
     ) -> None:
-        super().__init__(model, spec, **shared)
+        super().__init__(model, outline, **shared)
         if beta < 0:
             raise Incompatible(f"objective.beta={beta}: must not be negative")
         self.beta, self.anneal = beta, anneal

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from vaebench.data import Spec
 from vaebench.errors import Incompatible
+from vaebench.inference import Outline
 from vaebench.models import Model
 from vaebench.objectives.base import Batch, Estimate, honest_terms
 from vaebench.objectives.bounds import Blend, Bound, LogMeanExp, Mean, Tempered
@@ -36,13 +36,13 @@ class IWAE(Weighted):
     def __init__(
         self,
         model: Model,
-        spec: Spec,
+        outline: Outline,
         *,
         M: int = 1,
         elbo_share: float = 0.0,
         **shared: Any,
     ) -> None:
-        super().__init__(model, spec, **shared)
+        super().__init__(model, outline, **shared)
         if M < 1:
             raise Incompatible(f"objective.M={M}: at least 1")
         if not 0 <= elbo_share <= 1:
@@ -50,7 +50,7 @@ class IWAE(Weighted):
         self.samples = M * self.k
         tight: Bound = LogMeanExp(M)
         self.prepare(
-            model, spec, Blend(elbo_share, Mean(), tight) if elbo_share else tight, tempered
+            model, outline, Blend(elbo_share, Mean(), tight) if elbo_share else tight, tempered
         )
 
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:

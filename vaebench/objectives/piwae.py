@@ -8,11 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from vaebench.config.chosen import chosen, instead
-from vaebench.data import Spec
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
-from vaebench.inference import batch_size, frozen, infer
+from vaebench.inference import Outline, batch_size, frozen, infer
 from vaebench.models import Model
 from vaebench.objectives.base import Batch, Estimate, honest_terms
 from vaebench.objectives.bounds import LogMeanExp
@@ -37,22 +35,25 @@ class PIWAE(Estimated):
         Igl, Wood, Teh 2018), https://arxiv.org/abs/1802.04537
     """
 
-    def __init__(self, model: Model, spec: Spec, *, M: int, **shared: Any) -> None:
-        super().__init__(model, spec, **shared)
+    def __init__(self, model: Model, outline: Outline, *, M: int, **shared: Any) -> None:
+        super().__init__(model, outline, **shared)
         if M < 1:
             raise Incompatible(f"objective.M={M}: at least 1")
         self.all, self.each, self.samples = LogMeanExp(), LogMeanExp(M), M * self.k
-        self.prepare(model, spec, self.each, tempered)
+        self.prepare(model, outline, self.each, tempered)
         if not isinstance(self.estimator, Pathwise | VIMCO):
             raise Incompatible(
-                f"{chosen('objective')} trains recognition with estimator=pathwise or vimco, and "
-                f"{chosen('estimator')} of k={self.k} is neither."
-                + instead("estimator=auto" if self.k > 1 else "k=5 estimator=auto")
+                "this objective trains recognition with estimator=pathwise or vimco, and this "
+                f"estimator of k={self.k} is neither.",
+                "estimator",
+                options=("k=5",),
             )
         if model.refine is not None:
             raise Incompatible(
-                f"{chosen('objective')} holds p constant along q's path, and {chosen('refine')} "
-                "moves q's samples by p." + instead("refine=none", "objective=iwae")
+                "this objective holds p constant along q's path, and this refine moves q's samples by "
+                "p.",
+                "refine",
+                "objective",
             )
 
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from vaebench.data import Spec
+from vaebench.inference import Outline
 from vaebench.models import Model
 from vaebench.objectives.base import Batch, Estimate
 from vaebench.objectives.bounds import Mean
@@ -28,9 +28,9 @@ class Reconstruction(Estimated):
     has_bound: ClassVar[bool] = False
     scored: ClassVar[bool] = False
 
-    def __init__(self, model: Model, spec: Spec, **shared: Any) -> None:
-        super().__init__(model, spec, **shared)
-        self.prepare(model, spec, Mean(), reconstruction)
+    def __init__(self, model: Model, outline: Outline, **shared: Any) -> None:
+        super().__init__(model, outline, **shared)
+        self.prepare(model, outline, Mean(), reconstruction)
 
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
         found = self.estimator(model, batch, self.k, reconstruction, self.bound)

@@ -9,9 +9,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from vaebench.config.chosen import chosen
-from vaebench.data import Spec
-from vaebench.inference import infer, roles, simulate
+from vaebench.inference import Outline, infer, simulate
 from vaebench.models import Model
 from vaebench.objectives.base import Batch, Estimate, Objective, honest_terms
 from vaebench.objectives.bounds import Bound, LogMeanExp, Mean
@@ -32,14 +30,14 @@ class WakeSleep(Objective):
     """
 
     draws: Draws = "score"
+    rescores = "objective"
     dreams = True
     phi: Phi = "sleep"
     bound: Bound = Mean()
 
-    def __init__(self, model: Model, spec: Spec, **shared: Any) -> None:
-        super().__init__(model, spec, **shared)
-        self.rescores = chosen("objective")
-        self.observed = roles(model, spec.example())[1]
+    def __init__(self, model: Model, outline: Outline, **shared: Any) -> None:
+        super().__init__(model, outline, **shared)
+        self.observed = outline.observed
 
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
         evidence = infer(model, batch, self.k, reparam=False)
@@ -81,8 +79,8 @@ class RWS(WakeSleep):
 
     bound: Bound = LogMeanExp()
 
-    def __init__(self, model: Model, spec: Spec, *, phi: Phi, **shared: Any) -> None:
-        super().__init__(model, spec, **shared)
+    def __init__(self, model: Model, outline: Outline, *, phi: Phi, **shared: Any) -> None:
+        super().__init__(model, outline, **shared)
         self.phi = phi
         self.dreams = phi != "wake"
 

@@ -20,8 +20,6 @@ from vaebench.pictures.view import View
 from vaebench.pictures.walks import prior_walk
 from vaebench.progress import doing
 
-__all__ = ["PICTURES", "Decoding", "View", "curves", "draw", "has_sentences", "select"]
-
 Picture = Callable[[View], list[Path]]
 
 PICTURES: dict[str, Picture] = {

@@ -5,8 +5,6 @@ from vaebench.studies.energies import FlowEnergies
 from vaebench.studies.gaps import FlowGaps, PriorSampling
 from vaebench.studies.gradients import GradientVariance
 
-__all__ = ["STUDIES", "Findings", "Study"]
-
 STUDIES: dict[str, type[Study]] = {
     "flow_energies": FlowEnergies,
     "flow_gaps": FlowGaps,

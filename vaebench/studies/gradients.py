@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
+from vaebench.check import check
 from vaebench.compose import Composition
 from vaebench.config.suggest import unknown
 from vaebench.errors import Incompatible, Refusal
 from vaebench.heads import Conditional
-from vaebench.inference import infer
+from vaebench.inference import infer, outline
 from vaebench.measures.latents import Moments
 from vaebench.objectives import ELBO, IWAE, baselines, estimators
 from vaebench.objectives.anneal import Constant
@@ -240,22 +241,13 @@ class Gradients:
         if kind is ELBO:
             options |= {"kl": "auto", "free_bits": 0.0, "free_bits_per": "dimension"}
         try:
-            made = kind(self.model, self.spec, **options)
-            self._check(made)
+            seen = outline(self.model, self.data.spec)
+            made = kind(self.model, seen, **options)
+            check(self.model, made, seen)
             self._settle(made)
         except Incompatible:
             return None
         return made
-
-    @property
-    def spec(self) -> Any:
-        """Of the data."""
-        return self.data.spec
-
-    def _check(self, objective: Weighted) -> None:
-        from vaebench.check import check
-
-        check(self.model, objective, self.spec)
 
     def _settle(self, objective: Weighted) -> None:
         """Lets what an estimator learns settle, and holds it."""

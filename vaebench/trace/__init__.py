@@ -2,5 +2,3 @@
 
 from vaebench.trace.evidence import Evidence
 from vaebench.trace.trace import Relax, Site, Trace
-
-__all__ = ["Evidence", "Relax", "Site", "Trace"]

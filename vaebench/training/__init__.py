@@ -18,21 +18,3 @@ from vaebench.training.loggers import (
     close,
 )
 from vaebench.training.system import Diverged, System
-
-__all__ = [
-    "Concluding",
-    "Diverged",
-    "History",
-    "Identity",
-    "Result",
-    "System",
-    "TensorBoard",
-    "Wandb",
-    "build_loggers",
-    "build_system",
-    "build_trainer",
-    "close",
-    "fit",
-    "prepare",
-    "root_device",
-]

@@ -6,14 +6,3 @@ from vaebench.distributions.flows.flow import Flow
 from vaebench.distributions.flows.planar import Planar
 from vaebench.distributions.flows.radial import Radial
 from vaebench.distributions.flows.transform import Inverse, Transform
-
-__all__ = [
-    "Coupling",
-    "Flow",
-    "Inverse",
-    "InverseAutoregressive",
-    "Planar",
-    "Radial",
-    "Scaling",
-    "Transform",
-]

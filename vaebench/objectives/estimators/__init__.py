@@ -37,28 +37,3 @@ ESTIMATORS: dict[str, Callable[[Estimand], Estimator]] = {
     "straight_through_concrete": StraightThroughConcrete,
 }
 """By the name of their YAML."""
-
-__all__ = [
-    "ESTIMATORS",
-    "NVIL",
-    "STL",
-    "VIMCO",
-    "Concrete",
-    "DReG",
-    "Draws",
-    "Estimand",
-    "Estimator",
-    "OneOfK",
-    "Pathwise",
-    "Read",
-    "Relaxed",
-    "Sampled",
-    "Score",
-    "StraightThrough",
-    "StraightThroughConcrete",
-    "Terms",
-    "auto",
-    "honest",
-    "log_q",
-    "summed",
-]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from vaebench.inference import infer
 from vaebench.objectives.estimators.base import Estimand, Estimator
 from vaebench.objectives.estimators.nvil import NVIL
 from vaebench.objectives.estimators.pathwise import Pathwise
@@ -12,8 +11,7 @@ from vaebench.objectives.estimators.score import VIMCO, Score
 def auto(of: Estimand) -> Estimator:
     """Pathwise where q has a path; else NVIL for the ELBO, and for importance weights VIMCO or, of a
     single sample, the score function."""
-    evidence = infer(of.model, of.spec.example(), 1)
-    if all(evidence.q[name].dist.has_rsample for name in evidence.latents):
+    if of.outline.has_path:
         return Pathwise(of)
     if of.bound.separate:
         return NVIL(of)

@@ -11,9 +11,8 @@ from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
-from vaebench.config.chosen import chosen, instead
-from vaebench.data import Spec
 from vaebench.errors import Incompatible
+from vaebench.inference import Outline
 from vaebench.models import Model
 from vaebench.objectives.bounds import Bound
 from vaebench.trace import Evidence
@@ -43,6 +42,7 @@ class Estimand:
     """What a gradient is estimated of: ∇ E_q[B(f_1, …, f_k)].
 
     Attributes:
+        outline: what a dry run showed of the model.
         bound: B.
         read: f's terms.
         k: samples.
@@ -50,7 +50,7 @@ class Estimand:
     """
 
     model: Model
-    spec: Spec
+    outline: Outline
     bound: Bound
     read: Read
     k: int
@@ -95,20 +95,23 @@ class Estimator(nn.Module, ABC):
     def __init__(self, of: Estimand) -> None:
         super().__init__()
         if self.separate not in (None, of.bound.separate):
-            meant, other = ("the ELBO", "elbo") if self.separate else ("importance weights", "iwae")
+            meant = "the ELBO" if self.separate else "importance weights"
             raise Incompatible(
-                f"{chosen('estimator')} is for bounds of {meant}, which {chosen('objective')} is "
-                "not." + instead("estimator=auto", f"objective={other}")
+                f"this estimator is for bounds of {meant}, which this objective is not.",
+                "estimator",
+                "objective",
             )
         if self.drops_score and not of.scored:
             raise Incompatible(
-                f"{chosen('estimator')} leaves out the score of q, of which {chosen('objective')} "
-                "makes no use." + instead("estimator=auto", "objective=elbo")
+                "this estimator leaves out the score of q, of which this objective makes no use.",
+                "estimator",
+                "objective",
             )
         if of.k < self.at_least:
             raise Incompatible(
-                f"{chosen('estimator')} compares the samples of an example, and k={of.k}. Use k=5 "
-                "or estimator=auto."
+                f"this estimator compares the samples of an example, and k={of.k}.",
+                "estimator",
+                options=("k=5",),
             )
 
     @abstractmethod

@@ -6,9 +6,9 @@ from functools import partial
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from vaebench.inference import infer, infer_at_values
+from vaebench.inference import infer
 from vaebench.models import Model
 from vaebench.objectives.baselines import DECAY, HIDDEN, Learned
 from vaebench.objectives.bounds import Bound
@@ -28,7 +28,7 @@ class NVIL(Estimator):
     """Σ_l (f^l - b_l(x)) ∂ log q_l + ∂f, for the mean of f over samples.
 
     f^l holds the terms of f that latent l, or one drawn from it, enters; b_l is a net of the data
-    and a running mean. Which terms a latent enters is found once, by following gradients. The
+    and a running mean. Which terms a latent enters is found in the dry run, by following gradients. The
     paper also divides each layer's signal by its running deviation: that rescales the gradient,
     which Adam would undo, and is left out so that the gradient is the bound's own.
 
@@ -47,8 +47,8 @@ class NVIL(Estimator):
 
     def __init__(self, of: Estimand, *, hidden: int = HIDDEN, decay: float = DECAY) -> None:
         super().__init__(of)
-        self.moves = dependence(of.model, of.spec.example(), of.read)
-        make = partial(Learned, of.model, of.spec, hidden=hidden, decay=decay)
+        self.moves = of.outline.entered(of.read(of.outline.evidence))
+        make = partial(Learned, of.outline, hidden=hidden, decay=decay)
         self.baselines = nn.ModuleDict({name: make() for name in self.moves})
 
     def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
@@ -63,26 +63,3 @@ class NVIL(Estimator):
             penalties.append(b.loss)
         penalty = torch.stack(penalties).sum() if penalties else None
         return Sampled(honest(value, surrogate), evidence, penalty)
-
-
-def dependence(model: Model, batch: Batch, read: Read) -> dict[str, tuple[str, ...]]:
-    """Latent → the terms of f that it enters, itself or through one that q draws after it."""
-    drawn = infer(model, batch, 2, reparam=False)
-    scorable = [drawn.q[n].dist.scores_given and drawn.q[n].dist.has_density for n in drawn.latents]
-    if not scorable or not all(scorable):
-        return {}  # `check` has more to say about it
-    leaves = {n: drawn.q[n].value.clone().requires_grad_() for n in drawn.latents}
-    terms = read(infer_at_values(model, batch, leaves))
-    direct = {n: {t for t, f in terms.items() if _moves(f, z)} for n, z in leaves.items()}
-    found: dict[str, tuple[str, ...]] = {}
-    for i, name in enumerate(drawn.latents):
-        reached = set().union(*(direct[later] for later in drawn.latents[i:]))
-        found[name] = tuple(t for t in terms if t in reached)
-    return {name: terms for name, terms in found.items() if terms}
-
-
-def _moves(f: Tensor, z: Tensor) -> bool:
-    if not f.requires_grad:
-        return False
-    (gradient,) = torch.autograd.grad(f.sum(), z, retain_graph=True, allow_unused=True)
-    return gradient is not None

@@ -9,10 +9,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from vaebench.config.chosen import chosen, instead
-from vaebench.data import Spec
 from vaebench.errors import Incompatible
-from vaebench.inference import infer
+from vaebench.inference import Outline, infer
 from vaebench.models import Model
 from vaebench.objectives.baselines import DECAY, Baseline, Running
 from vaebench.objectives.bounds import Bound
@@ -51,11 +49,9 @@ class Score(Estimator):
     draws: ClassVar[Draws] = "score"
     rescores: ClassVar[bool] = True
 
-    def __init__(
-        self, of: Estimand, *, baseline: Callable[[Model, Spec], Baseline] = DEFAULT
-    ) -> None:
+    def __init__(self, of: Estimand, *, baseline: Callable[[Outline], Baseline] = DEFAULT) -> None:
         super().__init__(of)
-        self.baseline = _fitting(baseline(of.model, of.spec), of)
+        self.baseline = _fitting(baseline(of.outline), of)
 
     def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
         evidence = infer(model, batch, k, reparam=False)
@@ -71,13 +67,17 @@ def _fitting(baseline: Baseline, of: Estimand) -> Baseline:
     """Refuses a baseline that compares samples where there are none to compare."""
     if baseline.at_least > 1 and not of.bound.separate:
         raise Incompatible(
-            f"{chosen('baseline')} compares the samples of an example, to all of which "
-            f"{chosen('objective')} gives one signal. Use estimator=vimco baseline=none."
+            "this baseline compares the samples of an example, to all of which this objective gives "
+            "one signal.",
+            "baseline",
+            "estimator",
+            "objective",
         )
     if of.k < baseline.at_least:
         raise Incompatible(
-            f"{chosen('baseline')} compares the samples of an example, and k={of.k}."
-            + instead("baseline=running", "k=5")
+            f"this baseline compares the samples of an example, and k={of.k}.",
+            "baseline",
+            options=("k=5",),
         )
     return baseline
 

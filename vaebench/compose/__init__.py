@@ -1,0 +1,31 @@
+"""From a composed config to objects, or to a refusal that says what to use instead."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from omegaconf import DictConfig
+
+from vaebench.compose.build import Composition, assemble, instantiate
+from vaebench.compose.remedies import Search
+from vaebench.config.chosen import in_words
+from vaebench.config.suggest import use
+from vaebench.data import Dataset
+from vaebench.errors import Incompatible
+
+
+def compose(cfg: DictConfig) -> Composition:
+    """Builds data, model and objective, and holds them against the rules.
+
+    Raises:
+        Refusal: one line on what is wrong with the choices.
+    """
+    data: dict[str, Dataset] = {}  # read once, whatever else is tried with them
+    try:
+        composition = assemble(cfg, data)
+    except Incompatible as error:
+        found = Search(partial(assemble, data=data)).remedies(error)
+        raise Incompatible(in_words(str(error)) + use(*found)) from error
+    notes = composition.report.notes
+    notes[:] = [in_words(note) for note in notes]
+    return composition

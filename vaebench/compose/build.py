@@ -1,0 +1,130 @@
+"""The objects of a composed config."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from vaebench.check import Report, check, check_sites
+from vaebench.config.chosen import chosen
+from vaebench.config.groups import OWNERS
+from vaebench.config.options import idle_class
+from vaebench.config.schema import Budget, check_keys, check_ranges, unresolved
+from vaebench.config.signatures import check_options
+from vaebench.data import Dataset, Support
+from vaebench.errors import Incompatible, Refusal
+from vaebench.inference import outline
+from vaebench.models import Model
+from vaebench.objectives import Objective
+
+BOUNDED = (Support.UNIT, Support.LEVELS, Support.BINARY)
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Everything that one run trains, checked against each other."""
+
+    data: Dataset
+    model: Model
+    objective: Objective
+    report: Report
+
+
+def instantiate(node: DictConfig, *args: Any, **kwargs: Any) -> Any:
+    """Hydra's `instantiate`, with our own refusals as they were raised."""
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate as hydra_instantiate
+
+    try:
+        return hydra_instantiate(node, *args, **kwargs)
+    except InstantiationException as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, Refusal):
+                raise cause from None
+            if cause.__cause__ is None:
+                raise Refusal(f"{node.get('_target_')} cannot be built: {cause}") from error
+            cause = cause.__cause__
+        raise
+
+
+def assemble(cfg: DictConfig, data: dict[str, Dataset]) -> Composition:
+    """Builds a composition and holds it against the rules.
+
+    Args:
+        data: data sets that were read before, by their config; this one's is added.
+
+    Raises:
+        Refusal: an option is wrong.
+        Incompatible: the parts do not go together.
+    """
+    try:
+        check_keys(cfg)
+        check_ranges(cfg)
+        check_options(cfg)
+        check_parts(cfg)
+        check_budget(cfg)
+    except OmegaConfBaseException as error:
+        raise Refusal(unresolved(error) or str(error).splitlines()[0]) from error
+    torch.manual_seed(cfg.seed)
+    key = OmegaConf.to_yaml(cfg.dataset, resolve=True)
+    if key not in data:
+        data[key] = instantiate(cfg.dataset)
+        check_batch(data[key])
+    spec = data[key].spec
+    # Called with the spec here: as a keyword of `instantiate` it would become a DictConfig.
+    model: Model = instantiate(cfg.model)(spec)
+    instantiate(cfg.weights)(model)
+    seen = outline(model, spec)
+    check_sites(seen)
+    objective: Objective = instantiate(cfg.objective)(model, seen)
+    report = check(model, objective, seen)
+    report.notes.extend(data[key].notes)
+    return Composition(data[key], model, objective, report)
+
+
+def check_budget(cfg: DictConfig) -> None:
+    """Refuses a budget of no experiment."""
+    if cfg.budget is not Budget.small and chosen("experiment") == "experiment=none":
+        raise Refusal(
+            f"budget={cfg.budget.value} has nothing to do: experiments have budgets, and none is "
+            "chosen. Use budget=small."
+        )
+
+
+def check_parts(cfg: DictConfig) -> None:
+    """Refuses a part that nothing has a use for, and the lack of one that the model needs."""
+    for group, owner in OWNERS.items():
+        idle = cfg[group].get("_target_", "") in ("", idle_class(group))
+        idle = idle or (group == "anneal" and cfg.anneal.get("steps") == 0)
+        if group in cfg[owner] and idle and owner == "model" and group != "refine":
+            raise Incompatible(f"this {group}: this {owner} needs one.", group)
+        if group not in cfg[owner] and not idle:
+            why = f"this {group} has nothing to do: this {owner} has no {group}."
+            raise Incompatible(why, group, owner)
+
+
+def check_batch(data: Dataset) -> None:
+    """Refuses a data set whose batches are not what its spec says."""
+    split = data.split("train").first(2)
+    with torch.random.fork_rng(devices=[]):  # the model's weights are yet to be drawn
+        batch = split.batch(torch.arange(len(split)))
+    for name, field in data.spec.fields.items():
+        if name not in batch or not field.fits(batch[name]):
+            shown = tuple(batch[name].shape[1:]) if name in batch else "missing"
+            raise Refusal(f"dataset: {name} is {shown} in a batch, {field.shape} in the spec")
+        values = batch[name]
+        if field.support in BOUNDED and not ((values >= 0) & (values <= 1)).all():
+            raise Refusal(
+                f"dataset: {name} has values outside [0, 1]; its spec says {field.support.words}"
+            )
+        tokens = field.support is Support.TOKENS
+        if tokens and not ((values >= 0) & (values < field.levels)).all():
+            raise Refusal(
+                f"dataset: {name} has token numbers outside [0, {field.levels}), the vocabulary of "
+                "its spec"
+            )

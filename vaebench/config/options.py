@@ -1,0 +1,61 @@
+"""What each choice of a group reads, as its YAML and those it builds on say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vaebench.config.groups import GROUPS
+from vaebench.config.words import given
+from vaebench.paths import conf_dir
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+IDLE = {group.name: group.idle for group in GROUPS}
+
+
+def options_of(folders: Sequence[Path], group: str) -> dict[str, dict[str, Any]]:
+    """Each choice of a group with its class and options."""
+    found: dict[str, dict[str, Any]] = {}
+    for folder in reversed(folders):
+        for path in sorted((folder / group).glob("*.yaml")):
+            found.setdefault(path.stem, _read(path, group))
+    return found
+
+
+@cache
+def idle_class(group: str) -> str:
+    """The class of a group's choice that asks for nothing; empty where it names none."""
+    name = IDLE[group]
+    options = _read(conf_dir() / group / f"{name}.yaml", group) if name else {}
+    return str(options.get("_target_", ""))
+
+
+def unread(folders: Sequence[Path], word: str, others: Iterable[str]) -> list[str]:
+    """Overrides of options that the choice of a word `group=choice` does not read."""
+    group, _, choice = word.partition("=")
+    read = options_of(folders, group).get(choice, {})
+    return [
+        other
+        for name, other in given(others).items()
+        if name.startswith(f"{group}.") and name.split(".")[1] not in read
+    ]
+
+
+def _read(path: Path, group: str) -> dict[str, Any]:
+    from omegaconf import DictConfig, OmegaConf
+
+    node = OmegaConf.load(path)
+    if not isinstance(node, DictConfig):
+        return {}
+    found: dict[str, Any] = {}
+    for entry in node.get("defaults", []):
+        base = path.with_name(f"{entry.partition('@')[0]}.yaml") if isinstance(entry, str) else path
+        if base != path and base.exists():
+            found |= _read(base, group)
+    own: DictConfig = node.get(group, node)
+    items = own.items_ex(resolve=False) if isinstance(own, DictConfig) else ()
+    return found | {str(k): v for k, v in items if str(k) not in ("defaults", "_partial_")}

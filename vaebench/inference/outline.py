@@ -1,0 +1,161 @@
+"""One dry run of a model: what it shows of itself on made-up examples."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from vaebench.data import Spec
+from vaebench.distributions import Score
+from vaebench.distributions.base import Distribution
+from vaebench.models import Model
+from vaebench.trace import Evidence, Site, Trace
+
+# A [k]-shaped score passes for a [k, B] one at k = 1 or k = B: hence two different numbers.
+SAMPLES, EXAMPLES = 3, 2
+
+Role = Literal["observed", "condition", "extra"]
+
+
+class Watched(Mapping[str, Tensor]):
+    """A batch that remembers which of its names were read."""
+
+    def __init__(self, batch: Mapping[str, Tensor]) -> None:
+        self.batch, self.read = batch, set[str]()
+
+    def __getitem__(self, name: str) -> Tensor:
+        self.read.add(name)
+        return self.batch[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.batch
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.batch)
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+
+class Leaves(Trace):
+    """A trace whose draws are constants by which whatever is made of them can be differentiated."""
+
+    def _draw(self, dist: Distribution) -> tuple[Tensor, Score]:
+        value, score = super()._draw(dist)
+        leaf = value.detach().clone().requires_grad_()
+        scorable = dist.scores_given and dist.has_density
+        return leaf, (lambda: dist.log_prob(leaf)) if scorable else score
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a model is, as far as a run of both programs on two made-up examples tells.
+
+    Attributes:
+        spec: of the data.
+        batch: the examples.
+        roles: of each name of the batch.
+        evidence: of three samples of q that nothing has refined; its latents are leaves.
+        refined: whether the model moves q's samples before they count.
+        named: the parameters that are trained.
+    """
+
+    spec: Spec
+    batch: dict[str, Tensor]
+    roles: dict[str, Role]
+    evidence: Evidence
+    refined: bool
+    named: dict[str, nn.Parameter]
+
+    @property
+    def latents(self) -> tuple[str, ...]:
+        """What q draws, in q's order."""
+        return self.evidence.latents
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """What p scores."""
+        return tuple(site.name for site in self.evidence.observed)
+
+    @property
+    def q(self) -> list[Distribution]:
+        """q(z | ·) of each latent."""
+        return [self.evidence.q[name].dist for name in self.latents]
+
+    @property
+    def has_path(self) -> bool:
+        """Whether all samples carry a gradient from q's parameters."""
+        return all(dist.has_rsample for dist in self.q)
+
+    @cached_property
+    def kl_obstacle(self) -> str | None:
+        """Why KL(q ‖ p) has no closed form; None where it has one."""
+        moved = self.refined and self.latents
+        return "q has auxiliary variables" if moved else self.evidence.kl_obstacle()
+
+    @property
+    def quantity(self) -> str:
+        """What is bounded, e.g. `log p(x | y)`."""
+        observed, conditions = (
+            ", ".join(n for n, role in self.roles.items() if role == wanted)
+            for wanted in ("observed", "condition")
+        )
+        return f"log p({observed} | {conditions})" if conditions else f"log p({observed})"
+
+    def entered(self, terms: Mapping[str, Tensor]) -> dict[str, tuple[str, ...]]:
+        """Latent → names of the terms `[k, B]` that it enters, itself or through one that q draws
+        after it; latents that enter none are left out."""
+        direct = {
+            name: {term for term, value in terms.items() if _moves(value, self.evidence.q[name])}
+            for name in self.latents
+        }
+        found = {}
+        for i, name in enumerate(self.latents):
+            reached = set().union(*(direct[later] for later in self.latents[i:]))
+            found[name] = tuple(term for term in terms if term in reached)
+        return {name: reached for name, reached in found.items() if reached}
+
+    def trained_by(self, sites: Iterable[Site]) -> set[str]:
+        """Names of the parameters that the scores of some sites depend on."""
+        scores = [site.log_prob.sum() for site in sites if site.log_prob.requires_grad]
+        if not scores:
+            return set()
+        gradients = torch.autograd.grad(
+            torch.stack(scores).sum(),
+            list(self.named.values()),
+            allow_unused=True,
+            retain_graph=True,
+        )
+        return {n for n, g in zip(self.named, gradients, strict=True) if g is not None}
+
+
+def _moves(term: Tensor, latent: Site) -> bool:
+    if not term.requires_grad:
+        return False
+    (gradient,) = torch.autograd.grad(
+        term.sum(), latent.value, retain_graph=True, allow_unused=True
+    )
+    return gradient is not None
+
+
+def outline(model: Model, spec: Spec) -> Outline:
+    """Runs both programs once, on noise of its own."""
+    batch = spec.example(EXAMPLES)
+    seen, conditions = Watched(batch), Watched(batch)
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        q = Leaves(SAMPLES, EXAMPLES, ChainMap({}, batch))
+        p = Trace(SAMPLES, EXAMPLES, ChainMap(q.values, batch))
+        model.joint(p, q, conditions, seen)
+    roles: dict[str, Role] = {}
+    for name in batch:
+        read = name in seen.read or name in conditions.read
+        roles[name] = "observed" if name in p else "condition" if read else "extra"
+    evidence = Evidence(p, q, tuple(site.name for site in q.drawn))
+    named = {n: value for n, value in model.named_parameters() if value.requires_grad}
+    return Outline(spec, batch, roles, evidence, model.refine is not None, named)
