@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -45,7 +44,6 @@ def elbo_step(model: Model, spec: Spec, batches: Iterable[dict[str, Tensor]], kl
         anneal=Constant(),
         free_bits=0.0,
         free_bits_per="dimension",
-        weight_sd=math.inf,
     )
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
     at, order = torch.tensor(0), itertools.cycle(batches)

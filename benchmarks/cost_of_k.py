@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import statistics
 import time
 from pathlib import Path
@@ -49,7 +48,7 @@ class Stepper:
             prior=Normal,
             likelihood=Bernoulli,
         )
-        options = {"beta": 1.0, "anneal": Constant(), "weight_sd": math.inf}
+        options = {"beta": 1.0, "anneal": Constant()}
         options["estimator"] = ESTIMATORS[estimator]
         self.objective = IWAE(self.model, spec, k=k, **options)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3, fused=True)

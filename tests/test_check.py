@@ -75,7 +75,7 @@ def refusal(model, objective=elbo, spec=SPEC, **options):
 
 
 def reconstruction(model, spec, k=1, **options):
-    return Reconstruction(model, spec, k=k, weight_sd=float("inf"), **spelt(options))
+    return Reconstruction(model, spec, k=k, **spelt(options))
 
 
 # ------------------------------------------------------------------------------- what is right
@@ -378,7 +378,7 @@ class PerExample(Reconstruction):
 
 
 def test_a_loss_that_is_no_scalar_is_refused():
-    said = refusal(Toy(), lambda m, s: PerExample(m, s, k=1, weight_sd=float("inf")))
+    said = refusal(Toy(), lambda m, s: PerExample(m, s, k=1))
     assert "the loss has shape [2]; a scalar was expected" in said
 
 

@@ -29,7 +29,6 @@ from vaebench.objectives.estimators import ESTIMATORS
 from vaebench.trace import Evidence
 
 STEP = torch.tensor(0)
-NO_WEIGHT_PRIOR = math.inf
 
 
 @pytest.fixture(autouse=True)
@@ -128,21 +127,18 @@ def elbo(model: nn.Module, spec: Spec, **options: object) -> ELBO:
     """ELBO with plain defaults."""
     defaults = {"k": 1, "kl": "auto", "beta": 1.0, "anneal": Constant()}
     defaults |= {"free_bits": 0.0, "free_bits_per": "dimension"}
-    defaults["weight_sd"] = NO_WEIGHT_PRIOR
     return ELBO(model, spec, **spelt(defaults | options))
 
 
 def constrained(model: nn.Module, spec: Spec, **options: object) -> Constrained:
     """The constrained bound with plain defaults."""
     defaults = {"k": 1, "limit": 1.0, "kl": "auto", "multiplier": 1.0, "multiplier_lr": 0.01}
-    defaults["weight_sd"] = NO_WEIGHT_PRIOR
     return Constrained(model, spec, **spelt(defaults | options))
 
 
 def iwae(model: nn.Module, spec: Spec, **options: object) -> IWAE:
     """IWAE with plain defaults."""
     defaults = {"k": 5, "estimator": "pathwise", "beta": 1.0, "anneal": Constant()}
-    defaults["weight_sd"] = NO_WEIGHT_PRIOR
     return IWAE(model, spec, **spelt(defaults | options))
 
 

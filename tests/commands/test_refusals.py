@@ -182,8 +182,21 @@ WRONG = {
     "dataset=ppca likelihood=autoregressive likelihood.pixel=bernoulli": "Use likelihood.pixel=auto",
     "baseline.decay=0.3": "is read by baseline=learned and baseline=optimal and baseline=running",
     "model=helmholtz estimator=straight_through estimator.temperature=0.1": "Use estimator=concrete",
-    "weights=gaussian objective.weight_sd=1": "both are priors over the weights",
-    "objective=reconstruction prior=learned_gaussian objective.weight_sd=1": "is never trained",
+    "objective.weight_sd=1": "objective.weight_sd=1: weights is a group of its own. Use weights=map "
+    "weights.sd=1.",
+    "weight_sd=2": "Use weights=map weights.sd=2.",
+    "+objective.weight_sd=1 objective=rws": "Use weights=map weights.sd=1.",
+    "posterior=iaf posterior.weight_sd=0.5": "Use weights=map weights.of=[posterior] weights.sd=0.5.",
+    "weights=gaussian objective.weight_sd=1": "Use vaebench logger=csv weights=map weights.sd=1.",
+    "objective.weight_sd=.inf k=2": "Use vaebench k=2 logger=csv.",
+    "-m objective.weight_sd=1,2": "Use weights=map weights.sd=1,2.",
+    "objective=reconstruction prior=learned_gaussian weights=map": "is never trained",
+    "weights.sd=2": "weights.sd is read by weights=map, not by what was chosen here. Use weights=map.",
+    "weights=map weights.sd=0": "weights.sd=0: must be positive and finite. Use weights.sd=1.0.",
+    "weights=map weights.sd=inf": "must be positive and finite. Use weights.sd=1.0.",
+    "weights=map weights.of=[postrior]": "weights.of=[postrior]: there are posterior, likelihood. "
+    "Did you mean weights.of=[posterior]?",
+    "weights=map weights.of=posterior": "a list was expected. Use weights.of=[posterior].",
     "model=hierarchical posterior=bernoulli prior=vamp": "Use prior=bernoulli",
     "dataset.binarize=none dataset.dequantize=true likelihood=autoregressive "
     "likelihood.pixel=categorical": "Use likelihood.pixel=auto",

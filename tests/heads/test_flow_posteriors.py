@@ -364,9 +364,3 @@ def test_nets_without_a_context_are_refused(kind):
 def test_a_coupling_of_one_coordinate_is_refused(kind):
     with pytest.raises(Incompatible, match=r"model\.latent_dim=1"):
         kind(Field((1,)))
-
-
-@pytest.mark.parametrize("weight_sd", [0.0, -1.0, math.nan])
-def test_a_prior_over_weights_without_width_is_refused(weight_sd):
-    with pytest.raises(Incompatible, match=r"posterior\.weight_sd"):
-        IAF(Field((2,)), K=1, weight_sd=weight_sd, **NETS)

@@ -48,7 +48,7 @@ COMPOSITIONS = (
     "model=vae refine=hamiltonian refine.steps=2 trainer.clip_norm=1",
     "model=vae weights=gaussian objective=iwae k=3 estimator=dreg",
     "model=vae nets=conv optimizer=adamax",
-    "model=vae nets=residual objective.weight_sd=1 optimizer=rmsprop",
+    "model=vae nets=residual weights=map weights.sd=1 optimizer=rmsprop",
     "model=vae nets=linear likelihood=autoregressive likelihood.hidden=[16]",
     "model=vae objective=constrained schedule=plateau trainer.max_epochs=2",
     "model=vae objective=reconstruction optimizer=adagrad",

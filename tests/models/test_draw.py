@@ -10,7 +10,6 @@ from torch import nn
 from torch.testing import assert_close
 
 from tests.theorems import (
-    NO_WEIGHT_PRIOR,
     STEP,
     assert_same_mean,
     elbo,
@@ -313,4 +312,4 @@ def test_a_prior_made_of_the_posterior_is_refused():
 def test_wake_sleep_is_refused_since_both_programs_use_the_decoder():
     model = draw()
     with pytest.raises(Incompatible, match="in this model both use"):
-        check(model, RWS(model, SPEC, k=3, phi="sleep", weight_sd=NO_WEIGHT_PRIOR), SPEC)
+        check(model, RWS(model, SPEC, k=3, phi="sleep"), SPEC)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from tests.theorems import NO_WEIGHT_PRIOR, STEP, elbo, set_linear
+from tests.theorems import STEP, elbo, set_linear
 from vaebench.data import Field, Spec
 from vaebench.errors import Incompatible
 from vaebench.heads.likelihoods import Gaussian as GaussianLikelihood
@@ -32,7 +32,7 @@ def linear(posterior) -> VAE:
 
 
 def reconstruction(model: VAE, k: int = 1) -> Reconstruction:
-    return Reconstruction(model, SPEC, k=k, weight_sd=NO_WEIGHT_PRIOR)
+    return Reconstruction(model, SPEC, k=k)
 
 
 def data() -> torch.Tensor:

@@ -144,7 +144,7 @@ def test_the_weight_of_the_kl_changes_the_gradient_of_two_layers_as_it_should(es
 @pytest.mark.parametrize("estimator", ["score", "nvil"])
 def test_a_reconstruction_alone_is_unbiased(estimator):
     model = belief_net(3)
-    options = spelt({"estimator": estimator, "k": 1, "weight_sd": math.inf})
+    options = spelt({"estimator": estimator, "k": 1})
     objective = Reconstruction(model, BINARY, **options)
     samples = gradient_samples(objective, model, EXAMPLES)
     expected = expected_bound(model, EXAMPLES, f=lambda evidence: evidence.recon)

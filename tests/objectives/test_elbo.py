@@ -136,9 +136,6 @@ def test_the_elbo_of_two_layers_is_below_log_p_and_equals_the_bound_of_one_sampl
         ({"k": 0}, "k=0"),
         ({"k": -1}, "k=-1"),
         ({"beta": -0.1}, "beta=-0.1"),
-        ({"weight_sd": 0.0}, "weight_sd=0.0"),
-        ({"weight_sd": -1.0}, "weight_sd=-1.0"),
-        ({"weight_sd": float("nan")}, "weight_sd=nan"),
     ],
 )
 def test_an_option_that_cannot_be_is_refused_by_name(options, named):

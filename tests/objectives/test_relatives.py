@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 import pytest
@@ -38,7 +37,7 @@ each_size = pytest.mark.parametrize(("m", "k"), M_AND_K)
 
 
 def piwae(model, spec=BottomUp.spec, **options) -> PIWAE:
-    defaults = {"k": 2, "M": 3, "estimator": "auto", "weight_sd": math.inf}
+    defaults = {"k": 2, "M": 3, "estimator": "auto"}
     return PIWAE(model, spec, **spelt(defaults | options))
 
 

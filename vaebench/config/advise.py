@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vaebench.config.choices import choices
 from vaebench.config.groups import OWNERS
+from vaebench.config.moved import WEIGHT_SD, weight_prior
 from vaebench.config.options import options_of, unread
 from vaebench.config.signatures import located, signature
 from vaebench.config.suggest import (
@@ -64,7 +65,9 @@ def advise(
 def _advised(line: str, folders: Sequence[Path], words: Sequence[str], args: Sequence[str]) -> str:
     """The line with what follows from the words that compose a run, of a whole command line."""
     unknown = re.match(r"no option '([^']+)'", line)
-    if unknown:
+    if moved := WEIGHT_SD.match(line):
+        line, hint = weight_prior(*moved.groups(), words, args)
+    elif unknown:
         hint = _meant(unknown[1], folders, words)
     elif group := _group(line, folders):
         line, hint = group

@@ -25,7 +25,7 @@ from vaebench.distributions.flows import (
 )
 from vaebench.errors import Incompatible
 from vaebench.heads.base import Head
-from vaebench.nets.base import Activation, Regularised
+from vaebench.nets.base import Activation
 from vaebench.nets.conditioner import Conditioner, made, plain
 
 GENTLE = 0.1
@@ -191,7 +191,7 @@ class RealNVP(Couplings):
     affine = True
 
 
-class IAF(FlowHead, Regularised):
+class IAF(FlowHead):
     """K inverse autoregressive flows, each a MADE of z with a context from the encoder.
 
     The order of the coordinates is reversed from step to step.
@@ -203,7 +203,6 @@ class IAF(FlowHead, Regularised):
         activation: of the MADEs.
         gate: `sigmoid`: z' = σ(s) z + (1 - σ(s)) m; `doubled`: 2 σ(s) in place of σ(s), as one
             implementation found useful; it is not in the paper.
-        weight_sd: standard deviation of a Gaussian prior on the MADEs' weights; infinite: none.
 
     References:
         Improving Variational Inference with Inverse Autoregressive Flow (Kingma, Salimans,
@@ -221,12 +220,9 @@ class IAF(FlowHead, Regularised):
         context: int,
         activation: Activation,
         gate: Literal["sigmoid", "doubled"] = "sigmoid",
-        weight_sd: float = math.inf,
     ) -> None:
         super().__init__(latent, K, [context] * K)
-        if not weight_sd > 0:
-            raise Incompatible(f"posterior.weight_sd={weight_sd}: must be positive (.inf: none)")
-        self.doubled, self.weight_sd = gate == "doubled", weight_sd
+        self.doubled = gate == "doubled"
         up = torch.arange(self.dim)
         orders = [up if k % 2 == 0 else up.flip(0) for k in range(max(K, 1))]
         self.register_buffer("orders", torch.stack(orders), persistent=False)
@@ -240,12 +236,6 @@ class IAF(FlowHead, Regularised):
     def transforms(self, params: Sequence[Tensor]) -> Iterator[Transform]:
         for net, h, order in zip(self.nets, params, self.orders, strict=False):
             yield InverseAutoregressive(partial(_call, net, h), order, doubled=self.doubled)
-
-    def penalty(self) -> Tensor | None:
-        if self.weight_sd == math.inf:
-            return None
-        squares = torch.stack([net.squared_weights() for net in self.nets])
-        return squares.sum() / (2 * self.weight_sd**2)
 
 
 def _call(net: Conditioner, context: Tensor, z: Tensor) -> Tensor:

@@ -30,12 +30,14 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 class Regularised(nn.Module, ABC):
-    """A module whose weights have a price: a prior of its own over them."""
+    """A module that knows the price of weights: a prior over them."""
+
+    note: ClassVar[str] = "the loss includes -log p(weights) / N; no bound does"
+    """What a reader of the results should know."""
 
     @abstractmethod
-    def penalty(self) -> Tensor | None:
-        """-log p(weights) up to its constant, or KL(q(weights) ‖ p), of the data set as a whole;
-        None: no prior."""
+    def penalty(self) -> Tensor:
+        """-log p(weights) up to its constant, or KL(q(weights) ‖ p), of the data set as a whole."""
 
 
 class Family(ABC):

@@ -60,14 +60,6 @@ class Conditioner(nn.Module):
                 last.weight.mul_(spread)
             layers[-1].bias.zero_()
 
-    def squared_weights(self) -> Tensor:
-        """Σ of the squares of all weights that do anything."""
-        own = [
-            layer.mask * layer.weight if isinstance(layer, MaskedLinear) else layer.weight
-            for layer in [*self.layers, *self.contexts]
-        ]
-        return torch.stack([weight.square().sum() for weight in own]).sum()
-
     def forward(self, z: Tensor, context: Tensor) -> Tensor:
         added = [layer(context) for layer in self.contexts]
         first, last = (added[0], added[-1]) if added else (0.0, 0.0)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from vaebench.distributions import Noise
@@ -49,8 +48,6 @@ class Objective(nn.Module, ABC):
 
     Args:
         k: samples of q per example.
-        weight_sd: standard deviation of a Gaussian prior p(θ) = N(0, sd² I) over all parameters;
-            infinite: none, maximum likelihood.
     """
 
     has_bound: ClassVar[bool] = True
@@ -71,25 +68,16 @@ class Objective(nn.Module, ABC):
     dreams: bool = False
     """Whether q learns from data that p makes up."""
 
-    def __init__(self, model: Model, outline: Outline, *, k: int, weight_sd: float) -> None:
+    def __init__(self, model: Model, outline: Outline, *, k: int) -> None:
         super().__init__()
         if k < 1:
             raise Incompatible(f"k={k}: at least one sample per example")
-        if not weight_sd > 0:
-            raise Incompatible(f"objective.weight_sd={weight_sd}: must be positive (.inf: none)")
-        self.k, self.weight_sd, self.size = k, weight_sd, outline.spec.size
-        self.notes: list[str] = []
+        self.k, self.size = k, outline.spec.size
         self.regularised = [m for m in model.modules() if isinstance(m, Regularised)]
         self.noisy = [m for m in model.modules() if isinstance(m, AdaptiveNoise)]
-        if self.noisy and weight_sd < float("inf"):
-            raise Incompatible(
-                f"objective.weight_sd={weight_sd} with this weights: both are priors over the "
-                "weights. Use weights=point."
-            )
-        if self.noisy:
-            self.notes.append("the loss includes KL(q(weights) ‖ p(weights)) / N; no bound does")
-            if any(isinstance(m, WITHOUT_NOISE) for m in model.modules()):
-                self.notes.append("recurrent nets and embeddings have weights without noise")
+        self.notes = [*dict.fromkeys(m.note for m in self.regularised)]
+        if self.noisy and any(isinstance(m, WITHOUT_NOISE) for m in model.modules()):
+            self.notes.append("recurrent nets and embeddings have weights without noise")
 
     @abstractmethod
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
@@ -101,18 +89,9 @@ class Objective(nn.Module, ABC):
         for layer in self.noisy:
             layer.draw(normal)
         estimate = self.estimate(model, batch, step)
-        if self.weight_sd < float("inf"):
-            estimate.loss = estimate.loss + self.weight_penalty(model) / self.size
         for module in self.regularised:
-            penalty = module.penalty()
-            if penalty is not None:
-                estimate.loss = estimate.loss + penalty / self.size
+            estimate.loss = estimate.loss + module.penalty() / self.size
         return estimate
-
-    def weight_penalty(self, model: Model) -> Tensor:
-        """-log p(θ) up to its constant: Σ θ² / (2 sd²)."""
-        squares = torch.stack([p.square().sum() for p in model.parameters()]).sum()
-        return squares / (2 * self.weight_sd**2)
 
     def groups(self) -> list[dict[str, Any]]:
         """Optimizer groups of the objective's own parameters; none by default."""

@@ -33,7 +33,7 @@ class Constrained(Estimated):
         kl: as in the evidence lower bound.
         multiplier: λ at the start, positive.
         multiplier_lr: learning rate of λ (of its softplus preimage).
-        **shared: estimator, k and weight_sd.
+        **shared: estimator and k.
 
     References:
         β-VAE (Higgins, Matthey, Pal et al. 2017), eq. 2

@@ -32,7 +32,7 @@ class ELBO(Weighted):
             where q and p have one, else `mc`. The run says which it was.
         free_bits: λ ≥ 0, in nats; 0: none.
         free_bits_per: what j runs over: each `dimension` of each latent, or each `site`.
-        **shared: estimator, beta, anneal, k and weight_sd.
+        **shared: estimator, beta, anneal and k.
 
     References:
         Auto-Encoding Variational Bayes (Kingma, Welling 2014), https://arxiv.org/abs/1312.6114

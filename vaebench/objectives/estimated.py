@@ -29,7 +29,7 @@ class Estimated(Objective):
 
     Args:
         estimator: which.
-        **shared: k and weight_sd.
+        **shared: k.
     """
 
     scored: ClassVar[bool] = True
@@ -95,7 +95,7 @@ class Weighted(Estimated):
         beta: β ≥ 0. The reported bound is that of β = 1 whatever the loss uses.
         anneal: the share of β, or of log p(x | z) + β log p(z), that a training step uses; an
             evaluation uses all of it.
-        **shared: estimator, k and weight_sd.
+        **shared: estimator and k.
     """
 
     def __init__(

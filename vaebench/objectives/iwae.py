@@ -23,7 +23,7 @@ class IWAE(Weighted):
     Args:
         M: bounds of k samples each, that are averaged (MIWAE for M > 1): M · k samples.
         elbo_share: α of α ELBO + (1 - α) L_k (CIWAE), in [0, 1].
-        **shared: estimator, beta, anneal, k and weight_sd. β tempers the weights, w =
+        **shared: estimator, beta, anneal and k. β tempers the weights, w =
             p(x|z) [p(z) / q(z|x)]^β; an inverse temperature a, w = p(x|z)^a [p(z)^a / q(z|x)]^β.
 
     References:

@@ -28,7 +28,7 @@ class PIWAE(Estimated):
 
     Args:
         M: bounds of k samples each.
-        **shared: estimator, k and weight_sd.
+        **shared: estimator and k.
 
     References:
         Tighter Variational Bounds are Not Necessarily Better (Rainforth, Kosiorek, Le, Maddison,

@@ -19,7 +19,7 @@ class Reconstruction(Estimated):
     """-E_q[log p(x | z)]: the autoencoder's loss with a delta posterior. No bound on log p(x).
 
     Args:
-        **shared: estimator, k and weight_sd.
+        **shared: estimator and k.
 
     References:
         Reducing the Dimensionality of Data with Neural Networks (Hinton, Salakhutdinov 2006)

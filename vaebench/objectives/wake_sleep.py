@@ -70,7 +70,7 @@ class RWS(WakeSleep):
 
     Args:
         phi: which phases train φ.
-        **shared: k and weight_sd.
+        **shared: k.
 
     References:
         Reweighted Wake-Sleep (Bornschein, Bengio 2015), https://arxiv.org/abs/1406.2751

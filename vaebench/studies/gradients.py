@@ -237,7 +237,7 @@ class Gradients:
         if made_for not in (None, bound == "elbo"):
             return None
         options: dict[str, Any] = {"estimator": estimator, "k": k}
-        options |= {"beta": 1.0, "anneal": Constant(), "weight_sd": float("inf")}
+        options |= {"beta": 1.0, "anneal": Constant()}
         if kind is ELBO:
             options |= {"kl": "auto", "free_bits": 0.0, "free_bits_per": "dimension"}
         try:
