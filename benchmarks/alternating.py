@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vaebench.data import Spec
+from vaebench.inference import outline
 from vaebench.models import Model
 from vaebench.objectives import ELBO
 from vaebench.objectives.anneal import Constant
@@ -37,7 +38,7 @@ def elbo_step(model: Model, spec: Spec, batches: Iterable[dict[str, Tensor]], kl
     """A training step of vaebench's ELBO with fused Adam, on one batch after the other."""
     objective = ELBO(
         model,
-        spec,
+        outline(model, spec),
         k=1,
         kl=kl,
         beta=1.0,

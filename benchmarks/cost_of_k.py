@@ -23,6 +23,7 @@ from vaebench.data import Field, Spec, Support
 from vaebench.heads.likelihoods import Bernoulli
 from vaebench.heads.posteriors import Gaussian
 from vaebench.heads.priors import Normal
+from vaebench.inference import outline
 from vaebench.models import VAE
 from vaebench.nets import MLP
 from vaebench.objectives import IWAE
@@ -50,7 +51,7 @@ class Stepper:
         )
         options = {"beta": 1.0, "anneal": Constant()}
         options["estimator"] = ESTIMATORS[estimator]
-        self.objective = IWAE(self.model, spec, k=k, **options)
+        self.objective = IWAE(self.model, outline(self.model, spec), k=k, **options)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3, fused=True)
         self.batch = spec.example(BATCH)
 

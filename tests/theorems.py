@@ -20,7 +20,7 @@ from vaebench.heads.likelihoods import Bernoulli
 from vaebench.heads.likelihoods import Gaussian as GaussianLikelihood
 from vaebench.heads.posteriors import Bits, Gaussian
 from vaebench.heads.priors import Normal
-from vaebench.inference import infer, infer_at_values, log_mean_exp
+from vaebench.inference import infer, infer_at_values, log_mean_exp, outline
 from vaebench.models import VAE, Hierarchical, Model, Split
 from vaebench.nets import MLP
 from vaebench.objectives import ELBO, IWAE, Constrained
@@ -127,19 +127,19 @@ def elbo(model: nn.Module, spec: Spec, **options: object) -> ELBO:
     """ELBO with plain defaults."""
     defaults = {"k": 1, "kl": "auto", "beta": 1.0, "anneal": Constant()}
     defaults |= {"free_bits": 0.0, "free_bits_per": "dimension"}
-    return ELBO(model, spec, **spelt(defaults | options))
+    return ELBO(model, outline(model, spec), **spelt(defaults | options))
 
 
 def constrained(model: nn.Module, spec: Spec, **options: object) -> Constrained:
     """The constrained bound with plain defaults."""
     defaults = {"k": 1, "limit": 1.0, "kl": "auto", "multiplier": 1.0, "multiplier_lr": 0.01}
-    return Constrained(model, spec, **spelt(defaults | options))
+    return Constrained(model, outline(model, spec), **spelt(defaults | options))
 
 
 def iwae(model: nn.Module, spec: Spec, **options: object) -> IWAE:
     """IWAE with plain defaults."""
     defaults = {"k": 5, "estimator": "pathwise", "beta": 1.0, "anneal": Constant()}
-    return IWAE(model, spec, **spelt(defaults | options))
+    return IWAE(model, outline(model, spec), **spelt(defaults | options))
 
 
 # ---------------------------------------------------- a VAE that is probabilistic PCA: all is known

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from vaebench.config.suggest import did_you_mean
 from vaebench.errors import Incompatible
 from vaebench.heads import Likelihood
 from vaebench.inference import Outline
@@ -63,23 +62,6 @@ def check(model: Model, objective: Objective, outline: Outline) -> Report:
         _sites(outline.evidence),
         _notes(model, objective),
     )
-
-
-def check_sites(outline: Outline) -> None:
-    """Refuses a model that is not one of these data, whatever the objective."""
-    evidence, held = outline.evidence, outline.batch
-    for name, site in evidence.p.sites.items():
-        if not site.given:
-            hint = did_you_mean(name, held)
-            raise Incompatible(
-                f"the model generates {name!r}, which the data do not hold and recognition does "
-                f"not infer; the data hold {', '.join(held)}.{hint}"
-            )
-    if not evidence.observed:
-        raise Incompatible("the model observes nothing: it generates none of " + ", ".join(held))
-    for name in evidence.latents:
-        if name not in evidence.p:
-            raise Incompatible(f"recognition infers {name!r}, which the model never generates")
 
 
 def _check_likelihood(model: Model) -> None:

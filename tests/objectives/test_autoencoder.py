@@ -12,6 +12,7 @@ from vaebench.errors import Incompatible
 from vaebench.heads.likelihoods import Gaussian as GaussianLikelihood
 from vaebench.heads.posteriors import Gaussian, PointMass
 from vaebench.heads.priors import Normal
+from vaebench.inference import outline
 from vaebench.models import VAE
 from vaebench.nets import MLP
 from vaebench.objectives import Reconstruction
@@ -32,7 +33,7 @@ def linear(posterior) -> VAE:
 
 
 def reconstruction(model: VAE, k: int = 1) -> Reconstruction:
-    return Reconstruction(model, SPEC, k=k)
+    return Reconstruction(model, outline(model, SPEC), k=k)
 
 
 def data() -> torch.Tensor:

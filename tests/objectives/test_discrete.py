@@ -31,7 +31,7 @@ from tests.theorems import (
 )
 from vaebench.errors import Incompatible
 from vaebench.heads.priors import AutoregressiveBits
-from vaebench.inference import infer
+from vaebench.inference import infer, outline
 from vaebench.objectives import Reconstruction, baselines
 
 autoregressive = partial(AutoregressiveBits, hidden=[4], activation="tanh")
@@ -145,7 +145,7 @@ def test_the_weight_of_the_kl_changes_the_gradient_of_two_layers_as_it_should(es
 def test_a_reconstruction_alone_is_unbiased(estimator):
     model = belief_net(3)
     options = spelt({"estimator": estimator, "k": 1})
-    objective = Reconstruction(model, BINARY, **options)
+    objective = Reconstruction(model, outline(model, BINARY), **options)
     samples = gradient_samples(objective, model, EXAMPLES)
     expected = expected_bound(model, EXAMPLES, f=lambda evidence: evidence.recon)
     assert_mean(samples, -flat_gradient(expected, model))

@@ -26,7 +26,7 @@ from tests.theorems import (
     wide_ppca,
 )
 from vaebench.errors import Incompatible
-from vaebench.inference import infer
+from vaebench.inference import infer, outline
 from vaebench.objectives import PIWAE
 
 X = torch.tensor([[0.5, -1.0, 0.3], [0.2, 0.4, -0.7]], dtype=torch.float64)
@@ -38,7 +38,7 @@ each_size = pytest.mark.parametrize(("m", "k"), M_AND_K)
 
 def piwae(model, spec=BottomUp.spec, **options) -> PIWAE:
     defaults = {"k": 2, "M": 3, "estimator": "auto"}
-    return PIWAE(model, spec, **spelt(defaults | options))
+    return PIWAE(model, outline(model, spec), **spelt(defaults | options))
 
 
 def drawn(model, n: int) -> Tensor:

@@ -36,7 +36,7 @@ from tests.theorems import (
 )
 from vaebench.data import Field, Spec, Support
 from vaebench.distributions import BernoulliLogits
-from vaebench.inference import infer
+from vaebench.inference import infer, outline
 from vaebench.models import Split
 from vaebench.objectives import RWS, WakeSleep
 from vaebench.objectives.bounds import LogMeanExp
@@ -52,11 +52,11 @@ PRINTED = {"rtol": 0, "atol": 5e-7}
 
 
 def wake_sleep(model, spec=BINARY, **options) -> WakeSleep:
-    return WakeSleep(model, spec, **({"k": 1} | options))
+    return WakeSleep(model, outline(model, spec), **({"k": 1} | options))
 
 
 def rws(model, spec=BINARY, **options) -> RWS:
-    return RWS(model, spec, **({"k": 2, "phi": "both"} | options))
+    return RWS(model, outline(model, spec), **({"k": 2, "phi": "both"} | options))
 
 
 # ------------------------------------------------------------ expectations, of what goes up in both
@@ -258,7 +258,7 @@ class Switched(Split):
 def test_dreams_are_dreamt_under_the_conditions_of_the_batch():
     """Asleep, x = y, so that w is pulled by E[z - sigmoid(w)] where y = 1, and v by nothing."""
     model = Switched()
-    objective, y = WakeSleep(model, model.spec, k=1), torch.zeros(300, 1)
+    objective, y = WakeSleep(model, outline(model, model.spec), k=1), torch.zeros(300, 1)
     y[:100] = 1.0
     losses = (objective(model, {"x": 1 - y, "y": y}, STEP).loss for _ in range(200))
     slopes = torch.stack([flat_gradient(loss, model) for loss in losses])

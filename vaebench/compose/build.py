@@ -9,7 +9,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from vaebench.check import Report, check, check_sites
+from vaebench.check import Report, check
 from vaebench.config.chosen import chosen
 from vaebench.config.groups import OWNERS
 from vaebench.config.options import idle_class
@@ -80,7 +80,6 @@ def assemble(cfg: DictConfig, data: dict[str, Dataset]) -> Composition:
     model: Model = instantiate(cfg.model)(spec)
     instantiate(cfg.weights)(model)
     seen = outline(model, spec)
-    check_sites(seen)
     objective: Objective = instantiate(cfg.objective)(model, seen)
     report = check(model, objective, seen)
     report.notes.extend(data[key].notes)

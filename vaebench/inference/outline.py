@@ -11,9 +11,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from vaebench.config.suggest import did_you_mean
 from vaebench.data import Spec
 from vaebench.distributions import Score
 from vaebench.distributions.base import Distribution
+from vaebench.errors import Incompatible
 from vaebench.models import Model
 from vaebench.trace import Evidence, Site, Trace
 
@@ -144,8 +146,27 @@ def _moves(term: Tensor, latent: Site) -> bool:
     return gradient is not None
 
 
+def _check_sites(evidence: Evidence, batch: Mapping[str, Tensor]) -> None:
+    for name, site in evidence.p.sites.items():
+        if not site.given:
+            hint = did_you_mean(name, batch)
+            raise Incompatible(
+                f"the model generates {name!r}, which the data do not hold and recognition does "
+                f"not infer; the data hold {', '.join(batch)}.{hint}"
+            )
+    if not evidence.observed:
+        raise Incompatible("the model observes nothing: it generates none of " + ", ".join(batch))
+    for name in evidence.latents:
+        if name not in evidence.p:
+            raise Incompatible(f"recognition infers {name!r}, which the model never generates")
+
+
 def outline(model: Model, spec: Spec) -> Outline:
-    """Runs both programs once, on noise of its own."""
+    """Runs both programs once, on noise of its own.
+
+    Raises:
+        Incompatible: the model is none of these data.
+    """
     batch = spec.example(EXAMPLES)
     seen, conditions = Watched(batch), Watched(batch)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
@@ -157,5 +178,6 @@ def outline(model: Model, spec: Spec) -> Outline:
         read = name in seen.read or name in conditions.read
         roles[name] = "observed" if name in p else "condition" if read else "extra"
     evidence = Evidence(p, q, tuple(site.name for site in q.drawn))
+    _check_sites(evidence, batch)
     named = {n: value for n, value in model.named_parameters() if value.requires_grad}
     return Outline(spec, batch, roles, evidence, model.refine is not None, named)
