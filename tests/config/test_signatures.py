@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from enum import Enum
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
+from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from vaebench.config.signatures import check_options, check_value
+from vaebench.cli import conf_dir
+from vaebench.config.signatures import check_options, check_value, positional, required, signature
 from vaebench.data import Split
 from vaebench.errors import Refusal
 
@@ -62,3 +65,37 @@ def test_a_class_that_cannot_be_imported_is_one_line_alone(caplog):
     with pytest.raises(Refusal, match=r"posterior\._target_=nowhere\.Head cannot be imported"):
         check_options(cfg)
     assert caplog.records == []
+
+
+class Base:
+    def __init__(self, model, *, k: int, sd: float = 1.0) -> None: ...
+
+
+class Own(Base):
+    def __init__(self, *, name: str, **rest) -> None:
+        super().__init__(None, **rest)
+
+
+class Closed(Own):
+    def __init__(self, *, name: str = "a") -> None: ...
+
+
+def anything(model, *, k: int, **rest) -> None: ...
+
+
+def test_a_class_of_ones_own_passes_options_on_to_its_bases():
+    assert signature(Own) == ({"model": Any, "name": str, "k": int, "sd": float}, False)
+    assert (required(Own), positional(Own)) == ({"k", "name"}, {"model"})
+    assert signature(Closed) == ({"name": str}, False)
+    assert signature(anything) == ({"model": Any, "k": int}, True)
+    assert (required(anything), positional(anything)) == ({"k"}, {"model"})
+
+
+@pytest.mark.parametrize("group", ["objective", "nets"])
+def test_an_editor_sees_every_option_of_objectives_and_nets(group):
+    nodes = [OmegaConf.load(path) for path in sorted((conf_dir() / group).glob("*.yaml"))]
+    targets = {n.get(group, n).get("_target_") for n in nodes} - {None}
+    assert len(targets) > 3
+    for target in targets:
+        kinds = {p.kind for p in inspect.signature(get_object(target)).parameters.values()}
+        assert inspect.Parameter.VAR_KEYWORD not in kinds, target

@@ -87,56 +87,43 @@ def _found(path: str, target: str) -> Any:
 
 
 def signature(target: Any) -> tuple[dict[str, Any], bool]:
-    """Keyword names with their type hints, following `**kwargs` up the bases, and whether any
-    other keyword is accepted."""
-    if not inspect.isclass(target):
-        return _own(target)
-    found: dict[str, Any] = {}
-    for base in target.__mro__:
-        if "__init__" not in vars(base):
-            continue
-        own, anything = _own(vars(base)["__init__"])
-        found = own | found
-        if not anything or base is object:
-            return found, False
-    return found, True
+    """Keyword names with their type hints, and whether any other keyword is accepted."""
+    kinds = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters, anything = _parameters(target)
+    named = {n: p.annotation for n, p in parameters.items() if p.kind in kinds and n != "self"}
+    return named, anything
 
 
 def required(target: Any) -> set[str]:
     """Keyword-only parameters without a default, which only a config can give."""
-    return {p.name for p in _parameters(target) if p.kind is p.KEYWORD_ONLY and _bare(p)}
+    return _bare(target, inspect.Parameter.KEYWORD_ONLY)
 
 
 def positional(target: Any) -> set[str]:
     """Positional parameters without a default, which the program gives to a partial."""
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
-    return {p.name for p in _parameters(target) if p.kind in kinds and _bare(p)} - {"self"}
+    return _bare(target, *kinds) - {"self"}
 
 
-def _parameters(target: Any) -> list[inspect.Parameter]:
-    """Of a function, or of a class's `__init__` and those it passes `**kwargs` to."""
-    if not inspect.isclass(target):
-        return list(inspect.signature(target).parameters.values())
+def _bare(target: Any, *kinds: Any) -> set[str]:
+    found = _parameters(target)[0].items()
+    return {n for n, p in found if p.kind in kinds and p.default is p.empty}
+
+
+def _parameters(target: Any) -> tuple[dict[str, inspect.Parameter], bool]:
+    """Of a function, or of a class's `__init__` and those it passes `**kwargs` to, with hints in
+    place of annotations; and whether `**kwargs` go nobody knows where."""
+    bases = target.__mro__[:-1] if inspect.isclass(target) else ()
+    made_by = [vars(b)["__init__"] for b in bases if "__init__" in vars(b)] if bases else [target]
     found: dict[str, inspect.Parameter] = {}
-    for base in target.__mro__:
-        if "__init__" in vars(base) and base is not object:
-            own = inspect.signature(vars(base)["__init__"]).parameters
-            found = dict(own) | found
-            if not any(p.kind is p.VAR_KEYWORD for p in own.values()):
-                break
-    return list(found.values())
-
-
-def _bare(parameter: inspect.Parameter) -> bool:
-    return parameter.default is parameter.empty
-
-
-def _own(function: Any) -> tuple[dict[str, Any], bool]:
-    hints = _hints(function)
-    kinds = inspect.signature(function).parameters.values()
-    anything = any(p.kind is p.VAR_KEYWORD for p in kinds)
-    named = [p.name for p in kinds if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return {n: hints.get(n, Any) for n in named if n != "self"}, anything
+    anything = False
+    for function in made_by:
+        own, hints = inspect.signature(function).parameters, _hints(function)
+        found = {n: p.replace(annotation=hints.get(n, Any)) for n, p in own.items()} | found
+        anything = any(p.kind is p.VAR_KEYWORD for p in own.values())
+        if not anything:
+            break
+    return found, anything and not bases
 
 
 def _hints(function: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vaebench.data import Field
 from vaebench.errors import Incompatible
-from vaebench.nets.base import Family, Shape, widths
+from vaebench.nets.base import Activation, Family, Init, OutputBias, Shape, widths
 from vaebench.nets.upsample import KERNEL, PADDING, STRIDE, Size, Up, up_convolution
 
 
@@ -23,12 +23,20 @@ class Convolutional(Family):
         hidden: width of the fully connected layer between the convolutions and the latent.
         up: how the decoder doubles height and width: `transposed` convolutions, or convolutions
             after `unpool`ing or after upsampling to the `nearest` value.
+        activation, init, output_bias: of every `Family`.
     """
 
     def __init__(
-        self, *, channels: list[int], hidden: int, up: Up = "transposed", **shared: Any
+        self,
+        *,
+        channels: list[int],
+        hidden: int,
+        up: Up = "transposed",
+        activation: Activation,
+        init: Init,
+        output_bias: OutputBias,
     ) -> None:
-        super().__init__(**shared)
+        super().__init__(activation=activation, init=init, output_bias=output_bias)
         self.channels = widths("nets.channels", channels)
         (self.hidden,) = widths("nets.hidden", [hidden])
         self.up: Up = up

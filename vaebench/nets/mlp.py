@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from torch import nn
 
 from vaebench.data import Field
-from vaebench.nets.base import Family, Shape, widths
+from vaebench.nets.base import Activation, Family, Init, OutputBias, Shape, widths
 
 
 class MLP(Family):
@@ -16,10 +15,13 @@ class MLP(Family):
 
     Args:
         hidden: widths of the encoder's hidden layers; empty for linear nets.
+        activation, init, output_bias: of every `Family`.
     """
 
-    def __init__(self, *, hidden: list[int], **shared: Any) -> None:
-        super().__init__(**shared)
+    def __init__(
+        self, *, hidden: list[int], activation: Activation, init: Init, output_bias: OutputBias
+    ) -> None:
+        super().__init__(activation=activation, init=init, output_bias=output_bias)
         self.hidden = widths("nets.hidden", hidden)
 
     def build_encoder(self, data: Field, out_shape: Shape) -> nn.Module:

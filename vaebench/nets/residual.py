@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from torch import Tensor, nn
 
 from vaebench.errors import Incompatible
+from vaebench.nets.base import Activation, Init, OutputBias
 from vaebench.nets.conv import Convolutional
-from vaebench.nets.upsample import KERNEL, PADDING
+from vaebench.nets.upsample import KERNEL, PADDING, Up
 
 
 class Residual(Convolutional):
@@ -20,14 +20,34 @@ class Residual(Convolutional):
     Args:
         blocks: residual blocks at each size but the data's, on the way down and on the way up.
         gated: each branch's output is `a · sigmoid(b)` instead of `a`.
+        channels, hidden, up: of every `Convolutional`.
+        activation, init, output_bias: of every `Family`.
 
     References:
         Identity Mappings in Deep Residual Networks (He, Zhang, Ren, Sun 2016),
         https://arxiv.org/abs/1603.05027
     """
 
-    def __init__(self, *, blocks: int, gated: bool, **shared: Any) -> None:
-        super().__init__(**shared)
+    def __init__(
+        self,
+        *,
+        blocks: int,
+        gated: bool,
+        channels: list[int],
+        hidden: int,
+        up: Up = "transposed",
+        activation: Activation,
+        init: Init,
+        output_bias: OutputBias,
+    ) -> None:
+        super().__init__(
+            channels=channels,
+            hidden=hidden,
+            up=up,
+            activation=activation,
+            init=init,
+            output_bias=output_bias,
+        )
         self.blocks, self.gated = blocks, gated
         if blocks < 0:
             raise Incompatible(f"nets.blocks={blocks}: must be at least 0")

@@ -16,8 +16,8 @@ from vaebench.models import Model
 from vaebench.objectives.base import Batch, Estimate
 from vaebench.objectives.bounds import Mean
 from vaebench.objectives.divergence import KL, Divergence
-from vaebench.objectives.estimated import Estimated
-from vaebench.objectives.estimators import Terms, honest
+from vaebench.objectives.estimated import Estimated, MakesEstimator
+from vaebench.objectives.estimators import Terms, auto, honest
 from vaebench.trace import Evidence
 
 
@@ -29,11 +29,11 @@ class Constrained(Estimated):
     is found instead of chosen; it is reported as `multiplier`, and the bound is the plain one.
 
     Args:
+        k, estimator: of every `Estimated` objective.
         limit: δ ≥ 0, in nats.
         kl: as in the evidence lower bound.
         multiplier: λ at the start, positive.
         multiplier_lr: learning rate of λ (of its softplus preimage).
-        **shared: estimator and k.
 
     References:
         β-VAE (Higgins, Matthey, Pal et al. 2017), eq. 2
@@ -47,13 +47,14 @@ class Constrained(Estimated):
         model: Model,
         outline: Outline,
         *,
+        k: int,
+        estimator: MakesEstimator = auto,
         limit: float,
         kl: KL,
         multiplier: float,
         multiplier_lr: float,
-        **shared: Any,
     ) -> None:
-        super().__init__(model, outline, **shared)
+        super().__init__(model, outline, k=k, estimator=estimator)
         if limit < 0:
             raise Incompatible(f"objective.limit={limit}: must not be negative")
         for name, value in (("multiplier", multiplier), ("multiplier_lr", multiplier_lr)):

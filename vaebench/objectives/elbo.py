@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,11 +11,12 @@ from torch import Tensor
 from vaebench.errors import Incompatible
 from vaebench.inference import Outline
 from vaebench.models import Model
+from vaebench.objectives.anneal import Anneal
 from vaebench.objectives.base import Batch, Estimate
 from vaebench.objectives.bounds import Mean
 from vaebench.objectives.divergence import KL, Divergence
-from vaebench.objectives.estimated import Weight, Weighted
-from vaebench.objectives.estimators import Terms, honest
+from vaebench.objectives.estimated import MakesEstimator, Weight, Weighted
+from vaebench.objectives.estimators import Terms, auto, honest
 from vaebench.trace import Evidence
 
 
@@ -28,11 +29,11 @@ class ELBO(Weighted):
     E_q[a log p(x, z) - log q(z | x)] at β = 1. The reported bound stays the plain one.
 
     Args:
+        k, estimator, beta, anneal: of every `Weighted` objective.
         kl: `analytic`: the closed form; `mc`: from the same k samples; `auto`: the closed form
             where q and p have one, else `mc`. The run says which it was.
         free_bits: λ ≥ 0, in nats; 0: none.
         free_bits_per: what j runs over: each `dimension` of each latent, or each `site`.
-        **shared: estimator, beta, anneal and k.
 
     References:
         Auto-Encoding Variational Bayes (Kingma, Welling 2014), https://arxiv.org/abs/1312.6114
@@ -46,12 +47,15 @@ class ELBO(Weighted):
         model: Model,
         outline: Outline,
         *,
+        k: int,
+        estimator: MakesEstimator = auto,
+        beta: float,
+        anneal: Anneal,
         kl: KL,
         free_bits: float,
         free_bits_per: Literal["dimension", "site"],
-        **shared: Any,
     ) -> None:
-        super().__init__(model, outline, **shared)
+        super().__init__(model, outline, k=k, estimator=estimator, beta=beta, anneal=anneal)
         if free_bits < 0:
             raise Incompatible(f"objective.free_bits={free_bits}: must not be negative")
         if free_bits and self.tempers:

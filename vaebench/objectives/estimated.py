@@ -23,27 +23,24 @@ from vaebench.objectives.estimators import (
     auto,
 )
 
+MakesEstimator = Callable[[Estimand], Estimator]
+
 
 class Estimated(Objective):
     """A bound on samples of q, and one of the ways to estimate its gradient.
 
     Args:
-        estimator: which.
-        **shared: k.
+        k: samples of q per example.
+        estimator: of the bound's gradient.
     """
 
     scored: ClassVar[bool] = True
     """Whether what is estimated holds log q(z | x)."""
 
     def __init__(
-        self,
-        model: Model,
-        outline: Outline,
-        *,
-        estimator: Callable[[Estimand], Estimator] = auto,
-        **shared: Any,
+        self, model: Model, outline: Outline, *, k: int, estimator: MakesEstimator = auto
     ) -> None:
-        super().__init__(model, outline, **shared)
+        super().__init__(model, outline, k=k)
         self._wanted = estimator
 
     @property
@@ -92,16 +89,24 @@ class Weighted(Estimated):
     """An objective whose loss weighs log p(z) - log q(z | x) by β, and anneals β or log p(x, z).
 
     Args:
+        k: samples of q per example.
+        estimator: of the bound's gradient.
         beta: β ≥ 0. The reported bound is that of β = 1 whatever the loss uses.
         anneal: the share of β, or of log p(x | z) + β log p(z), that a training step uses; an
             evaluation uses all of it.
-        **shared: estimator and k.
     """
 
     def __init__(
-        self, model: Model, outline: Outline, *, beta: float, anneal: Anneal, **shared: Any
+        self,
+        model: Model,
+        outline: Outline,
+        *,
+        k: int,
+        estimator: MakesEstimator = auto,
+        beta: float,
+        anneal: Anneal,
     ) -> None:
-        super().__init__(model, outline, **shared)
+        super().__init__(model, outline, k=k, estimator=estimator)
         if beta < 0:
             raise Incompatible(f"objective.beta={beta}: must not be negative")
         self.beta, self.anneal = beta, anneal

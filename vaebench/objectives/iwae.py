@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from torch import Tensor
 
 from vaebench.errors import Incompatible
 from vaebench.inference import Outline
 from vaebench.models import Model
+from vaebench.objectives.anneal import Anneal
 from vaebench.objectives.base import Batch, Estimate, honest_terms
 from vaebench.objectives.bounds import Blend, Bound, LogMeanExp, Mean, Tempered
-from vaebench.objectives.estimated import Weight, Weighted
-from vaebench.objectives.estimators import Terms, log_q
+from vaebench.objectives.estimated import MakesEstimator, Weight, Weighted
+from vaebench.objectives.estimators import Terms, auto, log_q
 from vaebench.trace import Evidence
 
 
@@ -21,10 +21,10 @@ class IWAE(Weighted):
     """L_k = E[log 1/k Σ_i w_i], w_i = p(x, z_i) / q(z_i | x), and its relatives.
 
     Args:
+        k, estimator, beta, anneal: of every `Weighted` objective. β tempers the weights, w =
+            p(x|z) [p(z) / q(z|x)]^β; an inverse temperature a, w = p(x|z)^a [p(z)^a / q(z|x)]^β.
         M: bounds of k samples each, that are averaged (MIWAE for M > 1): M · k samples.
         elbo_share: α of α ELBO + (1 - α) L_k (CIWAE), in [0, 1].
-        **shared: estimator, beta, anneal and k. β tempers the weights, w =
-            p(x|z) [p(z) / q(z|x)]^β; an inverse temperature a, w = p(x|z)^a [p(z)^a / q(z|x)]^β.
 
     References:
         Importance Weighted Autoencoders (Burda, Grosse, Salakhutdinov 2016),
@@ -38,11 +38,14 @@ class IWAE(Weighted):
         model: Model,
         outline: Outline,
         *,
+        k: int,
+        estimator: MakesEstimator = auto,
+        beta: float,
+        anneal: Anneal,
         M: int = 1,
         elbo_share: float = 0.0,
-        **shared: Any,
     ) -> None:
-        super().__init__(model, outline, **shared)
+        super().__init__(model, outline, k=k, estimator=estimator, beta=beta, anneal=anneal)
         if M < 1:
             raise Incompatible(f"objective.M={M}: at least 1")
         if not 0 <= elbo_share <= 1:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import add
-from typing import Any
 
 from torch import Tensor
 
@@ -14,8 +13,8 @@ from vaebench.inference import Outline, batch_size, frozen, infer
 from vaebench.models import Model
 from vaebench.objectives.base import Batch, Estimate, honest_terms
 from vaebench.objectives.bounds import LogMeanExp
-from vaebench.objectives.estimated import Estimated
-from vaebench.objectives.estimators import VIMCO, Pathwise, honest
+from vaebench.objectives.estimated import Estimated, MakesEstimator
+from vaebench.objectives.estimators import VIMCO, Pathwise, auto, honest
 from vaebench.objectives.iwae import tempered
 from vaebench.trace import Evidence, Trace
 
@@ -27,16 +26,18 @@ class PIWAE(Estimated):
     for θ and once with constant θ for φ; VIMCO is for latents without a path, k > 1.
 
     Args:
+        k, estimator: of every `Estimated` objective.
         M: bounds of k samples each.
-        **shared: estimator and k.
 
     References:
         Tighter Variational Bounds are Not Necessarily Better (Rainforth, Kosiorek, Le, Maddison,
         Igl, Wood, Teh 2018), https://arxiv.org/abs/1802.04537
     """
 
-    def __init__(self, model: Model, outline: Outline, *, M: int, **shared: Any) -> None:
-        super().__init__(model, outline, **shared)
+    def __init__(
+        self, model: Model, outline: Outline, *, k: int, estimator: MakesEstimator = auto, M: int
+    ) -> None:
+        super().__init__(model, outline, k=k, estimator=estimator)
         if M < 1:
             raise Incompatible(f"objective.M={M}: at least 1")
         self.all, self.each, self.samples = LogMeanExp(), LogMeanExp(M), M * self.k

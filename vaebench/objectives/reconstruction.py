@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -10,8 +10,8 @@ from vaebench.inference import Outline
 from vaebench.models import Model
 from vaebench.objectives.base import Batch, Estimate
 from vaebench.objectives.bounds import Mean
-from vaebench.objectives.estimated import Estimated
-from vaebench.objectives.estimators import Terms
+from vaebench.objectives.estimated import Estimated, MakesEstimator
+from vaebench.objectives.estimators import Terms, auto
 from vaebench.trace import Evidence
 
 
@@ -19,7 +19,7 @@ class Reconstruction(Estimated):
     """-E_q[log p(x | z)]: the autoencoder's loss with a delta posterior. No bound on log p(x).
 
     Args:
-        **shared: estimator and k.
+        k, estimator: of every `Estimated` objective.
 
     References:
         Reducing the Dimensionality of Data with Neural Networks (Hinton, Salakhutdinov 2006)
@@ -28,8 +28,10 @@ class Reconstruction(Estimated):
     has_bound: ClassVar[bool] = False
     scored: ClassVar[bool] = False
 
-    def __init__(self, model: Model, outline: Outline, **shared: Any) -> None:
-        super().__init__(model, outline, **shared)
+    def __init__(
+        self, model: Model, outline: Outline, *, k: int, estimator: MakesEstimator = auto
+    ) -> None:
+        super().__init__(model, outline, k=k, estimator=estimator)
         self.prepare(model, outline, Mean(), reconstruction)
 
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:

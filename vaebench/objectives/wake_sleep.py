@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import reduce
 from operator import add
-from typing import Any, Literal
+from typing import Literal
 
 from torch import Tensor
 
@@ -25,6 +25,9 @@ class WakeSleep(Objective):
     No single function descends: φ's wake-phase KL(q ‖ p) is replaced by sleep's KL(p ‖ q). The
     reported bound is that of the samples.
 
+    Args:
+        k: samples of q per example.
+
     References:
         The Wake-Sleep Algorithm for Unsupervised Neural Networks (Hinton, Dayan, Frey, Neal 1995)
     """
@@ -35,8 +38,8 @@ class WakeSleep(Objective):
     phi: Phi = "sleep"
     bound: Bound = Mean()
 
-    def __init__(self, model: Model, outline: Outline, **shared: Any) -> None:
-        super().__init__(model, outline, **shared)
+    def __init__(self, model: Model, outline: Outline, *, k: int) -> None:
+        super().__init__(model, outline, k=k)
         self.observed = outline.observed
 
     def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
@@ -69,8 +72,8 @@ class RWS(WakeSleep):
     of φ: Σ_i w̃_i ∂ log q(z_i | x). The bound is L_k.
 
     Args:
+        k: samples of q per example.
         phi: which phases train φ.
-        **shared: k.
 
     References:
         Reweighted Wake-Sleep (Bornschein, Bengio 2015), https://arxiv.org/abs/1406.2751
@@ -79,8 +82,8 @@ class RWS(WakeSleep):
 
     bound: Bound = LogMeanExp()
 
-    def __init__(self, model: Model, outline: Outline, *, phi: Phi, **shared: Any) -> None:
-        super().__init__(model, outline, **shared)
+    def __init__(self, model: Model, outline: Outline, *, k: int, phi: Phi) -> None:
+        super().__init__(model, outline, k=k)
         self.phi = phi
         self.dreams = phi != "wake"
 
