@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from statistics import NormalDist
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from vaebench.data import Field, Spec, Support
 from vaebench.distributions import Noise, kl_divergence
+from vaebench.errors import Incompatible
 from vaebench.heads import Conditional, Head, Prior, priors
 from vaebench.heads.likelihoods import Bernoulli
 from vaebench.heads.likelihoods import Gaussian as GaussianLikelihood
@@ -38,6 +40,14 @@ def in_float64() -> Iterator[None]:
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(before)
+
+
+@contextmanager
+def refused(*parts: str, match: str, options: tuple[str, ...] = ()) -> Iterator[None]:
+    """What is done in it is refused: why, which parts are to blame, which options might help."""
+    with pytest.raises(Incompatible, match=match) as error:
+        yield
+    assert (error.value.parts, error.value.options) == (parts, options)
 
 
 # ------------------------------------------------------------------ judging Monte Carlo estimates

@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from vaebench.config.choices import names
-from vaebench.config.groups import COMPOSED, GROUPS, PARTS, PLAINEST, told
+from vaebench.config.groups import COMPOSED, GROUPS, OWNERS, PLAINEST, told
 from vaebench.config.schema import Config
 from vaebench.paths import conf_dir
 
@@ -32,10 +32,15 @@ def test_every_group_has_a_default_and_a_place_in_the_schema():
     assert set(NAMES) - {"experiment"} <= {field.name for field in fields(Config)}
 
 
-@pytest.mark.parametrize("override", PLAINEST.values())
-def test_what_is_offered_instead_exists(override):
-    group, _, choice = override.partition("=")
+@pytest.mark.parametrize(("group", "choice"), PLAINEST.items())
+def test_the_plainest_choice_exists(group, choice):
     assert choice in CHOICES[group]
+
+
+@pytest.mark.parametrize("group", [g for g in GROUPS if g.owner and g.idle], ids=lambda g: g.name)
+def test_what_may_be_idle_has_a_choice_that_asks_for_nothing(group):
+    assert group.idle in CHOICES[group.name]
+    assert group.owner in NAMES
 
 
 @pytest.mark.parametrize("group", [g for g in GROUPS if g.untold], ids=lambda g: g.name)
@@ -43,7 +48,7 @@ def test_what_goes_without_saying_is_the_default(group):
     assert group.untold == DEFAULTS[group.name]
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", [name for name, owner in OWNERS.items() if owner == "model"])
 def test_a_part_of_the_model_is_composed(name):
     assert name in COMPOSED
 

@@ -9,11 +9,10 @@ import torch
 from torch import distributions as td
 from torch.testing import assert_close
 
-from tests.theorems import EXAMPLES, BottomUp, belief_net, bits_vae, scattered, wide_ppca
+from tests.theorems import EXAMPLES, BottomUp, belief_net, bits_vae, refused, scattered, wide_ppca
 from vaebench.data import Field, Spec, Support
 from vaebench.data.spec import EOS, PAD
 from vaebench.distributions import Noise, Torch
-from vaebench.errors import Incompatible
 from vaebench.heads.posteriors import FullGaussian, Gaussian
 from vaebench.heads.priors import Normal
 from vaebench.heads.sentence import Sentence
@@ -99,7 +98,7 @@ def test_noise_that_is_of_no_sample_is_given_as_it_was():
 
 def test_a_draw_that_cannot_be_repeated_is_refused_in_one_line():
     laplace = Torch(td.Laplace(torch.zeros(2), 1.0))
-    with pytest.raises(Incompatible, match=r"Use estimator=pathwise\.$"):
+    with refused("estimator", "posterior", match="draws it inside"):
         laplace.rsample((3,), Replay())
 
 

@@ -292,7 +292,7 @@ REFUSED = {
     "model.read=-1": {"grids": (-1, 0), "attention": True},
     "model.read=2 with model.attention=false": {"grids": (2, 0), "attention": False},
     "there is no grid": {"grids": (0, 0), "attention": True},
-    "Use model.attention=false": {"grids": (2, 2), "spec": VECTOR},
+    "the data have shape": {"grids": (2, 2), "spec": VECTOR},
 }
 
 

@@ -23,6 +23,7 @@ from tests.theorems import (
     iwae,
     linear,
     log_q_of,
+    refused,
     scattered,
 )
 from vaebench.check import check
@@ -238,9 +239,8 @@ def test_what_it_generates_has_its_probabilities():
 # -------------------------------------------------------------------------- what goes with it
 def test_a_prior_made_of_the_posterior_is_refused_in_one_line_over_two_layers_alone():
     model = gaussian(3, 2, prior=partial(Vamp, components=4))
-    with pytest.raises(Incompatible, match=r"depends on a draw of z1.*Use prior=normal") as told:
-        check(model, iwae(model, REAL), outline(model, REAL))
-    assert "\n" not in str(told.value)
+    with refused("prior", "model", match=r"depends on a draw of z1\.$"):
+        outline(model, REAL)
     one = gaussian(2, prior=partial(Vamp, components=4))
     check(one, iwae(one, REAL), outline(one, REAL))
 
@@ -273,5 +273,5 @@ def test_a_point_mass_has_no_bound_in_a_hierarchy_either():
 def test_bits_and_real_numbers_are_not_mixed():
     for model, spec in ((gaussian(2, prior=priors.Bits), REAL), (bits_vae(Normal), BINARY)):
         objective = elbo(model, spec, kl="mc", estimator="score")
-        with pytest.raises(Incompatible, match=r"infers (bits|real numbers).*Use prior="):
+        with refused("prior", "posterior", match="infers (bits|real numbers)"):
             check(model, objective, outline(model, spec))

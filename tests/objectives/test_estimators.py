@@ -12,11 +12,11 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from tests.theorems import assert_mean
+from tests.theorems import assert_mean, refused
 from vaebench.data import Field, Spec
 from vaebench.distributions import DiagNormal, StandardNormal
-from vaebench.errors import Incompatible
 from vaebench.heads import Conditional, Head
+from vaebench.inference import outline
 from vaebench.models import Split
 from vaebench.objectives import baselines
 from vaebench.objectives.bounds import Bound, LogMeanExp, Mean
@@ -79,7 +79,8 @@ def assert_mean_and_variance(samples: Tensor, variance: float) -> None:
 
 
 def of(bound: Bound, k: int = 1) -> Estimand:
-    return Estimand(Square(), SPEC, bound, square, k)
+    model = Square()
+    return Estimand(model, outline(model, SPEC), bound, square, k)
 
 
 def score(baseline, k: int = 1) -> Score:
@@ -158,19 +159,19 @@ FOR_ONE = {DReG: Mean, OneOfK: Mean, VIMCO: Mean, NVIL: LogMeanExp}
 
 @pytest.mark.parametrize("kind", FOR_ONE)
 def test_an_estimator_of_one_kind_of_bound_is_refused_for_the_other(kind):
-    other = "elbo" if FOR_ONE[kind] is LogMeanExp else "iwae"
-    with pytest.raises(Incompatible, match=rf"Use estimator=auto or objective={other}\.$"):
+    meant = "the ELBO" if FOR_ONE[kind] is LogMeanExp else "importance weights"
+    with refused("estimator", "objective", match=rf"is for bounds of {meant}"):
         kind(of(FOR_ONE[kind](), k=2))
 
 
 def test_dropping_the_score_is_refused_where_there_is_none():
     unscored = replace(of(Mean()), scored=False)
-    with pytest.raises(Incompatible, match=r"Use estimator=auto or objective=elbo\.$"):
+    with refused("estimator", "objective", match="makes no use"):
         STL(unscored)
 
 
 def test_what_compares_samples_needs_two():
-    with pytest.raises(Incompatible, match=r"k=1\. Use k=5 or estimator=auto\.$"):
+    with refused("estimator", match=r"k=1\.$", options=("k=5",)):
         VIMCO(of(LogMeanExp()))
 
 

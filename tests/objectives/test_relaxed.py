@@ -28,7 +28,7 @@ from tests.theorems import (
     z_scores,
 )
 from vaebench.distributions import BernoulliLogits, Noise
-from vaebench.inference import infer
+from vaebench.inference import infer, outline
 from vaebench.objectives.bounds import Mean
 from vaebench.objectives.estimators import Estimand, StraightThrough
 from vaebench.objectives.estimators.relaxed import concrete, through_concrete, through_mean
@@ -97,7 +97,7 @@ def test_straight_through_is_exact_where_f_is_linear_in_the_bits():
     def read(evidence):
         return {"f": evidence.q["z"].value @ a}
 
-    estimator = StraightThrough(Estimand(model, BINARY, Mean(), read, 4))
+    estimator = StraightThrough(Estimand(model, outline(model, BINARY), Mean(), read, 4))
     found = estimator(model, {"x": EXAMPLES}, 4, read, Mean())
     expected = model.posterior(EXAMPLES).mean @ a
     gradient = flat_gradient(found.surrogate.sum(), model)
