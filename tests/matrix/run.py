@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import Literal
 
+import pytest
 import torch
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
@@ -24,9 +25,12 @@ from torch import Tensor
 from tests.matrix.cells import AXES, Cell, Matrix
 from vaebench.cli import conf_dir
 from vaebench.compose import Composition, compose
+from vaebench.compose.build import assemble
+from vaebench.config.chosen import in_words
 from vaebench.config.schema import register
 from vaebench.config.suggest import suggestions
-from vaebench.errors import Refusal
+from vaebench.data import Dataset
+from vaebench.errors import Incompatible, Refusal
 
 STEPS = 2
 """Training steps of a cell; those with a known log p(x) may take more."""
@@ -108,6 +112,9 @@ class Runner:
         self.matrix = Matrix(self.folders)
         self.by_cell: dict[Cell, Outcome] = {}
         self.by_config: dict[str, Outcome] = {}
+        self.said: dict[str, str] = {}
+        self.followed: set[str] = set()
+        self.data: dict[str, Dataset] = {}
 
     def __call__(self, cell: Cell) -> Outcome:
         """Trained or refused.
@@ -119,14 +126,30 @@ class Runner:
         if cell not in self.by_cell:
             with composed(cell, self.folders) as cfg:
                 key = OmegaConf.to_yaml(cfg, resolve=True)
-                self.by_cell[cell] = self.by_config.get(key) or run(cfg, self.steps)
+                self.by_cell[cell] = self.by_config.get(key) or self.run(cfg)
                 # A refusal names the choices, and two of them may have made the same config.
                 if self.by_cell[cell].state == "trained":
                     self.by_config[key] = self.by_cell[cell]
         return self.by_cell[cell]
 
+    def run(self, cfg: DictConfig) -> Outcome:
+        """Composes and trains, or says why not; what to use instead is looked for once for all cells
+        that are refused for the same choices."""
+        try:
+            return trained(assemble(cfg, self.data), self.steps)
+        except Incompatible as error:
+            why = in_words(str(error))
+            if why not in self.said:
+                with pytest.raises(Refusal) as refusal:
+                    compose(cfg)
+                self.said[why] = str(refusal.value)
+            return Outcome("refused", self.said[why])
+        except Refusal as refusal:
+            return Outcome("refused", str(refusal))
+
     def judge(self, cell: Cell) -> Outcome:
-        """The outcome of a cell, whose refusal names two sides and leads to a trained cell.
+        """The outcome of a cell, whose refusal names two sides and, the first time that it is heard,
+        leads to a trained cell.
 
         Raises:
             Broken: neither.
@@ -134,17 +157,15 @@ class Runner:
         outcome = self(cell)
         if outcome.state == "refused":
             check_names(cell, outcome.message)
-            check_leads_on(cell, self, self.matrix)
+            if outcome.message not in self.followed:
+                self.followed.add(outcome.message)
+                check_leads_on(cell, self, self.matrix)
         return outcome
 
 
 # -------------------------------------------------------------------------------------- training
-def run(cfg: DictConfig, steps: int = STEPS) -> Outcome:
-    """Composes and trains, or says why not."""
-    try:
-        composition = compose(cfg)
-    except Refusal as refusal:
-        return Outcome("refused", str(refusal))
+def trained(composition: Composition, steps: int = STEPS) -> Outcome:
+    """What a composition comes to."""
     known = composition.data.exact_log_prob(everything(composition)) is not None
     train(composition, steps if known else STEPS)
     if not known or not composition.objective.has_bound:

@@ -8,16 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import compose as hydra_compose
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from vaebench.config.groups import PLAINEST
-from vaebench.config.options import options_of, unread
+from vaebench.config.options import config_of, options_of, unread
 from vaebench.config.suggest import override
 from vaebench.config.words import given, key
 from vaebench.errors import Incompatible, Refusal
+from vaebench.paths import conf_dir
 
 Words = tuple[str, ...]
 
@@ -45,13 +44,12 @@ class Search:
     def remedies(self, error: Incompatible) -> list[str]:
         """One of each part to blame, nearest first; nothing outside of the command, where nobody
         knows what else there is."""
-        if not (HydraConfig.initialized() and GlobalHydra.instance().is_initialized()):
+        if not HydraConfig.initialized():
             return []
         hydra = HydraConfig.get()
         self.choices = {k: str(v) for k, v in hydra.runtime.choices.items()}
         own = [s for s in hydra.runtime.config_sources if s.schema == "file" and s.path]
-        self.folders = [Path(s.path) for s in own if s.provider != "hydra"]
-        self.extra = [w for w in hydra.overrides.hydra if key(w) == "hydra.searchpath"]
+        self.folders = [*(Path(s.path) for s in own if s.provider != "main"), conf_dir()]
         return self._find(error, tuple(hydra.overrides.task), (str(error),))
 
     def _find(self, error: Incompatible, words: Words, path: tuple[str, ...]) -> list[str]:
@@ -94,7 +92,7 @@ class Search:
             if not name.startswith(f"{part}."):
                 continue
             with contextlib.suppress(Exception):
-                cfg = self._compose(tuple(w for w in words if w != word))
+                cfg = config_of(self.folders, [w for w in words if w != word])
                 value = OmegaConf.select(cfg, name)
                 if value is not None:
                     yield override(name, value)
@@ -125,13 +123,13 @@ class Search:
         if words not in self.known:
             self.left -= 1
             try:
-                self.assemble(self._compose(words))
+                cfg = config_of(self.folders, words)
+                with open_dict(cfg):
+                    del cfg["hydra"]
+                self.assemble(cfg)
                 self.known[words] = None
             except Refusal as refusal:
                 self.known[words] = refusal
             except Exception as error:
                 self.known[words] = Refusal(str(error))
         return self.known[words]
-
-    def _compose(self, words: Words) -> DictConfig:
-        return hydra_compose("config", [*self.extra, *words])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from vaebench.config.choices import choices
 from vaebench.config.groups import OWNERS
 from vaebench.config.moved import WEIGHT_SD, weight_prior
-from vaebench.config.options import options_of, unread
+from vaebench.config.options import config_of, options_of, unread
 from vaebench.config.signatures import located, signature
 from vaebench.config.suggest import (
     SUGGESTION,
@@ -186,18 +186,10 @@ def composed(name: str, folders: Sequence[Path], args: Sequence[str]) -> DictCon
 
     Without any override, where others are wrong as well.
     """
-    from hydra import compose, initialize_config_dir
-
-    from vaebench.config.schema import register
-
-    register()
-    extra = ",".join(f"file://{folder.absolute()}" for folder in folders[:-1])
-    own = [f"hydra.searchpath=[{extra}]"] if extra else []
     kept = [word for k, word in given(args).items() if k != name]
-    with initialize_config_dir(str(folders[-1]), version_base=None):
-        with contextlib.suppress(Exception):
-            return compose("config", [*own, *kept], return_hydra_config=True)
-        return compose("config", own, return_hydra_config=True)
+    with contextlib.suppress(Exception):
+        return config_of(folders, kept)
+    return config_of(folders, [])
 
 
 def _keys(cfg: DictConfig) -> Iterator[str]:

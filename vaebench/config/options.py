@@ -1,4 +1,4 @@
-"""What each choice of a group reads, as its YAML and those it builds on say."""
+"""What a command line comes to, and what each choice of a group reads."""
 
 from __future__ import annotations
 
@@ -15,6 +15,29 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 IDLE = {group.name: group.idle for group in GROUPS}
+
+
+def config_of(folders: Sequence[Path], words: Sequence[str]) -> DictConfig:
+    """What a command line comes to, with Hydra's own part.
+
+    Args:
+        folders: of the configs, the package's last.
+        words: the overrides.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    from vaebench.config.schema import register
+
+    register()
+    extra = ",".join(f"file://{folder.absolute()}" for folder in folders[:-1])
+    own = [f"hydra.searchpath=[{extra}]"] if extra else []
+    running, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
+    try:
+        with initialize_config_dir(str(folders[-1]), version_base=None):
+            return compose("config", [*own, *words], return_hydra_config=True)
+    finally:
+        GlobalHydra.instance().hydra = running
 
 
 def options_of(folders: Sequence[Path], group: str) -> dict[str, dict[str, Any]]:
