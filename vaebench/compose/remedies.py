@@ -59,6 +59,8 @@ class Search:
         for candidates in self._candidates(error, words):
             passed = 0
             for new in candidates:
+                if passed == ENOUGH or self.left <= 0:
+                    break
                 outcome = self._outcome(self._with(words, new))
                 if outcome is None:
                     found.append(new)
@@ -66,8 +68,6 @@ class Search:
                 if isinstance(outcome, Incompatible) and str(outcome) not in path:
                     beyond.append((new, outcome))
                     passed += 1
-                if passed == ENOUGH or self.left <= 0:
-                    break
             if found and (deep or "." in key(found[-1])):
                 return found  # of an option taken back, whoever typed it need change no part
         if found or len(path) == DEPTH:

@@ -58,13 +58,19 @@ def idle_class(group: str) -> str:
 
 
 def unread(folders: Sequence[Path], word: str, others: Iterable[str]) -> list[str]:
-    """Overrides of options that the choice of a word `group=choice` does not read."""
+    """Overrides of options that the choice of a word `group=choice` does not read, or reads as
+    something else: a width where it has a list of them."""
     group, _, choice = word.partition("=")
     read = options_of(folders, group).get(choice, {})
+
+    def fits(name: str, value: str) -> bool:
+        several = isinstance(read.get(name), Sequence) and not isinstance(read[name], str)
+        return name in read and several == value.startswith("[")
+
     return [
         other
         for name, other in given(others).items()
-        if name.startswith(f"{group}.") and name.split(".")[1] not in read
+        if name.startswith(f"{group}.") and not fits(name.split(".")[1], other.partition("=")[2])
     ]
 
 
