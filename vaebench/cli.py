@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,7 +17,7 @@ from vaebench.streams import patient
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from vaebench.commands.pace import Pace
+    from vaebench.commands.jobs import Command
 
 DONE, FAILED, REFUSED = 0, 1, 2
 HYDRA_VERSION = "1.3"
@@ -167,18 +165,9 @@ def _dispatch(args: list[str]) -> int:
 
 
 def _train(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[str, Any]:
-    from vaebench.commands.train import train
-    from vaebench.config.gate import Made
-    from vaebench.training.checkpoints import newest_good
+    from vaebench.commands.jobs import train_job
 
-    checkpoint, complaints = newest_good(folder)  # of a grid that was stopped
-    for line in complaints:
-        print(line)
-    try:
-        return train(cfg, choices, folder, checkpoint)
-    except (Refusal, KeyboardInterrupt):
-        Made.take_back(folder)
-        raise
+    return train_job(cfg, choices, folder)
 
 
 def _check(cfg: DictConfig, choices: dict[str, str], folder: Path) -> None:
@@ -252,14 +241,12 @@ def _config_dir(args: Sequence[str]) -> str | None:
     return None
 
 
-Command = Callable[["DictConfig", dict[str, str], Path], dict[str, Any] | None]
-
-
 def _hydra(args: list[str], command: Command, words: list[str]) -> int:
     """Has Hydra compose the config of each job and call the command with it, and puts whatever it objects to into one line."""
     import hydra
     from hydra._internal.utils import get_args_parser
 
+    from vaebench.commands.jobs import Job, outcome, run_job
     from vaebench.commands.pace import Pace
     from vaebench.config.choices import names
     from vaebench.config.explain import explain
@@ -286,7 +273,7 @@ def _hydra(args: list[str], command: Command, words: list[str]) -> int:
 
     def task(cfg: DictConfig) -> float | None:
         with patient(_without_reader):  # another process's, where jobs run beside each other
-            jobs.append(job := _job(cfg, command, pace))
+            jobs.append(job := run_job(cfg, command, pace))
         return job.value
 
     main = hydra.main(str(conf_dir()), config_name="config", version_base=HYDRA_VERSION)(task)
@@ -295,91 +282,19 @@ def _hydra(args: list[str], command: Command, words: list[str]) -> int:
     except (Exception, Stop) as error:
         cause = error.cause if isinstance(error, Stop) else error
         if isinstance(cause, NothingLeft):
-            return _outcome(jobs)
+            return _code(outcome(jobs))
         if isinstance(cause, Refusal | RunFailed):
             raise cause from None
         line = explain(cause, _folders(args), args)
         if line is None:
             raise
         raise Refusal(line) from error
-    return _outcome(jobs)
+    return _code(outcome(jobs))
+
+
+def _code(failed: bool | None) -> int:
+    return DONE if failed is None else FAILED if failed else REFUSED
 
 
 def _refuse_usage(message: str) -> NoReturn:
     raise Refusal(f"{message}; see vaebench --help")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run of a command line, and the error that ended it, if any.
-
-    Errors are kept rather than raised: Hydra would print its own lines, and stop a grid.
-    """
-
-    error: Refusal | RunFailed | None = None
-    value: float | None = None
-    """What a search maximises or minimises: the last validation bound, else its loss."""
-
-
-def _job(cfg: DictConfig, command: Command, pace: Pace) -> Job:
-    """A single run, or one cell of a grid."""
-    from contextlib import nullcontext
-
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    from vaebench.commands.attributed import attributed
-    from vaebench.config.gate import Grid, Stop
-
-    hydra_cfg = HydraConfig.get()
-    folder = Path(hydra_cfg.runtime.output_dir)
-    choices = {g: c for g, c in hydra_cfg.runtime.choices.items() if "/" not in g}
-    grid = hydra_cfg.mode is RunMode.MULTIRUN
-    beside_others = grid and not hydra_cfg.launcher._target_.endswith("BasicLauncher")
-    try:
-        with attributed(f"job {hydra_cfg.job.num} │ ") if beside_others else nullcontext():
-            if grid:
-                number = hydra_cfg.job.num
-                place = pace.place(number, Grid.jobs) + pace.left(number, Grid.jobs)
-                print(f"\njob {number} ({hydra_cfg.job.override_dirname}){place}", flush=True)
-                command = partial(_cell, pace=pace)
-            summary = command(cfg, choices, folder) or {}
-    except (Refusal, RunFailed) as error:
-        if getattr(error, "ends_grid", False):
-            raise Stop(error) from error  # past Hydra, which would start the next job
-        if not hydra_cfg.sweeper._target_.endswith("BasicSweeper"):
-            raise  # a search counts its failures itself
-        return Job(error)
-    return Job(value=summary.get("val/bound", summary.get("val/loss")))
-
-
-def _cell(cfg: DictConfig, choices: dict[str, str], folder: Path, pace: Pace) -> dict[str, Any]:
-    """What is left to do of one cell of a grid."""
-    from hydra.core.hydra_config import HydraConfig
-
-    from vaebench.config.gate import Grid
-    from vaebench.runs.grid import already, finished, note_refusal
-
-    try:
-        if (summary := finished(cfg, folder)) is not None:
-            print(already(folder, summary))
-            return summary
-        with pace.job(HydraConfig.get().job.num, Grid.jobs):
-            return _train(cfg, choices, folder)
-    except Refusal as refusal:
-        note_refusal(folder, _line(refusal, []))
-        raise
-
-
-def _outcome(jobs: list[Job]) -> int:
-    """The exit code; for a grid also the table of its jobs, and which of them failed."""
-    from vaebench.config.gate import Grid
-
-    if Grid.folder is not None:
-        from vaebench.commands.grid import report
-
-        failed = report(Grid.folder, Grid.jobs)
-        return DONE if failed is None else FAILED if failed else REFUSED
-    if jobs and jobs[0].error is not None:
-        raise jobs[0].error
-    return DONE
