@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from vaebench.commands.attributed import attributed
 from vaebench.commands.pace import Pace
 from vaebench.config.advise import advise
-from vaebench.config.gate import Grid, Made, Stop
+from vaebench.config.gate import Grid, Made, Stop, job_name
 from vaebench.errors import Refusal, RunFailed
 from vaebench.paths import conf_dir
 from vaebench.runs.grid import already, finished, note_refusal
@@ -48,7 +48,7 @@ def run_job(cfg: DictConfig, command: Command, pace: Pace) -> Job:
             if grid:
                 number = hydra_cfg.job.num
                 place = pace.place(number, Grid.jobs) + pace.left(number, Grid.jobs)
-                print(f"\njob {number} ({hydra_cfg.job.override_dirname}){place}", flush=True)
+                print(f"\n{job_name(hydra_cfg)}{place}", flush=True)
                 command = partial(run_cell, pace=pace)
             summary = command(cfg, choices, folder) or {}
     except (Refusal, RunFailed) as error:

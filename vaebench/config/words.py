@@ -46,6 +46,8 @@ def check_words(overrides: Sequence[str], found: Names, args: Sequence[str]) -> 
         name, is_set, value = word.partition("=")
         if is_set and not key(word):
             raise Refusal(f"{word!r} sets nothing: an option is written name=value")
+        if key(word).startswith("suggested"):
+            raise Refusal(f"no option {key(word)!r} of yours: only data sets suggest")
         if name in found and value.startswith("["):
             several = use(grid(args, word, f"{name}={value.strip('[]')}")) if once else ""
             raise Refusal(f"{word}: a run has one choice of each group.{several}")
