@@ -26,6 +26,11 @@ class Support(StrEnum):
         """As a refusal says it: the data are …"""
         return SAID[self]
 
+    @property
+    def bounded(self) -> bool:
+        """Whether values lie in [0, 1]."""
+        return self in (Support.UNIT, Support.LEVELS, Support.BINARY)
+
 
 SAID = {
     Support.REAL: "real numbers",
