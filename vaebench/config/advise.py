@@ -22,7 +22,8 @@ from vaebench.config.suggest import (
     suggestions,
     use,
 )
-from vaebench.config.words import given, key
+from vaebench.config.words import given
+from vaebench.runs.layout import option_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -290,6 +291,10 @@ def _whole(suggestion: str, folders: Sequence[Path], args: Sequence[str]) -> str
             ]
     if not idle:
         return suggestion
-    over = {key(word): word for word in words}
-    kept = [over.pop(key(arg)) if key(arg) in over else arg for arg in args if arg not in idle]
+    over = {option_of(word): word for word in words}
+    kept = [
+        over.pop(option_of(arg)) if option_of(arg) in over else arg
+        for arg in args
+        if arg not in idle
+    ]
     return command_line(*kept, *over.values())
