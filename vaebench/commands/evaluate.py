@@ -17,7 +17,7 @@ from vaebench.commands.saved import Looking, Saved, look_at
 from vaebench.errors import Refusal
 from vaebench.measures.base import Numbers
 from vaebench.measures.evaluation import Measures, latent_table, measure, select
-from vaebench.measures.likelihood import FEW
+from vaebench.measures.likelihood import ENOUGH
 from vaebench.progress import doing
 from vaebench.runs.layout import EVALUATION
 from vaebench.runs.results import add_evaluation, write_latents
@@ -102,7 +102,7 @@ def show(console: Console, name: str, numbers: Numbers, seconds: float) -> None:
     console.print(table)
     if few := numbers.get("ess_few"):
         told = (
-            f"{few} of {numbers['examples']} examples have fewer than {FEW} effective samples: L_k "
+            f"{few} of {numbers['examples']} examples have fewer than {ENOUGH} effective samples: L_k "
             "may lie well below log p(x), by more than a Monte Carlo error would say, so there is none"
         )
         console.print(told, style="yellow", highlight=False, soft_wrap=True)
