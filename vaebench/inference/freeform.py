@@ -39,11 +39,16 @@ def emitted(model: Model, batch: Batch) -> Parameters:
     if len(found) != len(q.drawn):
         raise Incompatible("not every latent has a conditional of its own in recognition")
     for name, value in found.items():
-        head = model.get_submodule(name).head
-        assert isinstance(head, nn.Module)
-        if value.shape != (batch_size(batch), *head.param_shape):  # type: ignore[misc]
+        if value.shape != (batch_size(batch), *param_shape(model, name)):
             raise Incompatible(f"{name} depends on another latent's draw")
     return found
+
+
+def param_shape(model: Model, name: str) -> tuple[int, ...]:
+    """Of what the net of a conditional emits for one example."""
+    conditional = model.get_submodule(name)
+    assert isinstance(conditional, Conditional)
+    return conditional.head.param_shape
 
 
 def infer_at(

@@ -112,7 +112,7 @@ class Moved(Distribution):
 
     def __init__(self, origin: Distribution, value: Tensor) -> None:
         self.origin, self.value = origin, value
-        self.has_density = origin.has_density  # type: ignore[misc]
+        self.has_density = origin.has_density
 
     @property
     def batch_shape(self) -> torch.Size:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vaebench.inference import Batch, Target, infer
 from vaebench.measures.base import Inapplicable
+from vaebench.models import Model
 from vaebench.pictures.paper import DPI, new_figure
 from vaebench.pictures.view import View
 
@@ -111,9 +112,9 @@ def _draw(axes: Any, view: View, one: Batch, latent: str) -> None:
     axes.tick_params(labelsize=7)
 
 
-def _mass(model: object, one: Batch, latent: str, grid: Axes) -> Tensor:
+def _mass(model: Model, one: Batch, latent: str, grid: Axes) -> Tensor:
     """p(z | x) of one example on a grid, `[G]`, summing to 1."""
-    target = Target(model, one)  # type: ignore[arg-type]
+    target = Target(model, one)
     device = next(iter(one.values())).device
     found = []
     for points in grid.points.to(device).split(CHUNK):
