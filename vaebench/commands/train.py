@@ -42,8 +42,8 @@ from vaebench.training import (
 from vaebench.training.checkpoints import Stopped, step_of
 from vaebench.training.processes import rank_zero, workers
 
-DRAWN = ("data", "reconstructions", "samples", "manifold", "canvas", "strokes")
-DRAWN += ("sentences", "paraphrases", "homotopies")
+IMAGES = ("data", "reconstructions", "samples", "manifold", "canvas", "strokes")
+DRAWN = (*IMAGES, "sentences", "paraphrases", "homotopies")
 """What every run draws; `vaebench sample` draws more."""
 
 MAPPED = 400  # codes of a map: a second or two
@@ -87,8 +87,9 @@ def _train(
             logger.rewind(0 if resume_from is None else step_of(resume_from))
     console.print(config_tree(cfg, choices, composition))
     try:
+        options: Any = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
         for logger in loggers:
-            logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True, enum_to_str=True))
+            logger.log_hyperparams(options)
         with workers(cfg.trainer.devices, folder, resume_from):
             result = fit(cfg, system, trainer, resume_from)
         write_examples(folder, {n: v.tolist() for n, v in result.system.examples.items()})
@@ -131,8 +132,8 @@ def config_tree(cfg: DictConfig, choices: dict[str, str], composition: Compositi
     for group, choice in told(choices).items():
         options = {
             name: value
-            for name, value in OmegaConf.to_container(cfg[group], resolve=True).items()
-            if not name.startswith("_") and not isinstance(value, dict) and name != "k"
+            for name, value in cfg[group].items()
+            if not name.startswith("_") and not isinstance(value, DictConfig) and name != "k"
         }
         shown = ", ".join(f"{n}={v}" for n, v in options.items() if n not in choices)
         tree.add(f"{group}=[cyan]{choice}[/] [dim]{shown}[/]")

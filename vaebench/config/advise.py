@@ -81,8 +81,8 @@ def _advised(line: str, folders: Sequence[Path], words: Sequence[str], args: Seq
     elif group := _group(line, folders):
         line, hint = group
     elif hint := _elsewhere(line, folders, words):
-        group, value = re.match(r"(\w+)\.\w+=(\S+):", line).groups()
-        line = f"{line.rstrip('.')}; {value} belongs to another {group}"
+        told = re.sub(r"(\w+)\.\w+=(\S+):.*", r"\2 belongs to another \1", line)
+        line = f"{line.rstrip('.')}; {told}"
     else:
         hint = _default(line, folders, words, args)
     return f"{line.rstrip('.')}.{hint}" if hint else line
@@ -213,7 +213,7 @@ def _keys(cfg: DictConfig) -> Iterator[str]:
     """Every option; `suggested` is for data sets, and what follows a root option is set there."""
     from omegaconf import DictConfig
 
-    def walk(node: DictConfig, prefix: str) -> Iterator[str]:
+    def walk(node: Any, prefix: str) -> Iterator[str]:
         for name, child in node.items_ex(resolve=False):
             follows = prefix and str(child) == f"${{{name}}}"
             if name.startswith("_") or name in ("hydra", "suggested") or follows:
