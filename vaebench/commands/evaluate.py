@@ -13,7 +13,7 @@ from rich.table import Table
 from vaebench import __version__
 from vaebench.commands.heartbeat import Heartbeat
 from vaebench.commands.options import one_run, read
-from vaebench.commands.saved import Looking, Saved, look_at
+from vaebench.commands.saved import Looking, Saved, loggers_of, look_at
 from vaebench.errors import Refusal
 from vaebench.measures.base import Numbers
 from vaebench.measures.evaluation import Measures, latent_table, measure, select
@@ -22,7 +22,6 @@ from vaebench.progress import doing
 from vaebench.runs.layout import EVALUATION
 from vaebench.runs.results import add_evaluation, write_latents
 from vaebench.runs.write import near
-from vaebench.training import Concluding, build_loggers, close
 from vaebench.training.checkpoints import step_of
 
 
@@ -127,7 +126,5 @@ def tell_loggers(saved: Saved, numbers: dict[str, Any]) -> None:
     """The same numbers for the run's loggers."""
     figures = {f"evaluation/{n}": v for n, v in numbers.items() if isinstance(v, int | float)}
     step = step_of(saved.checkpoint)
-    loggers = [x for x in build_loggers(saved.cfg, saved.folder) if isinstance(x, Concluding)]
-    for logger in loggers:
+    for logger in loggers_of(saved):
         logger.evaluated(figures, step)
-    close(loggers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -20,7 +21,7 @@ from vaebench.errors import Refusal
 from vaebench.measures.base import Subject
 from vaebench.paths import conf_dir
 from vaebench.runs.layout import CONFIG, HYDRA, HYDRA_CONFIG, run_folder
-from vaebench.training import root_device
+from vaebench.training import Concluding, build_loggers, close, root_device
 from vaebench.training.checkpoints import weights_of
 
 
@@ -156,3 +157,10 @@ def look_at(path: str, options: Looking) -> tuple[Saved, Subject]:
         weights=options.weights,
     )
     return saved, Subject(saved.composition, saved.device, options.split.value, options.seed)
+
+
+def loggers_of(saved: Saved) -> Iterator[Concluding]:
+    """Those of the run that take more after its end; closed after the last."""
+    loggers = build_loggers(saved.cfg, saved.folder)
+    yield from (logger for logger in loggers if isinstance(logger, Concluding))
+    close(loggers)

@@ -18,7 +18,7 @@ from vaebench.errors import Refusal
 from vaebench.heads.flows import IAF, NICE, FlowHead, PlanarFlow, RadialFlow, RealNVP
 from vaebench.pictures.paper import new_figure
 from vaebench.progress import steps
-from vaebench.studies.base import Findings, Say, Study, mean_se
+from vaebench.studies.base import Findings, Say, Study, descents, mean_se
 
 BOX = 4.0
 WALL = 0.1
@@ -136,17 +136,10 @@ class FlowEnergies(Study):
         """A flow fitted to an energy."""
         torch.manual_seed(self.seed)
         q = Fitted(FAMILIES[name](Field((2,)), K=length))
-        optimizer = torch.optim.Adam(q.parameters(), lr=self.lr)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
-        for step in steps(range(self.steps)):
-            optimizer.zero_grad()
+        for step in descents([*q.parameters()], self.lr, self.steps):
             z, score = q().rsample_and_log_prob((self.batch,), Noise())
             beta = min(1.0, 0.01 + 2 * step / self.steps)
-            loss = (score() + beta * energy(number, z)).mean()
-            loss.backward()
-            nn.utils.clip_grad_norm_(q.parameters(), 10.0)
-            optimizer.step()
-            schedule.step()
+            (score() + beta * energy(number, z)).mean().backward()
         return q
 
     def drawn(self, name: str, densities: dict[tuple[int, str, int], Tensor]) -> Any:
