@@ -21,7 +21,7 @@ from vaebench.errors import Refusal
 from vaebench.measures.base import Subject
 from vaebench.paths import conf_dir
 from vaebench.runs.layout import CONFIG, HYDRA, HYDRA_CONFIG, run_folder
-from vaebench.training import Concluding, build_loggers, close, root_device
+from vaebench.training import RunLogger, build_loggers, close, root_device
 from vaebench.training.checkpoints import weights_of
 
 
@@ -159,8 +159,8 @@ def look_at(path: str, options: Looking) -> tuple[Saved, Subject]:
     return saved, Subject(saved.composition, saved.device, options.split.value, options.seed)
 
 
-def loggers_of(saved: Saved) -> Iterator[Concluding]:
+def loggers_of(saved: Saved) -> Iterator[RunLogger]:
     """Those of the run that take more after its end; closed after the last."""
     loggers = build_loggers(saved.cfg, saved.folder)
-    yield from (logger for logger in loggers if isinstance(logger, Concluding))
+    yield from (logger for logger in loggers if isinstance(logger, RunLogger))
     close(loggers)

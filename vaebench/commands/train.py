@@ -30,9 +30,9 @@ from vaebench.runs.metrics import telling_order, written
 from vaebench.runs.results import write_examples
 from vaebench.runs.write import config_of, flat, near, write_json
 from vaebench.training import (
-    Concluding,
     History,
     Result,
+    RunLogger,
     Wandb,
     build_loggers,
     close,
@@ -96,7 +96,7 @@ def _train(
         pictures = draw_run(result, composition, folder)
         summary = summarise(cfg, choices, composition, result)
         for logger in loggers:
-            if isinstance(logger, Concluding):
+            if isinstance(logger, RunLogger):
                 logger.conclude(summary)
         write_json(folder / SUMMARY, summary)
     except Stopped:
@@ -152,7 +152,7 @@ def draw_run(result: Result, composition: Composition, folder: Path) -> list[Pat
     if path := curves(folder / CURVES, read_rows(folder / HISTORY)):
         pictures.append(path)
     for logger in result.loggers:
-        if isinstance(logger, Concluding):
+        if isinstance(logger, RunLogger):
             logger.show(pictures)
     return pictures
 

@@ -10,9 +10,9 @@ from vaebench.training.fit import (
     root_device,
 )
 from vaebench.training.loggers import (
-    Concluding,
     History,
     Identity,
+    RunLogger,
     TensorBoard,
     Wandb,
     close,
@@ -20,11 +20,11 @@ from vaebench.training.loggers import (
 from vaebench.training.system import Diverged, System
 
 __all__ = [
-    "Concluding",
     "Diverged",
     "History",
     "Identity",
     "Result",
+    "RunLogger",
     "System",
     "TensorBoard",
     "Wandb",
