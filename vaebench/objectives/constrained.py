@@ -17,7 +17,7 @@ from vaebench.objectives.base import Batch, Estimate
 from vaebench.objectives.bounds import Mean
 from vaebench.objectives.divergence import KL, Divergence
 from vaebench.objectives.estimated import Estimated
-from vaebench.objectives.estimators import Terms, honest
+from vaebench.objectives.estimators import Terms, with_gradient_of
 from vaebench.trace import Evidence
 
 
@@ -74,7 +74,9 @@ class Constrained(Estimated):
         recon, kl = evidence.recon.detach().mean(0), self.kl(evidence).detach().mean(0)
         excess = kl.mean() - self.limit
         # Descending on minus λ's term is ascending on the Lagrangian.
-        loss = honest(fixed * excess - recon.mean(), self.loss(found) - multiplier * excess)
+        loss = with_gradient_of(
+            fixed * excess - recon.mean(), self.loss(found) - multiplier * excess
+        )
         terms = {"bound": recon - kl, "recon": recon, "kl": kl, "multiplier": fixed}
         return Estimate(loss, terms, evidence)
 

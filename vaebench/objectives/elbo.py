@@ -17,7 +17,7 @@ from vaebench.objectives.base import Batch, Estimate
 from vaebench.objectives.bounds import Mean
 from vaebench.objectives.divergence import KL, Divergence
 from vaebench.objectives.estimated import Weight, Weighted
-from vaebench.objectives.estimators import Terms, honest
+from vaebench.objectives.estimators import Terms, with_gradient_of
 from vaebench.trace import Evidence
 
 
@@ -89,7 +89,7 @@ class ELBO(Weighted):
             charged = self.free(evidence)
             if evidence.correction is not None:
                 charged = charged + evidence.correction.mean()
-            loss = honest(beta * charged - recon.mean(), loss)
+            loss = with_gradient_of(beta * charged - recon.mean(), loss)
         terms = {"bound": recon - kl, "recon": recon, "kl": kl}
         return Estimate(loss, terms | self.told(weight, recon), evidence)
 

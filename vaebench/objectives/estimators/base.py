@@ -33,7 +33,7 @@ def summed(terms: Terms) -> Tensor:
     return reduce(add, terms.values())
 
 
-def honest(value: Tensor, surrogate: Tensor) -> Tensor:
+def with_gradient_of(value: Tensor, surrogate: Tensor) -> Tensor:
     """The value of one expression with the gradient of another."""
     return value.detach() + surrogate - surrogate.detach()
 

@@ -19,8 +19,8 @@ from vaebench.objectives.estimators.base import (
     Estimator,
     Read,
     Sampled,
-    honest,
     summed,
+    with_gradient_of,
 )
 
 
@@ -62,7 +62,7 @@ class NVIL(Estimator):
             surrogate = surrogate + ((signal - b.value) * evidence.q[name].log_prob).sum(0)
             penalties.append(b.loss)
         penalty = torch.stack(penalties).sum() if penalties else None
-        return Sampled(honest(value, surrogate), evidence, penalty)
+        return Sampled(with_gradient_of(value, surrogate), evidence, penalty)
 
 
 def dependence(model: Model, batch: Batch, read: Read) -> dict[str, tuple[str, ...]]:

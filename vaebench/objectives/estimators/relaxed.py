@@ -21,8 +21,8 @@ from vaebench.objectives.estimators.base import (
     Estimator,
     Read,
     Sampled,
-    honest,
     summed,
+    with_gradient_of,
 )
 from vaebench.trace import Relax
 
@@ -48,7 +48,7 @@ class Relaxed(Estimator):
         with torch.no_grad():  # what is reported is the bound, which relaxed samples do not give
             evidence = infer(model, batch, k)
             value = bound.value(summed(read(evidence)))
-        return Sampled(honest(value, surrogate), evidence)
+        return Sampled(with_gradient_of(value, surrogate), evidence)
 
 
 class Concrete(Relaxed):

@@ -23,8 +23,8 @@ from vaebench.objectives.estimators.base import (
     Estimator,
     Read,
     Sampled,
-    honest,
     summed,
+    with_gradient_of,
 )
 from vaebench.trace import Evidence
 
@@ -64,7 +64,7 @@ class Score(Estimator):
         signal = bound.share(f.detach())
         b = self.baseline(signal, model, batch, evidence)
         surrogate = ((signal - b.value) * log_q(evidence)).sum(0) + value
-        return Sampled(honest(value, surrogate), evidence, b.loss)
+        return Sampled(with_gradient_of(value, surrogate), evidence, b.loss)
 
 
 def _fitting(baseline: Baseline, of: Estimand) -> Baseline:
@@ -102,4 +102,4 @@ class VIMCO(Estimator):
         value, fixed = bound.value(f), f.detach()
         signal = bound.share(fixed) - bound.share_without(fixed)
         surrogate = (signal * log_q(evidence)).sum(0) + value
-        return Sampled(honest(value, surrogate), evidence)
+        return Sampled(with_gradient_of(value, surrogate), evidence)
