@@ -13,8 +13,8 @@ from torch import Tensor
 
 from vaebench.data.access import Tokens
 from vaebench.data.base import Dataset, Part
+from vaebench.data.in_memory import Batch, InMemorySplit
 from vaebench.data.protocol import Split
-from vaebench.data.resident import Batch, Resident
 from vaebench.data.spec import PAD, UNK, Field, Spec, Support
 from vaebench.data.text.corpus import Corpus, Rows
 from vaebench.data.text.tokens import (
@@ -162,10 +162,10 @@ class Sentences(Dataset):
         )
         return Spec({"x": x}, len(train.tokens))
 
-    def split(self, part: Part) -> Resident:
+    def split(self, part: Part) -> InMemorySplit:
         rows, access = self.corpus.parts[part], Tokens()
         kept = access.prepare(rows.tokens)
-        return Resident(kept, access, {}, lengths=rows.lengths, bucket=self.bucket)
+        return InMemorySplit(kept, access, {}, lengths=rows.lengths, bucket=self.bucket)
 
     def units(self, batch: Batch) -> dict[str, Tensor]:
         """`tokens`, the end of a sentence among them, and `tokens_without_end`."""
