@@ -14,7 +14,7 @@ from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 from vaebench.heads import Conditional
 from vaebench.inference.infer import Batch, batch_size, refined
-from vaebench.models import Model, Split
+from vaebench.models import Model, RecognitionFirst
 from vaebench.progress import steps as counted
 from vaebench.trace import Evidence, Trace
 
@@ -28,7 +28,7 @@ def emitted(model: Model, batch: Batch) -> Parameters:
     Raises:
         Incompatible: where q is not made of one conditional of x alone for each latent.
     """
-    if not isinstance(model, Split):
+    if not isinstance(model, RecognitionFirst):
         raise Incompatible(
             "recognition and generation take turns, so that q has no parameters of z"
         )

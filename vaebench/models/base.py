@@ -66,7 +66,7 @@ class Model(nn.Module, ABC):
         """Both programs; p's latents are q's values, q is conditioned on `seen`."""
 
 
-class Split(Model):
+class RecognitionFirst(Model):
     """A model whose recognition ends before its generation begins."""
 
     def joint(self, p: Trace, q: Trace, batch: Batch, seen: Batch) -> None:
