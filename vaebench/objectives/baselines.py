@@ -87,7 +87,7 @@ class LeaveOneOut(Baseline):
         return Value(mean_of_others(signal))
 
 
-class Average(nn.Module):
+class RunningMean(nn.Module):
     """A moving average over batches, Σ_t d^(T-t) x_t / Σ_t d^(T-t).
 
     Args:
@@ -131,7 +131,7 @@ class Running(Baseline):
 
     def __init__(self, model: Model, spec: Spec, *, decay: float) -> None:
         super().__init__(model, spec)
-        self.mean = Average((), _decay(decay))
+        self.mean = RunningMean((), _decay(decay))
 
     def forward(self, signal: Tensor, model: Model, batch: Batch, evidence: Evidence) -> Value:
         value = self.mean.read(others(signal))
@@ -156,7 +156,7 @@ class Optimal(Baseline):
 
     def __init__(self, model: Model, spec: Spec, *, decay: float) -> None:
         super().__init__(model, spec)
-        self.products, self.squares = Average((), _decay(decay)), Average((), _decay(decay))
+        self.products, self.squares = RunningMean((), _decay(decay)), RunningMean((), _decay(decay))
 
     def forward(self, signal: Tensor, model: Model, batch: Batch, evidence: Evidence) -> Value:
         first = others(signal)
@@ -195,7 +195,7 @@ class Learned(Baseline):
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         self.net = nn.Sequential(nn.Tanh(), last)
-        self.mean, self.square = Average((), _decay(decay)), Average((), _decay(decay))
+        self.mean, self.square = RunningMean((), _decay(decay)), RunningMean((), _decay(decay))
 
     def forward(self, signal: Tensor, model: Model, batch: Batch, evidence: Evidence) -> Value:
         read = torch.stack([layer(batch[name].flatten(1)) for name, layer in self.read.items()])
