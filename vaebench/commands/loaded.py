@@ -193,7 +193,7 @@ class Loaded:
             )
 
     @torch.no_grad()
-    def _latent_fields(self, example: dict[str, Tensor]) -> dict[str, Field]:
+    def _latent_fields(self, example: Batch) -> dict[str, Field]:
         evidence = infer(self.model, example, 1, noise=self._noise(0))
         return {name: Field(tuple(evidence.q[name].dist.event_shape)) for name in self.latents}
 

@@ -8,10 +8,10 @@ from vaebench.data.images.frey import FreyFaces
 from vaebench.data.images.mnist import MNIST, FashionMNIST
 from vaebench.data.images.omniglot import Omniglot
 from vaebench.data.images.user import UserImages
-from vaebench.data.in_memory import Batch, InMemorySplit
+from vaebench.data.in_memory import InMemorySplit
 from vaebench.data.loader import Loader
 from vaebench.data.protocol import Split
-from vaebench.data.spec import EOS, PAD, UNK, Field, Spec, Support
+from vaebench.data.spec import EOS, PAD, UNK, Batch, Field, Spec, Support
 from vaebench.data.synthetic.ppca import PPCA
 from vaebench.data.text.lines import Text
 from vaebench.data.text.ptb import PennTreebank

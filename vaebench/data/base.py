@@ -8,8 +8,8 @@ from typing import Any, Literal
 from torch import Tensor
 
 from vaebench.data.access import AsIs
-from vaebench.data.in_memory import Batch, InMemorySplit
-from vaebench.data.spec import Spec
+from vaebench.data.in_memory import InMemorySplit
+from vaebench.data.spec import Batch, Spec
 
 __all__ = ["AsIs", "Batch", "Dataset", "InMemorySplit", "Part"]
 

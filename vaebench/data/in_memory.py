@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from vaebench.data.access import Access
-
-Batch = dict[str, Tensor]
+from vaebench.data.spec import Batch
 
 
 class InMemorySplit:

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaebench.data.in_memory import Batch, InMemorySplit
+from vaebench.data.in_memory import InMemorySplit
 from vaebench.data.seeds import ORDER, derived
+from vaebench.data.spec import Batch
 from vaebench.data.text.buckets import bucketed
 from vaebench.errors import DataError
 

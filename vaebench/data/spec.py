@@ -10,6 +10,9 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
+Batch = Mapping[str, Tensor]
+"""Examples by name, `[B, *]` each."""
+
 
 class Support(StrEnum):
     """Values that an entry can take."""

@@ -14,7 +14,6 @@ from vaebench.inference.codes import (
 )
 from vaebench.inference.hamiltonian import Hamiltonian
 from vaebench.inference.infer import (
-    Batch,
     batch_size,
     frozen,
     infer,
@@ -30,7 +29,6 @@ from vaebench.inference.target import Target
 
 __all__ = [
     "Annealing",
-    "Batch",
     "Hamiltonian",
     "Replay",
     "Target",

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vaebench.data import Batch
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 from vaebench.heads import Conditional
-from vaebench.inference.infer import Batch, batch_size, refined
+from vaebench.inference.infer import batch_size, refined
 from vaebench.models import Model, RecognitionFirst
 from vaebench.progress import steps as counted
 from vaebench.trace import Evidence, Trace

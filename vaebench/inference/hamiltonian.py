@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from vaebench.config.chosen import chosen, instead
-from vaebench.data import Field, Support
+from vaebench.data import Batch, Field, Support
 from vaebench.distributions import DiagNormal, Distribution, Noise, StandardNormal
 from vaebench.errors import Incompatible
-from vaebench.inference.infer import Batch
 from vaebench.inference.leapfrog import Point, leapfrog
 from vaebench.inference.target import Target
 from vaebench.models import Model, Refine

@@ -8,9 +8,9 @@ from operator import add
 import torch
 from torch import Tensor
 
+from vaebench.data import Batch
 from vaebench.errors import Incompatible
 from vaebench.inference.freeform import outputs_pass, param_shape
-from vaebench.inference.infer import Batch
 from vaebench.models import Model
 from vaebench.trace import Evidence, Trace
 

@@ -7,17 +7,16 @@ from collections import ChainMap
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from vaebench.config.chosen import chosen, instead
-from vaebench.data import Field, Spec, Support
+from vaebench.data import Batch, Field, Spec, Support
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 from vaebench.heads import Likelihood
 from vaebench.trace import Evidence, Trace
 
 Result = TypeVar("Result")
-Batch = Mapping[str, Tensor]
 
 
 class Refine(nn.Module, ABC):

@@ -8,12 +8,12 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from vaebench.config.chosen import chosen, instead
-from vaebench.data import Field, Spec, Support
+from vaebench.data import Batch, Field, Spec, Support
 from vaebench.distributions import Distribution
 from vaebench.errors import Incompatible
 from vaebench.heads import Conditional, Head, Likelihood, Prior, latent_field
 from vaebench.heads.posteriors import Bits, Gaussian
-from vaebench.models.base import Batch, RecognitionFirst, Refine, observed_field, unrefined
+from vaebench.models.base import RecognitionFirst, Refine, observed_field, unrefined
 from vaebench.nets import Family
 from vaebench.trace import Trace
 

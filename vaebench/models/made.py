@@ -9,11 +9,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vaebench.data import Field, Spec
+from vaebench.data import Batch, Field, Spec
 from vaebench.distributions import Autoregressive, Distribution, Ensemble
 from vaebench.errors import Incompatible
 from vaebench.heads import Likelihood
-from vaebench.models.base import Batch, RecognitionFirst, check_entrywise, observed_field
+from vaebench.models.base import RecognitionFirst, check_entrywise, observed_field
 from vaebench.nets.base import Activation
 from vaebench.nets.made import MaskedNet
 from vaebench.trace import Trace

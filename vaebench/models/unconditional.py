@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from vaebench.data import Field, Spec
+from vaebench.data import Batch, Field, Spec
 from vaebench.heads import Likelihood
-from vaebench.models.base import Batch, RecognitionFirst, observed_field
+from vaebench.models.base import RecognitionFirst, observed_field
 from vaebench.trace import Trace
 
 

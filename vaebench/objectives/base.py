@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vaebench.config.chosen import chosen
-from vaebench.data import Spec
+from vaebench.data import Batch, Spec
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 from vaebench.models import Model
@@ -20,7 +19,6 @@ from vaebench.nets.weights import AdaptiveNoise
 from vaebench.objectives.estimators import Draws
 from vaebench.trace import Evidence
 
-Batch = Mapping[str, Tensor]
 WITHOUT_NOISE = (nn.RNNBase, nn.RNNCellBase, nn.Embedding)
 
 

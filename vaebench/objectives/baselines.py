@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from vaebench.data import PAD, Field, Spec, Support
+from vaebench.data import PAD, Batch, Field, Spec, Support
 from vaebench.errors import Incompatible
 from vaebench.inference import roles, scores
 from vaebench.models import Model
 from vaebench.objectives.bounds import mean_of_others
 from vaebench.trace import Evidence
-
-Batch = Mapping[str, Tensor]
 
 DECAY = 0.95
 HIDDEN = 100

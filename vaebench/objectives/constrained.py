@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vaebench.data import Spec
+from vaebench.data import Batch, Spec
 from vaebench.errors import Incompatible
 from vaebench.models import Model
-from vaebench.objectives.base import Batch, Estimate
+from vaebench.objectives.base import Estimate
 from vaebench.objectives.bounds import Mean
 from vaebench.objectives.divergence import KL, Divergence
 from vaebench.objectives.estimated import Estimated

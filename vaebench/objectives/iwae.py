@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from vaebench.data import Spec
+from vaebench.data import Batch, Spec
 from vaebench.errors import Incompatible
 from vaebench.models import Model
-from vaebench.objectives.base import Batch, Estimate, honest_terms
+from vaebench.objectives.base import Estimate, honest_terms
 from vaebench.objectives.bounds import Blend, Bound, LogMeanExp, Mean, Tempered
 from vaebench.objectives.estimated import Weight, Weighted
 from vaebench.objectives.estimators import Terms, log_q

@@ -9,12 +9,12 @@ from typing import Any
 from torch import Tensor
 
 from vaebench.config.chosen import chosen, instead
-from vaebench.data import Spec
+from vaebench.data import Batch, Spec
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 from vaebench.inference import batch_size, frozen, infer
 from vaebench.models import Model
-from vaebench.objectives.base import Batch, Estimate, honest_terms
+from vaebench.objectives.base import Estimate, honest_terms
 from vaebench.objectives.bounds import LogMeanExp
 from vaebench.objectives.estimated import Estimated
 from vaebench.objectives.estimators import VIMCO, Pathwise, with_gradient_of

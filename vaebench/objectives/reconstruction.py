@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from vaebench.data import Spec
+from vaebench.data import Batch, Spec
 from vaebench.models import Model
-from vaebench.objectives.base import Batch, Estimate
+from vaebench.objectives.base import Estimate
 from vaebench.objectives.bounds import Mean
 from vaebench.objectives.estimated import Estimated
 from vaebench.objectives.estimators import Terms

@@ -10,10 +10,10 @@ from typing import Any, Literal
 from torch import Tensor
 
 from vaebench.config.chosen import chosen
-from vaebench.data import Spec
+from vaebench.data import Batch, Spec
 from vaebench.inference import infer, roles, simulate
 from vaebench.models import Model
-from vaebench.objectives.base import Batch, Estimate, Objective, honest_terms
+from vaebench.objectives.base import Estimate, Objective, honest_terms
 from vaebench.objectives.bounds import Bound, LogMeanExp, Mean
 from vaebench.objectives.estimators import Draws, with_gradient_of
 from vaebench.trace import Evidence, Site, Trace

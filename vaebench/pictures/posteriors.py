@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaebench.inference import Batch, Target, infer
+from vaebench.data import Batch
+from vaebench.inference import Target, infer
 from vaebench.measures.base import Inapplicable
 from vaebench.models import Model
 from vaebench.pictures.paper import DPI, new_figure

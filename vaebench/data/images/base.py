@@ -12,9 +12,9 @@ from torch import Tensor
 
 from vaebench.data.access import Access, AsIs, Dequantization, DynamicBinarization, Threshold
 from vaebench.data.base import Dataset, Part
-from vaebench.data.in_memory import Batch, InMemorySplit
+from vaebench.data.in_memory import InMemorySplit
 from vaebench.data.protocol import HELD_OUT_SEED, Binarize, Split
-from vaebench.data.spec import Field, Spec, Support
+from vaebench.data.spec import Batch, Field, Spec, Support
 from vaebench.errors import DataError
 
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from vaebench.data.access import AsIs
 from vaebench.data.base import Dataset, Part
-from vaebench.data.in_memory import Batch, InMemorySplit
+from vaebench.data.in_memory import InMemorySplit
 from vaebench.data.protocol import Split
-from vaebench.data.spec import Field, Spec
+from vaebench.data.spec import Batch, Field, Spec
 from vaebench.errors import DataError
 
 

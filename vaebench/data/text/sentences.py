@@ -13,9 +13,9 @@ from torch import Tensor
 
 from vaebench.data.access import Tokens
 from vaebench.data.base import Dataset, Part
-from vaebench.data.in_memory import Batch, InMemorySplit
+from vaebench.data.in_memory import InMemorySplit
 from vaebench.data.protocol import Split
-from vaebench.data.spec import PAD, UNK, Field, Spec, Support
+from vaebench.data.spec import PAD, UNK, Batch, Field, Spec, Support
 from vaebench.data.text.corpus import Corpus, Rows
 from vaebench.data.text.tokens import (
     SPECIAL,

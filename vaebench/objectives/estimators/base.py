@@ -12,13 +12,12 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 from vaebench.config.chosen import chosen, instead
-from vaebench.data import Spec
+from vaebench.data import Batch, Spec
 from vaebench.errors import Incompatible
 from vaebench.models import Model
 from vaebench.objectives.bounds import Bound
 from vaebench.trace import Evidence
 
-Batch = Mapping[str, Tensor]
 Terms = Mapping[str, Tensor]
 """Addends of f(x, z), by name, `[k, B]` each."""
 

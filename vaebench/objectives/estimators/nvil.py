@@ -8,12 +8,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from vaebench.data import Batch
 from vaebench.inference import infer, infer_at_values
 from vaebench.models import Model
 from vaebench.objectives.baselines import DECAY, HIDDEN, Learned
 from vaebench.objectives.bounds import Bound
 from vaebench.objectives.estimators.base import (
-    Batch,
     Draws,
     Estimand,
     Estimator,

@@ -8,12 +8,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from vaebench.data import Batch
 from vaebench.distributions import Noise
 from vaebench.inference import Replay, infer, rescore
 from vaebench.models import Model
 from vaebench.objectives.bounds import Bound
 from vaebench.objectives.estimators.base import (
-    Batch,
     Draws,
     Estimator,
     Read,

@@ -9,13 +9,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from vaebench.data import Batch
 from vaebench.distributions import Distribution, Noise
 from vaebench.errors import Incompatible
 from vaebench.inference import infer
 from vaebench.models import Model
 from vaebench.objectives.bounds import Bound
 from vaebench.objectives.estimators.base import (
-    Batch,
     Draws,
     Estimand,
     Estimator,

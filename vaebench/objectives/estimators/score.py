@@ -10,14 +10,13 @@ from typing import ClassVar
 from torch import Tensor
 
 from vaebench.config.chosen import chosen, instead
-from vaebench.data import Spec
+from vaebench.data import Batch, Spec
 from vaebench.errors import Incompatible
 from vaebench.inference import infer
 from vaebench.models import Model
 from vaebench.objectives.baselines import DECAY, Baseline, Running
 from vaebench.objectives.bounds import Bound
 from vaebench.objectives.estimators.base import (
-    Batch,
     Draws,
     Estimand,
     Estimator,
