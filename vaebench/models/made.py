@@ -15,7 +15,7 @@ from vaebench.errors import Incompatible
 from vaebench.heads import Likelihood
 from vaebench.models.base import RecognitionFirst, check_entrywise, observed_field
 from vaebench.nets.base import Activation
-from vaebench.nets.made import MaskedNet
+from vaebench.nets.masked import MaskedNet
 from vaebench.trace import Trace
 
 
