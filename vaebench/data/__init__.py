@@ -16,7 +16,7 @@ from vaebench.data.synthetic.ppca import PPCA
 from vaebench.data.text.lines import Text
 from vaebench.data.text.ptb import PennTreebank
 from vaebench.data.text.sentences import Sentences
-from vaebench.data.text.tokens import decode, encode, numbers
+from vaebench.data.text.tokens import as_text, as_tokens, numbers
 from vaebench.data.text.topics import Topics
 
 __all__ = [
@@ -47,7 +47,7 @@ __all__ = [
     "Text",
     "Topics",
     "UserImages",
-    "decode",
-    "encode",
+    "as_text",
+    "as_tokens",
     "numbers",
 ]

@@ -101,7 +101,7 @@ class Common(Noise):
 
 
 @torch.no_grad()
-def decode(model: Model, z: Point, batch: Batch, noise: Noise | None = None) -> Trace:
+def generate_at(model: Model, z: Point, batch: Batch, noise: Noise | None = None) -> Trace:
     """p's trace at given latents `[n, *event]`; whatever is not given is drawn.
 
     Args:

@@ -9,11 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vaebench.data import Field, Support, decode
+from vaebench.data import Field, Support, as_text
 from vaebench.distributions import TokenSequence
 from vaebench.errors import Incompatible
-from vaebench.inference import decode as generate_at
-from vaebench.inference import infer, simulate
+from vaebench.inference import generate_at, infer, simulate
 from vaebench.measures.base import Inapplicable, Subject
 from vaebench.pictures.journeys import along, drawn_pairs, linear
 from vaebench.pictures.view import Point, View
@@ -114,7 +113,7 @@ class Tokens:
 
     def said(self, rows: Tensor) -> list[str]:
         """Rows of tokens `[n, l]` as text."""
-        return [decode(row, self.field.symbols, self.field.joiner) for row in rows.cpu()]
+        return [as_text(row, self.field.symbols, self.field.joiner) for row in rows.cpu()]
 
 
 def has_sentences(subject: Subject) -> bool:

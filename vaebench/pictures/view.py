@@ -15,10 +15,10 @@ from vaebench.distributions import Noise
 from vaebench.inference import (
     batch_size,
     conditions,
-    decode,
     drawn,
     encode,
     expected,
+    generate_at,
     infer,
     simulate,
 )
@@ -161,7 +161,7 @@ class View:
         m = len(next(iter(z.values())))
         rows = torch.as_tensor(example, device=self.subject.device).expand(m)
         given = {name: value[rows] for name, value in self.given.items()}
-        trace = decode(self.subject.composition.model, z, given, self.noise)
+        trace = generate_at(self.subject.composition.model, z, given, self.noise)
         return expected(trace, self.name).reshape(m, *self.images.shape[1:])
 
     @torch.no_grad()

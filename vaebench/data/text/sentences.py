@@ -20,8 +20,8 @@ from vaebench.data.text.corpus import Corpus, Rows
 from vaebench.data.text.tokens import (
     SPECIAL,
     Sentence,
+    as_tokens,
     characters,
-    encode,
     numbers,
     vocabulary,
     words,
@@ -91,7 +91,7 @@ class Sentences(Dataset):
             DataError: one is longer than all that were read.
         """
         number, (longest,) = numbers(self.corpus.symbols), self.spec["x"].shape
-        rows = [encode(number, self.symbols_of(line)) for line in lines]
+        rows = [as_tokens(number, self.symbols_of(line)) for line in lines]
         for line, row in zip(lines, rows, strict=True):
             if len(row) > longest:
                 raise DataError(
@@ -106,7 +106,7 @@ class Sentences(Dataset):
         parts, left_out = self.texts()
         symbols = self._known(parts["train"])
         number = numbers(symbols)
-        ids = {part: [encode(number, s) for s in group] for part, group in parts.items()}
+        ids = {part: [as_tokens(number, s) for s in group] for part, group in parts.items()}
         width = max(map(len, chain.from_iterable(ids.values())))
         return Corpus(symbols, {part: Rows.of(rows, width) for part, rows in ids.items()}, left_out)
 
