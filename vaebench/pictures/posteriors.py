@@ -77,11 +77,7 @@ def _two_dimensional(view: View) -> str:
     Raises:
         Inapplicable: it has not two real dimensions, or q cannot be drawn.
     """
-    shapes = {name: tuple(z.shape[1:]) for name, z in view.codes.items()}
-    if list(shapes.values()) != [(2,)]:
-        told = ", ".join(f"{name} has {math.prod(shape)}" for name, shape in shapes.items())
-        raise Inapplicable(f"one latent of two dimensions is needed; {told}")
-    (name,) = shapes
+    name = view.plane
     dist = infer(view.subject.composition.model, view.batch, 1, noise=view.noise).q[name].dist
     if dist.is_discrete:
         raise Inapplicable("bits have no density to draw")

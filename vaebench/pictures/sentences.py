@@ -30,16 +30,11 @@ def sentences(view: View) -> list[Path]:
     given = {name: value[:n] for name, value in view.given.items()}
     p = simulate(view.subject.composition.model, n, given, noise)[x.name].dist
     p = _language(p, n)
+    best, drawn = x.said(view.decoding.best(p)[0]), x.said(view.decoding.drawn(p, noise)[0])
     rows = [
-        [str(i + 1), kind, said]
-        for i, both in enumerate(
-            zip(
-                x.said(view.decoding.best(p)[0]),
-                x.said(view.decoding.drawn(p, noise)[0]),
-                strict=True,
-            )
-        )
-        for kind, said in zip((_best(view), "drawn"), both, strict=True)
+        [str(i + 1), kind, said[i]]
+        for i in range(n)
+        for kind, said in ((_best(view), best), ("drawn", drawn))
     ]
     if not view.subject.roles[0]:  # without a latent the best sentence is always the same
         rows = [rows[0], *rows[1::2]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -134,6 +135,19 @@ class View:
     def width(self) -> int:
         """Entries of an example's code, all latents together."""
         return sum(z[0].numel() for z in self.codes.values())
+
+    @property
+    def plane(self) -> str:
+        """Name of the only latent, which has two dimensions.
+
+        Raises:
+            Inapplicable: there are others, or it has not.
+        """
+        shapes = {name: tuple(z.shape[1:]) for name, z in self.codes.items()}
+        if list(shapes.values()) != [(2,)]:
+            told = ", ".join(f"{name} has {math.prod(shape)}" for name, shape in shapes.items())
+            raise Inapplicable(f"one latent of two dimensions is needed; {told}")
+        return next(iter(shapes))
 
     @cached_property
     def class_means(self) -> dict[int, Point]:

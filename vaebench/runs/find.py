@@ -57,7 +57,7 @@ class Run:
             and not name.endswith(internal)
             and not set(name.split(".")[1:-1]) & set(choices)  # said by that group itself
         }
-        return {name: choices[name] for name in _ordered(choices)} | options
+        return {name: choices[name] for name in sorted(choices, key=rank)} | options
 
     @cached_property
     def typed(self) -> frozenset[str]:
@@ -168,10 +168,6 @@ def words_of(folder: Path) -> list[str]:
 def section(flat: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """What begins with a prefix, without it."""
     return {n.removeprefix(prefix): v for n, v in flat.items() if n.startswith(prefix)}
-
-
-def _ordered(names: Iterable[str]) -> list[str]:
-    return sorted(names, key=rank)
 
 
 def rank(name: str) -> tuple[int, bool, int, str]:

@@ -44,26 +44,24 @@ def energy(number: int, z: Tensor) -> Tensor:
     match number:
         case 1:
             ring = 0.5 * ((z.norm(dim=-1) - 2) / 0.4).square()
-            u = ring - _log_sum(-0.5 * ((z1 - 2) / 0.6).square(), -0.5 * ((z1 + 2) / 0.6).square())
+            u = ring - torch.logaddexp(
+                -0.5 * ((z1 - 2) / 0.6).square(), -0.5 * ((z1 + 2) / 0.6).square()
+            )
         case 2:
             u = 0.5 * ((z2 - w1) / 0.4).square()
         case 3:
             w2 = 3 * torch.exp(-0.5 * ((z1 - 1) / 0.6).square())
-            u = -_log_sum(
+            u = -torch.logaddexp(
                 -0.5 * ((z2 - w1) / 0.35).square(), -0.5 * ((z2 - w1 + w2) / 0.35).square()
             )
         case 4:
             w3 = 3 * torch.sigmoid((z1 - 1) / 0.3)
-            u = -_log_sum(
+            u = -torch.logaddexp(
                 -0.5 * ((z2 - w1) / 0.4).square(), -0.5 * ((z2 - w1 + w3) / 0.35).square()
             )
         case _:
             raise Refusal(f"energies=[{number}]: there are 1, 2, 3 and 4")
     return u + 0.5 * ((z.abs() - BOX).relu() / WALL).square().sum(-1)
-
-
-def _log_sum(a: Tensor, b: Tensor) -> Tensor:
-    return torch.logaddexp(a, b)
 
 
 def log_normaliser(number: int) -> float:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
+from vaebench.check import check
 from vaebench.compose import Composition
 from vaebench.config.suggest import unknown
 from vaebench.errors import Incompatible, Refusal
@@ -197,10 +198,9 @@ class Gradients:
     """
 
     def __init__(self, composition: Composition, examples: int) -> None:
-        self.model, self.data = composition.model, composition.data
+        self.model, self.spec = composition.model, composition.data.spec
         self.objective_of_run = composition.objective
-        split = self.data.split("train")
-        self.split = split
+        self.split = split = composition.data.split("train")
         self.batch = split.first(examples).batch(torch.arange(min(examples, len(split))))
         self.latents = infer(self.model, self.batch, 1).latents
         self.named = [(n, p) for n, p in self.model.named_parameters() if p.requires_grad]
@@ -241,21 +241,11 @@ class Gradients:
             options |= {"kl": "auto", "free_bits": 0.0, "free_bits_per": "dimension"}
         try:
             made = kind(self.model, self.spec, **options)
-            self._check(made)
+            check(self.model, made, self.spec)
             self._settle(made)
         except Incompatible:
             return None
         return made
-
-    @property
-    def spec(self) -> Any:
-        """Of the data."""
-        return self.data.spec
-
-    def _check(self, objective: Weighted) -> None:
-        from vaebench.check import check
-
-        check(self.model, objective, self.spec)
 
     def _settle(self, objective: Weighted) -> None:
         """Lets what an estimator learns settle, and holds it."""
