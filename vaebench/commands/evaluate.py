@@ -112,9 +112,7 @@ def written_as(value: float) -> str:
     return f"{value:.0f}" if float(value).is_integer() else f"{value:.3f}"
 
 
-def timed(
-    found: Iterator[tuple[str, Numbers | str]],
-) -> Iterator[tuple[str, Numbers | str, float]]:
+def timed(found: Iterator[tuple[str, Numbers | str]]) -> Iterator[tuple[str, Numbers | str, float]]:
     """The same, each with the seconds it took."""
     begun = time.monotonic()
     for name, numbers in found:

@@ -151,10 +151,7 @@ def open_run(
 def look_at(path: str, options: Looking) -> tuple[Saved, Subject]:
     """A run, and its model with the examples that the options name."""
     saved = open_run(
-        path,
-        data_dir=options.data_dir,
-        accelerator=options.accelerator,
-        weights=options.weights,
+        path, data_dir=options.data_dir, accelerator=options.accelerator, weights=options.weights
     )
     return saved, Subject(saved.composition, saved.device, options.split.value, options.seed)
 

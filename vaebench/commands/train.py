@@ -29,16 +29,7 @@ from vaebench.runs.layout import CURVES, HISTORY, LAST, PICTURES, SUMMARY
 from vaebench.runs.metrics import telling_order, written
 from vaebench.runs.results import write_examples
 from vaebench.runs.write import config_of, flat, near, write_json
-from vaebench.training import (
-    History,
-    Result,
-    RunLogger,
-    Wandb,
-    build_loggers,
-    close,
-    fit,
-    prepare,
-)
+from vaebench.training import History, Result, RunLogger, Wandb, build_loggers, close, fit, prepare
 from vaebench.training.checkpoints import Stopped, step_of
 from vaebench.training.processes import rank_zero, workers
 
@@ -193,11 +184,8 @@ def failure(error: BaseException, folder: Path) -> RunFailed:
     """One line on what went wrong and what is left; the traceback goes to the run folder."""
     what = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else "interrupted"
     what = str(error) if isinstance(error, RunFailed) else what
-    left = (
-        f"the last checkpoint is {last}"
-        if (last := last_checkpoint(folder))
-        else "no checkpoint yet"
-    )
+    last = folder / LAST
+    left = f"the last checkpoint is {last}" if last.exists() else "no checkpoint yet"
     line = " ".join(f"the run failed: {what}; {left}".split())
     try:
         path = write_failure(folder, line, "".join(traceback.format_exception(error)))
@@ -205,12 +193,6 @@ def failure(error: BaseException, folder: Path) -> RunFailed:
     except OSError:
         pass  # a full disk: the error itself says more
     return RunFailed(line)
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint of a run."""
-    path = folder / LAST
-    return path if path.exists() else None
 
 
 def report(

@@ -98,14 +98,8 @@ def _draw(axes: Any, view: View, one: Batch, latent: str) -> None:
     density = _density(view, one, latent, z, fine)
     levels = sorted(float(_level(density.flatten(), level)) for level in LEVELS)
     if levels[0] < levels[1]:
-        axes.contour(
-            fine.first.numpy(),
-            fine.second.numpy(),
-            density.T.numpy(),
-            levels,
-            colors="#2a7fb8",
-            linewidths=1.2,
-        )
+        points = (x.numpy() for x in (fine.first, fine.second, density.T))
+        axes.contour(*points, levels, colors="#2a7fb8", linewidths=1.2)
     axes.tick_params(labelsize=7)
 
 
