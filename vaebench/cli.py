@@ -248,9 +248,9 @@ def _hydra(args: list[str], command: Command, words: list[str]) -> int:
     try:
         main()
     except Exception as error:
-        _object(error, args)
+        _raise_in_a_line(error, args)
     except Stop as stop:
-        _object(stop.cause, args)
+        _raise_in_a_line(stop.cause, args)
     failed = outcome(jobs)
     return DONE if failed is None else FAILED if failed else REFUSED
 
@@ -268,7 +268,7 @@ def _check_words(args: list[str], words: list[str]) -> None:
     check_words(overrides, names(_folders(args)), args)
 
 
-def _object(error: Exception, args: list[str]) -> None:
+def _raise_in_a_line(error: Exception, args: list[str]) -> None:
     """Raises what Hydra objects to in one line; nothing where it had nothing left to run."""
     from vaebench.config.explain import explain
     from vaebench.config.gate import NothingLeft
