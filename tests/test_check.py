@@ -16,20 +16,19 @@ from tests.theorems import elbo, iwae, spelt
 from vaebench.check import check
 from vaebench.compose.build import check_batch
 from vaebench.config.chosen import in_words
-from vaebench.data import Digits, Field, Spec, Support
-from vaebench.data import Split as Parts
+from vaebench.data import Digits, Field, Spec, Split, Support
 from vaebench.distributions import Delta, DiagNormal, StandardNormal
 from vaebench.errors import Incompatible, Refusal
 from vaebench.heads.likelihoods import Bernoulli, Categorical
 from vaebench.inference import outline
-from vaebench.models import Split
+from vaebench.models import RecognitionFirst
 from vaebench.objectives import Reconstruction
 
 SPEC = Spec({"x": Field((3,)), "y": Field((), Support.LABEL, 4)}, size=100)
 WIDTH = 2
 
 
-class Toy(Split):
+class Toy(RecognitionFirst):
     """q(z | x) diagonal Gaussian, p(z) standard normal, p(x | z) = N(x; W z, 1)."""
 
     def __init__(self):
@@ -414,7 +413,7 @@ class Liar(Digits):
 
 
 def test_values_outside_the_declared_support_are_refused():
-    parts = Parts(kind="random", val=200, test=400, seed=0)
+    parts = Split(kind="random", val=200, test=400, seed=0)
     check_batch(Digits(split=parts, binarize="threshold"))
     with pytest.raises(Refusal, match=r"x has values outside \[0, 1\]; its spec says binary"):
         check_batch(Liar(split=parts, binarize="threshold"))

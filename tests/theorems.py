@@ -23,7 +23,7 @@ from vaebench.heads.likelihoods import Gaussian as GaussianLikelihood
 from vaebench.heads.posteriors import Bits, Gaussian
 from vaebench.heads.priors import Normal
 from vaebench.inference import infer, infer_at_values, log_mean_exp, outline
-from vaebench.models import VAE, Hierarchical, Model, Split
+from vaebench.models import VAE, Hierarchical, Model, RecognitionFirst
 from vaebench.nets import MLP
 from vaebench.objectives import ELBO, IWAE, Constrained
 from vaebench.objectives.anneal import Constant
@@ -254,7 +254,7 @@ def wide_ppca(
 
 
 # ------------------------------------------------------------------------- two stochastic layers
-class BottomUp(Split):
+class BottomUp(RecognitionFirst):
     """x ← h1 ← h2 is linear and Gaussian, so that log p(x) is known; q goes up, x → h1 → h2.
 
     Attributes:

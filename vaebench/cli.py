@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from vaebench.config.suggest import command_line, use
+from vaebench.config.words import OF_RUNS
 from vaebench.errors import Refusal, RunFailed
 from vaebench.paths import conf_dir
 from vaebench.progress import under_way
@@ -19,7 +19,7 @@ from vaebench.streams import patient
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from vaebench.commands.pace import Pace
+    from vaebench.commands.jobs import Command
 
 DONE, FAILED, REFUSED = 0, 1, 2
 HYDRA_VERSION = "1.3"
@@ -116,8 +116,6 @@ def _line(error: Refusal | RunFailed, args: Sequence[str]) -> str:
 
 def _composing(args: Sequence[str]) -> Sequence[str] | None:
     """The words that compose a run; None for a command with nothing but options of its own."""
-    from vaebench.config.words import OF_RUNS
-
     if "study" in args[:1]:
         from vaebench.commands.study import choices_in
 
@@ -149,15 +147,12 @@ def _dispatch(args: list[str]) -> int:
         return DONE
     if args[:1] == ["list"]:
         return _list(args[1:])
-    if args[:1] == ["compare"]:
-        from vaebench.commands.compare import compare
-
-        compare(args[1:])
+    if args[:1] == ["study"]:
+        return _study(args[1:])
+    if args and args[0] in OF_RUNS:
+        sys.path.append(os.getcwd())  # a user's own classes
+        getattr(import_module(f"vaebench.commands.{args[0]}"), args[0])(args[1:])
         return DONE
-    if args[:1] in (["evaluate"], ["sample"], ["study"]):
-        return _look_at(args)
-    if args[:1] == ["resume"]:
-        return _resume(args[1:])
     if args[:1] == ["check"]:
         if {"-m", "--multirun"} & set(args):
             instead = use(command_line(*args[1:]))
@@ -167,18 +162,9 @@ def _dispatch(args: list[str]) -> int:
 
 
 def _train(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[str, Any]:
-    from vaebench.commands.train import train
-    from vaebench.config.gate import Made
-    from vaebench.training.checkpoints import newest_good
+    from vaebench.commands.jobs import train_job
 
-    checkpoint, complaints = newest_good(folder)  # of a grid that was stopped
-    for line in complaints:
-        print(line)
-    try:
-        return train(cfg, choices, folder, checkpoint)
-    except (Refusal, KeyboardInterrupt):
-        Made.take_back(folder)
-        raise
+    return train_job(cfg, choices, folder)
 
 
 def _check(cfg: DictConfig, choices: dict[str, str], folder: Path) -> None:
@@ -187,33 +173,15 @@ def _check(cfg: DictConfig, choices: dict[str, str], folder: Path) -> None:
     check(cfg, choices)
 
 
-def _look_at(args: list[str]) -> int:
-    """The commands that measure something and train no run."""
-    sys.path.append(os.getcwd())  # a user's own classes
-    if args[0] == "evaluate":
-        from vaebench.commands.evaluate import evaluate as command
-    elif args[0] == "study":
-        from vaebench.commands.study import choices_in, study
+def _study(args: list[str]) -> int:
+    from vaebench.commands.study import choices_in, study
 
-        words = choices_in(args[1:])
-        if words is not None:
-            own = [a for a in args[1:] if a not in words]
-            return _hydra(args, lambda cfg, *_: study(own, cfg), [*words, *NOWHERE])
-        command = study
-    else:
-        from vaebench.commands.sample import sample as command
-    command(args[1:])
-    return DONE
-
-
-def _resume(args: list[str]) -> int:
-    if len(args) != 1:
-        raise Refusal("vaebench resume takes one run folder")
-    from vaebench.commands.resume import resume
-
-    sys.path.append(os.getcwd())
-    resume(args[0])
-    return DONE
+    words = choices_in(args)
+    if words is None:
+        study(args)
+        return DONE
+    own = [a for a in args if a not in words]
+    return _hydra(["study", *args], lambda cfg, *_: study(own, cfg), [*words, *NOWHERE])
 
 
 def _help(args: list[str]) -> str:
@@ -252,30 +220,17 @@ def _config_dir(args: Sequence[str]) -> str | None:
     return None
 
 
-Command = Callable[["DictConfig", dict[str, str], Path], dict[str, Any] | None]
-
-
 def _hydra(args: list[str], command: Command, words: list[str]) -> int:
-    """Has Hydra compose the config of each job and call the command with it, and puts whatever it objects to into one line."""
+    """Has Hydra compose the config of each job and call the command with it."""
     import hydra
-    from hydra._internal.utils import get_args_parser
 
+    from vaebench.commands.jobs import Job, outcome, run_job
     from vaebench.commands.pace import Pace
-    from vaebench.config.choices import names
-    from vaebench.config.explain import explain
-    from vaebench.config.gate import NothingLeft, Stop
+    from vaebench.config.gate import Stop
     from vaebench.config.parts import register as register_sweeper
     from vaebench.config.schema import register
-    from vaebench.config.words import check_words
 
-    parser = get_args_parser()
-    parser.error = _refuse_usage  # type: ignore[method-assign]
-    overrides = parser.parse_args([word for word in words if word not in NOWHERE]).overrides
-    check_words(overrides, names(_folders(args)), args)
-    for override in overrides:
-        key = override.lstrip("+~").partition("=")[0]
-        if key.startswith("suggested"):
-            raise Refusal(f"no option {key!r} of yours: only data sets suggest")
+    _check_words(args, words)
     # Hydra prints its own multi-line messages unless it believes that it is being debugged.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.path.append(os.getcwd())  # a user's own classes, as `python -m` would find them
@@ -286,100 +241,45 @@ def _hydra(args: list[str], command: Command, words: list[str]) -> int:
 
     def task(cfg: DictConfig) -> float | None:
         with patient(_without_reader):  # another process's, where jobs run beside each other
-            jobs.append(job := _job(cfg, command, pace))
+            jobs.append(job := run_job(cfg, command, pace))
         return job.value
 
     main = hydra.main(str(conf_dir()), config_name="config", version_base=HYDRA_VERSION)(task)
     try:
         main()
-    except (Exception, Stop) as error:
-        cause = error.cause if isinstance(error, Stop) else error
-        if isinstance(cause, NothingLeft):
-            return _outcome(jobs)
-        if isinstance(cause, Refusal | RunFailed):
-            raise cause from None
-        line = explain(cause, _folders(args), args)
-        if line is None:
-            raise
-        raise Refusal(line) from error
-    return _outcome(jobs)
+    except Exception as error:
+        _raise_in_a_line(error, args)
+    except Stop as stop:
+        _raise_in_a_line(stop.cause, args)
+    failed = outcome(jobs)
+    return DONE if failed is None else FAILED if failed else REFUSED
+
+
+def _check_words(args: list[str], words: list[str]) -> None:
+    """Refuses before Hydra starts what it would take, or would say in lines of its own."""
+    from hydra._internal.utils import get_args_parser
+
+    from vaebench.config.choices import names
+    from vaebench.config.words import check_words
+
+    parser = get_args_parser()
+    vars(parser).update(error=_refuse_usage)
+    overrides = parser.parse_args([word for word in words if word not in NOWHERE]).overrides
+    check_words(overrides, names(_folders(args)), args)
+
+
+def _raise_in_a_line(error: Exception, args: list[str]) -> None:
+    """Raises what Hydra objects to in one line; nothing where it had nothing left to run."""
+    from vaebench.config.explain import explain
+    from vaebench.config.gate import NothingLeft
+
+    if isinstance(error, NothingLeft):
+        return
+    if isinstance(error, Refusal | RunFailed):
+        raise error from None
+    line = explain(error, _folders(args), args)
+    raise error if line is None else Refusal(line) from error
 
 
 def _refuse_usage(message: str) -> NoReturn:
     raise Refusal(f"{message}; see vaebench --help")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run of a command line, and the error that ended it, if any.
-
-    Errors are kept rather than raised: Hydra would print its own lines, and stop a grid.
-    """
-
-    error: Refusal | RunFailed | None = None
-    value: float | None = None
-    """What a search maximises or minimises: the last validation bound, else its loss."""
-
-
-def _job(cfg: DictConfig, command: Command, pace: Pace) -> Job:
-    """A single run, or one cell of a grid."""
-    from contextlib import nullcontext
-
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    from vaebench.commands.attributed import attributed
-    from vaebench.config.gate import Grid, Stop
-
-    hydra_cfg = HydraConfig.get()
-    folder = Path(hydra_cfg.runtime.output_dir)
-    choices = {g: c for g, c in hydra_cfg.runtime.choices.items() if "/" not in g}
-    grid = hydra_cfg.mode is RunMode.MULTIRUN
-    beside_others = grid and not hydra_cfg.launcher._target_.endswith("BasicLauncher")
-    try:
-        with attributed(f"job {hydra_cfg.job.num} │ ") if beside_others else nullcontext():
-            if grid:
-                number = hydra_cfg.job.num
-                place = pace.place(number, Grid.jobs) + pace.left(number, Grid.jobs)
-                print(f"\njob {number} ({hydra_cfg.job.override_dirname}){place}", flush=True)
-                command = partial(_cell, pace=pace)
-            summary = command(cfg, choices, folder) or {}
-    except (Refusal, RunFailed) as error:
-        if getattr(error, "ends_grid", False):
-            raise Stop(error) from error  # past Hydra, which would start the next job
-        if not hydra_cfg.sweeper._target_.endswith("BasicSweeper"):
-            raise  # a search counts its failures itself
-        return Job(error)
-    return Job(value=summary.get("val/bound", summary.get("val/loss")))
-
-
-def _cell(cfg: DictConfig, choices: dict[str, str], folder: Path, pace: Pace) -> dict[str, Any]:
-    """What is left to do of one cell of a grid."""
-    from hydra.core.hydra_config import HydraConfig
-
-    from vaebench.config.gate import Grid
-    from vaebench.runs.grid import already, finished, note_refusal
-
-    try:
-        if (summary := finished(cfg, folder)) is not None:
-            print(already(folder, summary))
-            return summary
-        with pace.job(HydraConfig.get().job.num, Grid.jobs):
-            return _train(cfg, choices, folder)
-    except Refusal as refusal:
-        note_refusal(folder, _line(refusal, []))
-        raise
-
-
-def _outcome(jobs: list[Job]) -> int:
-    """The exit code; for a grid also the table of its jobs, and which of them failed."""
-    from vaebench.config.gate import Grid
-
-    if Grid.folder is not None:
-        from vaebench.commands.grid import report
-
-        failed = report(Grid.folder, Grid.jobs)
-        return DONE if failed is None else FAILED if failed else REFUSED
-    if jobs and jobs[0].error is not None:
-        raise jobs[0].error
-    return DONE

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from vaebench import load
-from vaebench.data import decode
+from vaebench.data import as_text
 
 TINY = ["trainer.max_epochs=1", "trainer.batch_size=200", "eval.k=2", "logger=csv"]
 TINY += ["likelihood.hidden=8", "likelihood.embedding=8"]
@@ -219,7 +219,7 @@ def test_a_loaded_run_encodes_decodes_and_draws_sentences(trained):
     field = model.data.spec["x"]
     rebuilt = model.decode(model.encode(x))
     assert rebuilt.shape == (3, *field.shape)
-    assert all(isinstance(decode(row, field.symbols, field.joiner), str) for row in rebuilt)
+    assert all(isinstance(as_text(row, field.symbols, field.joiner), str) for row in rebuilt)
     assert model.log_prob(x, k=2).shape == (3,)
     for mean in (True, False):
         assert model.sample(4, mean=mean).shape == (4, *field.shape)

@@ -10,7 +10,7 @@ from vaebench.distributions import StandardNormal
 from vaebench.heads import Conditional
 from vaebench.heads.sentence import Sentence
 from vaebench.inference import infer
-from vaebench.models import Split
+from vaebench.models import RecognitionFirst
 
 WORDS, LENGTH, Z = 30, 8, 2
 FIELD = Field((LENGTH,), Support.TOKENS, WORDS)
@@ -18,7 +18,7 @@ X = torch.randint(3, WORDS, (20, LENGTH), generator=torch.Generator().manual_see
 PLAIN = {"cell": "lstm", "embedding": 4, "hidden": 8, "condition": "both"}
 
 
-class Sentences(Split):
+class Sentences(RecognitionFirst):
     """z ~ N(0, I), and a sentence at z; the weights are the same whatever `keep` is."""
 
     def __init__(self, keep):

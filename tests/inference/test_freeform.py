@@ -11,7 +11,7 @@ from vaebench.heads.posteriors import FullGaussian, Gaussian
 from vaebench.inference import infer
 from vaebench.inference.freeform import bound, emitted, infer_at, optimise
 from vaebench.measures.gaps import InferenceGap
-from vaebench.models import Model, Split
+from vaebench.models import Model, RecognitionFirst
 
 EXAMPLES = 5
 
@@ -162,7 +162,7 @@ def test_the_parameters_of_the_model_stay_as_they_are_and_get_no_gradient():
 
 
 # ------------------------------------------------------------------------------ what is refused
-class Twice(Split):
+class Twice(RecognitionFirst):
     """One conditional for two latents."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from vaebench.distributions import (
 )
 from vaebench.errors import Incompatible
 from vaebench.inference import batch_size, frozen, infer, log_mean_exp, rescore
-from vaebench.models import Split
+from vaebench.models import RecognitionFirst
 
 K, B = 3, 2
 
@@ -41,7 +41,7 @@ def _kl(q, p):
     return torch.full(q.batch_shape, 2.5)
 
 
-class Toy(Split):
+class Toy(RecognitionFirst):
     """z → x, and perhaps z → y, with distributions that a test chooses."""
 
     def __init__(

@@ -20,7 +20,7 @@ from vaebench.distributions import DiagNormal, StandardNormal
 from vaebench.errors import Incompatible
 from vaebench.heads.posteriors import FullGaussian
 from vaebench.inference import infer, scores
-from vaebench.models import Split
+from vaebench.models import RecognitionFirst
 
 K, B = 4, 3
 BATCH = {"x": EXAMPLES}
@@ -103,7 +103,7 @@ def test_it_leaves_no_gradient_no_hook_and_no_noise_behind(make):
         assert_close(scores(model, BATCH, evidence), first)
 
 
-class Bare(Split):
+class Bare(RecognitionFirst):
     """A q without nets."""
 
     def recognise(self, q, batch):

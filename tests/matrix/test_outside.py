@@ -57,7 +57,7 @@ FILES = {
         from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
         from vaebench.data import Dataset, Field, Spec
-        from vaebench.data.base import AsIs, Resident
+        from vaebench.data.base import AsIs, InMemorySplit
 
 
         class Blobs(Dataset):
@@ -77,7 +77,7 @@ FILES = {
                 return Spec({"x": Field((2,), mean=train.mean(0))}, len(train))
 
             def split(self, part):
-                return Resident(self.x[self.index[part]], AsIs(), {})
+                return InMemorySplit(self.x[self.index[part]], AsIs(), {})
 
             @property
             def protocol(self):

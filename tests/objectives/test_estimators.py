@@ -17,7 +17,7 @@ from vaebench.data import Field, Spec
 from vaebench.distributions import DiagNormal, StandardNormal
 from vaebench.heads import Conditional, Head
 from vaebench.inference import outline
-from vaebench.models import Split
+from vaebench.models import RecognitionFirst
 from vaebench.objectives import baselines
 from vaebench.objectives.bounds import Bound, LogMeanExp, Mean
 from vaebench.objectives.estimators import (
@@ -48,7 +48,7 @@ class UnitNormal(Head):
         return DiagNormal(params, torch.zeros(1))
 
 
-class Square(Split):
+class Square(RecognitionFirst):
     """q(z | x) = N(x, 1): each example is its own μ, so that each has a gradient of its own."""
 
     def __init__(self):

@@ -19,7 +19,7 @@ from tests.theorems import (
 from vaebench.distributions import BernoulliLogits, DiagNormal, kl_divergence
 from vaebench.heads.posteriors import FullGaussian, Gaussian
 from vaebench.inference import infer, log_mean_exp
-from vaebench.models import Split
+from vaebench.models import RecognitionFirst
 
 LOG_P, BOUND, GAP = -4.161859, -8.144730, 3.982871
 PRINTED = {"rtol": 0, "atol": 5e-7}
@@ -103,7 +103,7 @@ def test_bounds_grow_with_k_on_nested_samples_and_stay_below_log_p():
 
 
 # ---------------------------------------------------------------- p(h) = .3, p(x|h) = (.2, .9)
-class Coin(Split):
+class Coin(RecognitionFirst):
     """One bit h, one bit x; q(h | x) = .5 whatever x."""
 
     def recognise(self, q, batch):

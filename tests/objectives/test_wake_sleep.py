@@ -37,7 +37,7 @@ from tests.theorems import (
 from vaebench.data import Field, Spec, Support
 from vaebench.distributions import BernoulliLogits
 from vaebench.inference import infer, outline
-from vaebench.models import Split
+from vaebench.models import RecognitionFirst
 from vaebench.objectives import RWS, WakeSleep
 from vaebench.objectives.bounds import LogMeanExp
 from vaebench.objectives.estimators import score
@@ -237,7 +237,7 @@ def test_the_wake_gradient_is_that_of_weighted_densities_of_constants():
     assert_close(found, -flat_gradient(surrogate, model))
 
 
-class Switched(Split):
+class Switched(RecognitionFirst):
     """p(x = y) = 1 whatever the fair bit z; q(z | x) leans on x by w, and on x without y by v."""
 
     spec = Spec({"x": Field((1,), Support.BINARY, 2), "y": Field((1,), Support.BINARY, 2)}, 100)

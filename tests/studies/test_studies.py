@@ -16,7 +16,7 @@ from vaebench.inference import infer
 from vaebench.inference.freeform import bound
 from vaebench.studies import STUDIES
 from vaebench.studies.energies import FAMILIES, FlowEnergies, energy, log_normaliser
-from vaebench.studies.gaps import FlowGaps, PriorSampling
+from vaebench.studies.flow_gaps import FlowGaps, PriorSampling
 from vaebench.studies.linear import correlated
 
 

@@ -18,7 +18,7 @@ from vaebench.nets import recurrent
 from vaebench.nets.language import SentenceReader
 from vaebench.nets.recurrent import trains_in_bfloat16
 from vaebench.training import build_system, build_trainer, fit, prepare
-from vaebench.training.average import Average, evaluated
+from vaebench.training.average import WeightAverage, evaluated
 
 SHORT = ("trainer.max_epochs=1", "trainer=cpu", "eval.checkpoint=last")
 
@@ -30,7 +30,7 @@ def weights(system):
 # ---------------------------------------------------------------------------------------- averages
 def test_the_average_is_the_recursion_that_its_formula_says():
     model = nn.Linear(2, 1, bias=False)
-    average = Average(model, decay=0.5)
+    average = WeightAverage(model, decay=0.5)
     by_hand, path = model.weight.detach().clone(), torch.randn(6, 1, 2)
     for t, value in enumerate(path, 1):
         with torch.no_grad():

@@ -31,7 +31,7 @@ from vaebench.runs.tables import (
     said,
     units,
 )
-from vaebench.runs.write import near
+from vaebench.runs.write import near, writing
 
 OPTIONS = {"baseline": "", "metric": "", "out": "."}
 ASKED = "eval.examples"
@@ -62,12 +62,10 @@ def compare(arguments: Sequence[str]) -> None:
         MARKDOWN: text,
         CSV: runs_csv(found.runs),
     }
-    try:
+    with writing(f"out={out}"):
         out.mkdir(parents=True, exist_ok=True)
         for name, content in written.items():
             (out / name).write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise Refusal(f"out={out} cannot be written: {error.strerror}") from error
     for name in written:
         console.print(f"written {out / name}", highlight=False, soft_wrap=True)
 

@@ -13,16 +13,15 @@ from rich.table import Table
 from vaebench import __version__
 from vaebench.commands.heartbeat import Heartbeat
 from vaebench.commands.options import one_run, read
-from vaebench.commands.saved import Looking, Saved, look_at
+from vaebench.commands.saved import Looking, Saved, loggers_of, look_at
 from vaebench.errors import Refusal
 from vaebench.measures.base import Numbers
 from vaebench.measures.evaluation import Measures, latent_table, measure, select
-from vaebench.measures.likelihood import FEW
+from vaebench.measures.likelihood import ENOUGH
 from vaebench.progress import doing
 from vaebench.runs.layout import EVALUATION
 from vaebench.runs.results import add_evaluation, write_latents
 from vaebench.runs.write import near
-from vaebench.training import Concluding, build_loggers, close
 from vaebench.training.checkpoints import step_of
 
 
@@ -102,7 +101,7 @@ def show(console: Console, name: str, numbers: Numbers, seconds: float) -> None:
     console.print(table)
     if few := numbers.get("ess_few"):
         told = (
-            f"{few} of {numbers['examples']} examples have fewer than {FEW} effective samples: L_k "
+            f"{few} of {numbers['examples']} examples have fewer than {ENOUGH} effective samples: L_k "
             "may lie well below log p(x), by more than a Monte Carlo error would say, so there is none"
         )
         console.print(told, style="yellow", highlight=False, soft_wrap=True)
@@ -113,9 +112,7 @@ def written_as(value: float) -> str:
     return f"{value:.0f}" if float(value).is_integer() else f"{value:.3f}"
 
 
-def timed(
-    found: Iterator[tuple[str, Numbers | str]],
-) -> Iterator[tuple[str, Numbers | str, float]]:
+def timed(found: Iterator[tuple[str, Numbers | str]]) -> Iterator[tuple[str, Numbers | str, float]]:
     """The same, each with the seconds it took."""
     begun = time.monotonic()
     for name, numbers in found:
@@ -127,7 +124,5 @@ def tell_loggers(saved: Saved, numbers: dict[str, Any]) -> None:
     """The same numbers for the run's loggers."""
     figures = {f"evaluation/{n}": v for n, v in numbers.items() if isinstance(v, int | float)}
     step = step_of(saved.checkpoint)
-    loggers = [x for x in build_loggers(saved.cfg, saved.folder) if isinstance(x, Concluding)]
-    for logger in loggers:
+    for logger in loggers_of(saved):
         logger.evaluated(figures, step)
-    close(loggers)

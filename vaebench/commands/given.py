@@ -13,7 +13,6 @@ from vaebench.data import EOS, PAD, Field, Support
 from vaebench.errors import Refusal
 
 WHOLE = (Support.TOKENS, Support.LABEL)
-BOUNDED = (Support.UNIT, Support.LEVELS, Support.BINARY)
 
 
 def by_name(
@@ -119,7 +118,7 @@ def check_range(name: str, tensor: Tensor, field: Field) -> None:
     if not tensor.isfinite().all():
         raise Refusal(f"{name} has values that are not finite")
     low, high = tensor.min().item(), tensor.max().item()
-    if field.support in BOUNDED and not 0 <= low <= high <= 1:
+    if field.support.bounded and not 0 <= low <= high <= 1:
         raise Refusal(
             f"{name} spans {low:g} to {high:g}: the model's data lie in [0, 1]; examples() gives some"
         )

@@ -12,11 +12,10 @@ from torch import Tensor
 from vaebench.commands.given import as_batch, by_name, check_bits
 from vaebench.commands.saved import Saved, open_run
 from vaebench.config.schema import Accelerator
-from vaebench.data import Field, Part, Sentences, Support
-from vaebench.data import decode as written_out
+from vaebench.data import Batch, Field, Part, Sentences, Support, as_text
 from vaebench.distributions import Distribution, Noise
 from vaebench.errors import Refusal
-from vaebench.inference import decode, drawn, encode, expected, infer, simulate, stream
+from vaebench.inference import drawn, encode, expected, generate_at, infer, simulate, stream
 from vaebench.inference.freeform import bound
 from vaebench.measures.base import Subject
 from vaebench.measures.likelihood import log_likelihood
@@ -101,7 +100,7 @@ class Loaded:
             )
         (rows,) = self._batch(tokens, fields).values()
         (field,) = fields.values()
-        return [written_out(row, field.symbols, field.joiner) for row in rows]
+        return [as_text(row, field.symbols, field.joiner) for row in rows]
 
     # ------------------------------------------------------------------------------------ codes
     @torch.no_grad()
@@ -128,7 +127,7 @@ class Loaded:
         given = as_batch(by_name(z, self._codes, {}), self._codes, self.device)
         if not given:
             raise Refusal(f"a dict with some of {', '.join(self._codes)} is needed")
-        trace = decode(self.model, given, {}, self._noise(seed))
+        trace = generate_at(self.model, given, {}, self._noise(seed))
         return self._single({name: expected(trace, name) for name in self.observed})
 
     def reconstruct(self, x: Any, *, seed: int = 0) -> Any:
@@ -193,7 +192,7 @@ class Loaded:
             )
 
     @torch.no_grad()
-    def _latent_fields(self, example: dict[str, Tensor]) -> dict[str, Field]:
+    def _latent_fields(self, example: Batch) -> dict[str, Field]:
         evidence = infer(self.model, example, 1, noise=self._noise(0))
         return {name: Field(tuple(evidence.q[name].dist.event_shape)) for name in self.latents}
 

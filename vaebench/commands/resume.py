@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 
+from vaebench.commands.options import one_run
 from vaebench.commands.saved import load_config
 from vaebench.commands.train import train
 from vaebench.errors import Refusal
@@ -11,12 +14,13 @@ from vaebench.runs.layout import SUMMARY, run_folder
 from vaebench.training.checkpoints import newest_good, step_of
 
 
-def resume(path: str) -> None:
+def resume(arguments: Sequence[str]) -> None:
     """Continues from the newest good checkpoint; from the start where there is none.
 
     Raises:
-        Refusal: where there is nothing to continue.
+        Refusal: not one run, or nothing to continue.
     """
+    path = one_run("resume", arguments)
     folder = run_folder(path)
     if (folder / SUMMARY).exists():
         raise Refusal(f"{path} is finished: nothing to resume")

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from vaebench.commands.heartbeat import Heartbeat
 from vaebench.commands.options import one_run, read
-from vaebench.commands.saved import Looking, look_at
+from vaebench.commands.saved import Looking, loggers_of, look_at
 from vaebench.commands.train import SHOWN_IN_PICTURES
 from vaebench.errors import Refusal
 from vaebench.pictures import Decoding, View, draw, has_sentences, select
 from vaebench.progress import doing
 from vaebench.runs.layout import PICTURES
-from vaebench.runs.write import near
-from vaebench.training import Concluding, build_loggers, close
+from vaebench.runs.write import near, writing
 
 
 @dataclass
@@ -57,31 +57,19 @@ def _sample(
         raise Refusal("beam, temperature and top_p decode sentences, and this run makes none")
     folder = Path(options.out).expanduser() if options.out else saved.folder / PICTURES
     written: list[Path] = []
-    try:
+    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    with writing(folder):
         for name, found in draw(View(subject, folder, options.n, decoding), names):
             if not isinstance(found, str):
                 written += found
                 for picture in found:
-                    console.print(
-                        f"{name:15} {near(picture)}", highlight=False, markup=False, soft_wrap=True
-                    )
+                    say(f"{name:15} {near(picture)}")
             elif options.pictures:
                 raise Refusal(f"pictures=[{name}] does not apply: {found}")
             else:
-                console.print(
-                    f"{name:15} does not apply: {found}",
-                    style="dim",
-                    highlight=False,
-                    markup=False,
-                    soft_wrap=True,
-                )
-    except OSError as error:
-        raise Refusal(f"{folder} cannot be written: {error.strerror or error}") from error
-    if not options.out:
-        loggers = [x for x in build_loggers(saved.cfg, saved.folder) if isinstance(x, Concluding)]
-        for logger in loggers:
-            logger.show(written)
-        close(loggers)
+                say(f"{name:15} does not apply: {found}", style="dim")
+    for logger in loggers_of(saved) if not options.out else ():
+        logger.show(written)
 
 
 def _decoding(options: Options, names: Sequence[str]) -> Decoding:

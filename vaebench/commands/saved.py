@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -19,7 +21,7 @@ from vaebench.errors import Refusal
 from vaebench.measures.base import Subject
 from vaebench.paths import conf_dir
 from vaebench.runs.layout import CONFIG, HYDRA, HYDRA_CONFIG, run_folder
-from vaebench.training import root_device
+from vaebench.training import RunLogger, build_loggers, close, root_device
 from vaebench.training.checkpoints import weights_of
 
 
@@ -27,18 +29,21 @@ def load_config(folder: Path) -> tuple[DictConfig, dict[str, str]]:
     """The composed config of a run and its choices, as the run saw them."""
     setup_globals()  # the resolvers that a config may use outside a Hydra run too
     try:
-        HydraConfig.instance().cfg = OmegaConf.load(folder / HYDRA_CONFIG)
-        saved = OmegaConf.load(folder / CONFIG)
-        cfg = OmegaConf.merge(OmegaConf.structured(Config), saved)
+        HydraConfig.instance().cfg = hydra = _read(folder / HYDRA_CONFIG)
+        cfg: Any = OmegaConf.merge(OmegaConf.structured(Config), _read(folder / CONFIG))
         _with_estimator(cfg, conf_dir() / "estimator")
         for group in [str(name) for name in cfg if OmegaConf.is_missing(cfg, name)]:
             # A run of an older version, which knew no such group: it was as the default is now.
-            cfg[group] = OmegaConf.load(conf_dir() / group / f"{_default(group)}.yaml")
+            cfg[group] = _read(conf_dir() / group / f"{_default(group)}.yaml")
     except (OSError, YAMLError, OmegaConfBaseException, TypeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise Refusal(f"{folder / HYDRA} is not of a run of this program: {reason}") from error
-    choices = HydraConfig.instance().cfg.hydra.runtime.choices
+    choices = hydra.hydra.runtime.choices
     return cfg, {group: choice for group, choice in choices.items() if "/" not in group}
+
+
+def _read(path: Path) -> Any:
+    return OmegaConf.load(path)
 
 
 def _with_estimator(cfg: DictConfig, folder: Path) -> None:
@@ -49,18 +54,18 @@ def _with_estimator(cfg: DictConfig, folder: Path) -> None:
     temperature = cfg.objective.pop("temperature", None)
     cfg.objective.pop("baseline", None)
     if isinstance(name, str):
-        node = OmegaConf.load(folder / f"{name}.yaml")
+        node = _read(folder / f"{name}.yaml")
         cfg.estimator = node.get("estimator", node)
         cfg.objective.estimator = "${estimator}"
         if "temperature" in cfg.estimator:
             cfg.estimator.temperature = temperature
     if name != "score":
-        cfg.baseline = OmegaConf.load(conf_dir() / "baseline" / "none.yaml")
+        cfg.baseline = _read(conf_dir() / "baseline" / "none.yaml")
 
 
 def _default(group: str) -> str:
     """What a run chooses of a group unless told otherwise."""
-    defaults = OmegaConf.load(conf_dir() / "config.yaml").defaults
+    defaults = _read(conf_dir() / "config.yaml").defaults
     return next(entry[group] for entry in defaults if group in entry)
 
 
@@ -146,9 +151,13 @@ def open_run(
 def look_at(path: str, options: Looking) -> tuple[Saved, Subject]:
     """A run, and its model with the examples that the options name."""
     saved = open_run(
-        path,
-        data_dir=options.data_dir,
-        accelerator=options.accelerator,
-        weights=options.weights,
+        path, data_dir=options.data_dir, accelerator=options.accelerator, weights=options.weights
     )
     return saved, Subject(saved.composition, saved.device, options.split.value, options.seed)
+
+
+def loggers_of(saved: Saved) -> Iterator[RunLogger]:
+    """Those of the run that take more after its end; closed after the last."""
+    loggers = build_loggers(saved.cfg, saved.folder)
+    yield from (logger for logger in loggers if isinstance(logger, RunLogger))
+    close(loggers)

@@ -23,7 +23,7 @@ from vaebench.config.suggest import did_you_mean, override, use
 from vaebench.errors import Refusal
 from vaebench.pictures.paper import DPI
 from vaebench.progress import doing
-from vaebench.runs.write import near, write_json
+from vaebench.runs.write import near, write_json, writing
 from vaebench.studies import STUDIES, Findings, Study
 
 MAY_BE_ZERO = ("seed", "trained")
@@ -67,12 +67,10 @@ def study(arguments: Sequence[str], cfg: DictConfig | None = None) -> None:
     show(console, name, found)
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
     folder = Path(options.out or f"runs/study/{name}/{stamp}").expanduser()
-    try:
+    with writing(folder):
         written = keep(folder, found, options)
-    except OSError as error:
-        raise Refusal(f"{folder} cannot be written: {error.strerror}") from error
     for path in written:
-        console.print(f"written {near(path)}", highlight=False, soft_wrap=True)
+        say(f"written {near(path)}")
 
 
 def _check(options: Study) -> None:

@@ -47,10 +47,10 @@ class Column:
 
     def within(self, width: int) -> list[str]:
         """The cells, a number that is wider in two lines."""
-        return [c if len(c) <= width else "\n".join(self._lines(c)) for c in self.body]
-
-    def _lines(self, cell: str) -> list[str]:
-        return self._parts(cell) if self._is_number(cell) else [cell]
+        breaks = [len(c) > width and self._is_number(c) for c in self.body]
+        return [
+            "\n".join(self._parts(c)) if b else c for c, b in zip(self.body, breaks, strict=True)
+        ]
 
     def _is_number(self, cell: str) -> bool:
         return self.number and cell[:1] in "+-0123456789"

@@ -29,21 +29,12 @@ from vaebench.runs.layout import CURVES, HISTORY, LAST, PICTURES, SUMMARY
 from vaebench.runs.metrics import telling_order, written
 from vaebench.runs.results import write_examples
 from vaebench.runs.write import config_of, flat, near, write_json
-from vaebench.training import (
-    Concluding,
-    History,
-    Result,
-    Wandb,
-    build_loggers,
-    close,
-    fit,
-    prepare,
-)
+from vaebench.training import History, Result, RunLogger, Wandb, build_loggers, close, fit, prepare
 from vaebench.training.checkpoints import Stopped, step_of
 from vaebench.training.processes import rank_zero, workers
 
-DRAWN = ("data", "reconstructions", "samples", "manifold", "canvas", "strokes")
-DRAWN += ("sentences", "paraphrases", "homotopies")
+IMAGES = ("data", "reconstructions", "samples", "manifold", "canvas", "strokes")
+DRAWN = (*IMAGES, "sentences", "paraphrases", "homotopies")
 """What every run draws; `vaebench sample` draws more."""
 
 MAPPED = 400  # codes of a map: a second or two
@@ -87,15 +78,16 @@ def _train(
             logger.rewind(0 if resume_from is None else step_of(resume_from))
     console.print(config_tree(cfg, choices, composition))
     try:
+        options: Any = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
         for logger in loggers:
-            logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True, enum_to_str=True))
+            logger.log_hyperparams(options)
         with workers(cfg.trainer.devices, folder, resume_from):
             result = fit(cfg, system, trainer, resume_from)
         write_examples(folder, {n: v.tolist() for n, v in result.system.examples.items()})
         pictures = draw_run(result, composition, folder)
         summary = summarise(cfg, choices, composition, result)
         for logger in loggers:
-            if isinstance(logger, Concluding):
+            if isinstance(logger, RunLogger):
                 logger.conclude(summary)
         write_json(folder / SUMMARY, summary)
     except Stopped:
@@ -131,8 +123,8 @@ def config_tree(cfg: DictConfig, choices: dict[str, str], composition: Compositi
     for group, choice in told(choices).items():
         options = {
             name: value
-            for name, value in OmegaConf.to_container(cfg[group], resolve=True).items()
-            if not name.startswith("_") and not isinstance(value, dict) and name != "k"
+            for name, value in cfg[group].items()
+            if not name.startswith("_") and not isinstance(value, DictConfig) and name != "k"
         }
         shown = ", ".join(f"{n}={v}" for n, v in options.items() if n not in choices)
         tree.add(f"{group}=[cyan]{choice}[/] [dim]{shown}[/]")
@@ -151,7 +143,7 @@ def draw_run(result: Result, composition: Composition, folder: Path) -> list[Pat
     if path := curves(folder / CURVES, read_rows(folder / HISTORY)):
         pictures.append(path)
     for logger in result.loggers:
-        if isinstance(logger, Concluding):
+        if isinstance(logger, RunLogger):
             logger.show(pictures)
     return pictures
 
@@ -192,11 +184,8 @@ def failure(error: BaseException, folder: Path) -> RunFailed:
     """One line on what went wrong and what is left; the traceback goes to the run folder."""
     what = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else "interrupted"
     what = str(error) if isinstance(error, RunFailed) else what
-    left = (
-        f"the last checkpoint is {last}"
-        if (last := last_checkpoint(folder))
-        else "no checkpoint yet"
-    )
+    last = folder / LAST
+    left = f"the last checkpoint is {last}" if last.exists() else "no checkpoint yet"
     line = " ".join(f"the run failed: {what}; {left}".split())
     try:
         path = write_failure(folder, line, "".join(traceback.format_exception(error)))
@@ -204,12 +193,6 @@ def failure(error: BaseException, folder: Path) -> RunFailed:
     except OSError:
         pass  # a full disk: the error itself says more
     return RunFailed(line)
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint of a run."""
-    path = folder / LAST
-    return path if path.exists() else None
 
 
 def report(

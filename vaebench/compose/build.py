@@ -21,8 +21,6 @@ from vaebench.inference import outline
 from vaebench.models import Model
 from vaebench.objectives import Objective
 
-BOUNDED = (Support.UNIT, Support.LEVELS, Support.BINARY)
-
 
 @dataclass(frozen=True)
 class Composition:
@@ -117,7 +115,7 @@ def check_batch(data: Dataset) -> None:
             shown = tuple(batch[name].shape[1:]) if name in batch else "missing"
             raise Refusal(f"dataset: {name} is {shown} in a batch, {field.shape} in the spec")
         values = batch[name]
-        if field.support in BOUNDED and not ((values >= 0) & (values <= 1)).all():
+        if field.support.bounded and not ((values >= 0) & (values <= 1)).all():
             raise Refusal(
                 f"dataset: {name} has values outside [0, 1]; its spec says {field.support.words}"
             )

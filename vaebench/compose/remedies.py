@@ -14,9 +14,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from vaebench.config.groups import PLAINEST
 from vaebench.config.options import config_of, options_of, unread
 from vaebench.config.suggest import override
-from vaebench.config.words import given, key
+from vaebench.config.words import given
 from vaebench.errors import Incompatible, Refusal
 from vaebench.paths import conf_dir
+from vaebench.runs.layout import option_of
 
 Words = tuple[str, ...]
 
@@ -68,7 +69,7 @@ class Search:
                 if isinstance(outcome, Incompatible) and str(outcome) not in path:
                     beyond.append((new, outcome))
                     passed += 1
-            if found and (deep or "." in key(found[-1])):
+            if found and (deep or "." in option_of(found[-1])):
                 return found  # of an option taken back, whoever typed it need change no part
         if found or len(path) == DEPTH:
             return found
@@ -114,8 +115,8 @@ class Search:
     def _with(self, words: Words, new: str) -> Words:
         """The words with some of them taken over, and without what those leave nobody to read."""
         for word in shlex.split(new):
-            idle = unread(self.folders, word, words) if "." not in key(word) else []
-            words = (*(w for w in words if key(w) != key(word) and w not in idle), word)
+            idle = unread(self.folders, word, words) if "." not in option_of(word) else []
+            words = (*(w for w in words if option_of(w) != option_of(word) and w not in idle), word)
         return words
 
     def _outcome(self, words: Words) -> Refusal | None:

@@ -24,7 +24,8 @@ from vaebench.config.suggest import (
     suggestions,
     use,
 )
-from vaebench.config.words import given, key
+from vaebench.config.words import given
+from vaebench.runs.layout import option_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -66,14 +67,14 @@ def _advised(line: str, folders: Sequence[Path], words: Sequence[str], args: Seq
     """The line with what follows from the words that compose a run, of a whole command line."""
     unknown = re.match(r"no option '([^']+)'", line)
     if moved := WEIGHT_SD.match(line):
-        line, hint = weight_prior(*moved.groups(), words, args)
+        line, hint = weight_prior(moved[1], moved[2], words, args)
     elif unknown:
         hint = _meant(unknown[1], folders, words)
     elif group := _group(line, folders):
         line, hint = group
     elif hint := _elsewhere(line, folders, words):
-        group, value = re.match(r"(\w+)\.\w+=(\S+):", line).groups()
-        line = f"{line.rstrip('.')}; {value} belongs to another {group}"
+        told = re.sub(r"(\w+)\.\w+=(\S+):.*", r"\2 belongs to another \1", line)
+        line = f"{line.rstrip('.')}; {told}"
     else:
         hint = _default(line, folders, words, args)
     return f"{line.rstrip('.')}.{hint}" if hint else line
@@ -196,7 +197,7 @@ def _keys(cfg: DictConfig) -> Iterator[str]:
     """Every option; `suggested` is for data sets, and what follows a root option is set there."""
     from omegaconf import DictConfig
 
-    def walk(node: DictConfig, prefix: str) -> Iterator[str]:
+    def walk(node: Any, prefix: str) -> Iterator[str]:
         for name, child in node.items_ex(resolve=False):
             follows = prefix and str(child) == f"${{{name}}}"
             if name.startswith("_") or name in ("hydra", "suggested") or follows:
@@ -243,6 +244,10 @@ def _whole(suggestion: str, folders: Sequence[Path], args: Sequence[str]) -> str
         idle += unread(folders, word, args) if group in groups else []
     if not idle:
         return suggestion
-    over = {key(word): word for word in words}
-    kept = [over.pop(key(arg)) if key(arg) in over else arg for arg in args if arg not in idle]
+    over = {option_of(word): word for word in words}
+    kept = [
+        over.pop(option_of(arg)) if option_of(arg) in over else arg
+        for arg in args
+        if arg not in idle
+    ]
     return command_line(*kept, *over.values())

@@ -25,6 +25,8 @@ from vaebench.errors import Refusal
 from vaebench.runs.layout import HYDRA, holds_run
 
 if TYPE_CHECKING:
+    from hydra.conf import HydraConf
+
     from vaebench.runs.grid import Cell
 
 SLUG = 60
@@ -209,7 +211,7 @@ def check_job(config: DictConfig, number: int, words: Words) -> Cell:
         cfg.hydra.job.num = number
     HydraConfig.instance().set_config(cfg)  # some options are named after the choices
     folder = Path(config.hydra.sweep.dir, str(cfg.hydra.sweep.subdir)).absolute()
-    name = job_name(cfg)
+    name = job_name(cfg.hydra)
     with open_dict(cfg):
         del cfg["hydra"]
     check_keys(cfg)
@@ -219,6 +221,6 @@ def check_job(config: DictConfig, number: int, words: Words) -> Cell:
     return Cell(name, folder, words, digest(config_of(cfg)))
 
 
-def job_name(cfg: DictConfig) -> str:
+def job_name(hydra: HydraConf) -> str:
     """A cell of a grid, for people."""
-    return f"job {cfg.hydra.job.num} ({cfg.hydra.job.override_dirname})"
+    return f"job {hydra.job.num} ({hydra.job.override_dirname})"

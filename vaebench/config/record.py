@@ -19,7 +19,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from vaebench.runs.grid import ELSEWHERE, Cell, summary_in
+from vaebench.runs.find import DATA_DIRS, section
+from vaebench.runs.grid import Cell, summary_in
 from vaebench.runs.layout import GRID
 from vaebench.runs.write import write_whole
 
@@ -69,7 +70,7 @@ def result(cell: Cell) -> dict[str, Any] | None:
 
 def digest(summary: Mapping[str, Any]) -> str:
     """Of a config, flat as in summary.json."""
-    config = {n: v for n, v in summary.items() if n.startswith("config.") and n not in ELSEWHERE}
+    config = {n: v for n, v in section(summary, "config.").items() if n not in DATA_DIRS}
     return _hash([json.dumps(config, sort_keys=True, default=str)])
 
 

@@ -136,7 +136,7 @@ def _hints(function: Any) -> dict[str, Any]:
 LARGE = 2**32
 """No number of anything."""
 
-PLAIN = (int, float, str, list, ListConfig, types.NoneType)
+PLAIN_VALUES = (int, float, str, list, ListConfig, types.NoneType)
 
 EXPECTED = {bool: "true or false", int: "an integer", float: "a number", str: "a word"}
 
@@ -162,7 +162,7 @@ def check_value(name: str, value: Any, hint: Any) -> None:
         whole = rounded(value) if hint is int else None
         instead = "" if whole is None else use(override(name, whole))
         raise Refusal(f"{shown}: {EXPECTED[hint]} was expected.{instead}")
-    elif _is_object(hint) and isinstance(value, PLAIN):
+    elif _is_object(hint) and isinstance(value, PLAIN_VALUES):
         raise Refusal(f"{shown}: a choice with options of its own stands there, not a value")
 
 

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Any
 
 SUGGESTION = re.compile(r".*\b(?:Did you mean|Use) (.+)[?.]$")
-PLAIN = re.compile(r"[\w@%+=:,./\[\]~-]*")
+UNQUOTED = re.compile(r"[\w@%+=:,./\[\]~-]*")
 """What no shell takes apart. It leaves a list as it is, unless a file is called like it."""
 
 
@@ -87,7 +87,7 @@ def command_line(*args: str) -> str:
 
 def typed(word: str) -> str:
     """A word of a command line, quoted where a shell would take it apart."""
-    return word if PLAIN.fullmatch(word) else shlex.quote(word)
+    return word if UNQUOTED.fullmatch(word) else shlex.quote(word)
 
 
 def literal(value: Any) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from vaebench.config.suggest import command_line, nearest, typed, use
 from vaebench.errors import Refusal
+from vaebench.runs.layout import option_of
 
 COMPOSING = ("check", "train")
 OF_RUNS = ("compare", "evaluate", "resume", "sample")
@@ -22,12 +22,7 @@ SURE = 0.75
 def given(args: Iterable[str]) -> dict[str, str]:
     """The overrides of a command line: key → word."""
     words = [a for a in args if not a.startswith("-") and ("=" in a or a.startswith("~"))]
-    return {key(word): word for word in words}
-
-
-def key(word: str) -> str:
-    """The option or group that an override sets."""
-    return re.split("[=@]", word.lstrip("+~"))[0]
+    return {option_of(word): word for word in words}
 
 
 def check_words(overrides: Sequence[str], found: Names, args: Sequence[str]) -> None:
@@ -44,8 +39,10 @@ def check_words(overrides: Sequence[str], found: Names, args: Sequence[str]) -> 
     once = not {"-m", "--multirun"} & set(args) and "study" not in args[:1]
     for word in overrides:
         name, is_set, value = word.partition("=")
-        if is_set and not key(word):
+        if is_set and not option_of(word):
             raise Refusal(f"{word!r} sets nothing: an option is written name=value")
+        if option_of(word).startswith("suggested"):
+            raise Refusal(f"no option {option_of(word)!r} of yours: only data sets suggest")
         if name in found and value.startswith("["):
             several = use(grid(args, word, f"{name}={value.strip('[]')}")) if once else ""
             raise Refusal(f"{word}: a run has one choice of each group.{several}")

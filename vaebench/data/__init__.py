@@ -8,13 +8,13 @@ from vaebench.data.images.frey import FreyFaces
 from vaebench.data.images.mnist import MNIST, FashionMNIST
 from vaebench.data.images.omniglot import Omniglot
 from vaebench.data.images.user import UserImages
+from vaebench.data.in_memory import InMemorySplit
 from vaebench.data.loader import Loader
 from vaebench.data.protocol import Split
-from vaebench.data.resident import Batch, Resident
-from vaebench.data.spec import EOS, PAD, UNK, Field, Spec, Support
+from vaebench.data.spec import EOS, PAD, UNK, Batch, Field, Spec, Support
 from vaebench.data.synthetic.ppca import PPCA
 from vaebench.data.text.lines import Text
 from vaebench.data.text.ptb import PennTreebank
 from vaebench.data.text.sentences import Sentences
-from vaebench.data.text.tokens import decode, encode, numbers
+from vaebench.data.text.tokens import as_text, as_tokens, numbers
 from vaebench.data.text.topics import Topics

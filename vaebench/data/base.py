@@ -8,10 +8,10 @@ from typing import Any, Literal
 from torch import Tensor
 
 from vaebench.data.access import AsIs
-from vaebench.data.resident import Batch, Resident
-from vaebench.data.spec import Spec
+from vaebench.data.in_memory import InMemorySplit
+from vaebench.data.spec import Batch, Spec
 
-__all__ = ["AsIs", "Batch", "Dataset", "Part", "Resident"]
+__all__ = ["AsIs", "Batch", "Dataset", "InMemorySplit", "Part"]
 
 Part = Literal["train", "val", "test"]
 
@@ -25,7 +25,7 @@ class Dataset(ABC):
         """Names, shapes and supports of a batch."""
 
     @abstractmethod
-    def split(self, part: Part) -> Resident:
+    def split(self, part: Part) -> InMemorySplit:
         """One split, on the CPU."""
 
     @property

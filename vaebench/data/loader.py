@@ -1,4 +1,4 @@
-"""Batches of a resident split, in an order that (seed, epoch) fix."""
+"""Batches of a split in memory, in an order that (seed, epoch) fix."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaebench.data.resident import Batch, Resident
+from vaebench.data.in_memory import InMemorySplit
 from vaebench.data.seeds import ORDER, derived
+from vaebench.data.spec import Batch
 from vaebench.data.text.buckets import bucketed
 from vaebench.errors import DataError
 
 
 class Loader:
-    """Batches of a resident split.
+    """Batches of a split in memory.
 
     A shuffled epoch's order is a function of `(seed, epoch)` alone; where the split asks for it, its
     batches hold examples of similar length. A split that is not shuffled comes in its own order.
@@ -43,7 +44,7 @@ class Loader:
 
     def __init__(
         self,
-        split: Resident,
+        split: InMemorySplit,
         batch_size: int,
         *,
         shuffle: bool,

@@ -10,6 +10,9 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
+Batch = Mapping[str, Tensor]
+"""Examples by name, `[B, *]` each."""
+
 
 class Support(StrEnum):
     """Values that an entry can take."""
@@ -25,6 +28,11 @@ class Support(StrEnum):
     def words(self) -> str:
         """As a refusal says it: the data are …"""
         return SAID[self]
+
+    @property
+    def bounded(self) -> bool:
+        """Whether values lie in [0, 1]."""
+        return self in (Support.UNIT, Support.LEVELS, Support.BINARY)
 
 
 SAID = {

@@ -11,7 +11,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -34,6 +33,10 @@ class Noise:
     def __init__(self, generator: torch.Generator | None = None) -> None:
         self.generator = generator
 
+    def lent(self) -> torch.Generator | None:
+        """The generator, for what draws from nothing else."""
+        return self.generator
+
     def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
         """N(0, 1) draws with the dtype and device of `like`."""
         return torch.randn(shape, generator=self.generator, dtype=like.dtype, device=like.device)
@@ -49,7 +52,7 @@ class Distribution(ABC):
     has_rsample: bool = False
     """Whether a draw carries the pathwise gradient of the parameters."""
 
-    has_density: ClassVar[bool] = True
+    has_density: bool = True
     """Whether `log_prob` exists at all; a bound needs it."""
 
     scores_given: bool = True
@@ -137,11 +140,12 @@ class Torch(Distribution):
 
     def rsample(self, shape: Sequence[int], noise: Noise) -> Tensor:
         draw = self.dist.rsample if self.has_rsample else self.dist.sample
-        if noise.generator is None:
+        generator = noise.lent()
+        if generator is None:
             return draw(torch.Size(shape))
         # torch.distributions draws from the global generator only: lend it a seed of ours.
-        device = noise.generator.device
-        seed = torch.randint(2**62, (), generator=noise.generator, device=device).item()
+        device = generator.device
+        seed = torch.randint(2**62, (), generator=generator, device=device).item()
         with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
             _reseed(device, int(seed))
             return draw(torch.Size(shape))

@@ -16,10 +16,7 @@ class Ensemble(Distribution):
 
     def __init__(self, members: Sequence[Distribution]) -> None:
         self.members = list(members)
-
-    @property
-    def is_discrete(self) -> bool:  # type: ignore[override]
-        return self.members[0].is_discrete
+        self.is_discrete = self.members[0].is_discrete
 
     @property
     def batch_shape(self) -> torch.Size:

@@ -4,17 +4,16 @@ from vaebench.inference.ais import Annealing
 from vaebench.inference.codes import (
     common_draws,
     conditions,
-    decode,
     depends_on_draws,
     drawn,
     encode,
     expected,
+    generate_at,
     roles,
     simulate,
 )
 from vaebench.inference.hamiltonian import Hamiltonian
 from vaebench.inference.infer import (
-    Batch,
     batch_size,
     frozen,
     infer,

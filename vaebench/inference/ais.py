@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from vaebench.data import Batch
 from vaebench.distributions import Noise
 from vaebench.inference.codes import conditions, roles
-from vaebench.inference.infer import Batch, batch_size
+from vaebench.inference.infer import batch_size
 from vaebench.inference.leapfrog import Point, leapfrog
 from vaebench.inference.target import Target
 from vaebench.models import Model

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from vaebench.data import Batch
 from vaebench.distributions import Distribution, Noise, TokenSequence
 from vaebench.distributions.decoding import greedy
-from vaebench.inference.infer import Batch, batch_size, infer
+from vaebench.inference.infer import batch_size, infer
 from vaebench.models import Model
 from vaebench.trace import Trace
 
@@ -100,7 +101,7 @@ class Common(Noise):
 
 
 @torch.no_grad()
-def decode(model: Model, z: Point, batch: Batch, noise: Noise | None = None) -> Trace:
+def generate_at(model: Model, z: Point, batch: Batch, noise: Noise | None = None) -> Trace:
     """p's trace at given latents `[n, *event]`; whatever is not given is drawn.
 
     Args:

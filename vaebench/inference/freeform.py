@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vaebench.data import Batch
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 from vaebench.heads import Conditional
-from vaebench.inference.infer import Batch, batch_size, refined
-from vaebench.models import Model, Split
+from vaebench.inference.infer import batch_size, refined
+from vaebench.models import Model, RecognitionFirst
 from vaebench.progress import steps as counted
 from vaebench.trace import Evidence, Trace
 
@@ -28,7 +29,7 @@ def emitted(model: Model, batch: Batch) -> Parameters:
     Raises:
         Incompatible: where q is not made of one conditional of x alone for each latent.
     """
-    if not isinstance(model, Split):
+    if not isinstance(model, RecognitionFirst):
         raise Incompatible(
             "recognition and generation take turns, so that q has no parameters of z"
         )
@@ -39,11 +40,16 @@ def emitted(model: Model, batch: Batch) -> Parameters:
     if len(found) != len(q.drawn):
         raise Incompatible("not every latent has a conditional of its own in recognition")
     for name, value in found.items():
-        head = model.get_submodule(name).head
-        assert isinstance(head, nn.Module)
-        if value.shape != (batch_size(batch), *head.param_shape):  # type: ignore[misc]
+        if value.shape != (batch_size(batch), *param_shape(model, name)):
             raise Incompatible(f"{name} depends on another latent's draw")
     return found
+
+
+def param_shape(model: Model, name: str) -> tuple[int, ...]:
+    """Of what the net of a conditional emits for one example."""
+    conditional = model.get_submodule(name)
+    assert isinstance(conditional, Conditional)
+    return conditional.head.param_shape
 
 
 def infer_at(

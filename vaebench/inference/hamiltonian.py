@@ -10,10 +10,9 @@ from operator import add
 import torch
 from torch import Tensor, nn
 
-from vaebench.data import Field, Support
+from vaebench.data import Batch, Field, Support
 from vaebench.distributions import DiagNormal, Distribution, Noise, StandardNormal
 from vaebench.errors import Incompatible
-from vaebench.inference.infer import Batch
 from vaebench.inference.leapfrog import Point, leapfrog
 from vaebench.inference.target import Target
 from vaebench.models import Model, Refine
@@ -105,7 +104,7 @@ class Moved(Distribution):
 
     def __init__(self, origin: Distribution, value: Tensor) -> None:
         self.origin, self.value = origin, value
-        self.has_density = origin.has_density  # type: ignore[misc]
+        self.has_density = origin.has_density
 
     @property
     def batch_shape(self) -> torch.Size:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from vaebench.data import Batch
 from vaebench.distributions import Noise
 from vaebench.models import Model
 from vaebench.progress import steps
 from vaebench.trace import Evidence, Relax, Trace
 
-Batch = Mapping[str, Tensor]
 Result = TypeVar("Result")
 
 CHUNK = 800_000

@@ -22,8 +22,7 @@ class Replay(Noise):
         self.source = source or Noise()
         self.kept: list[Tensor] = []
 
-    @property
-    def generator(self) -> torch.Generator | None:  # type: ignore[override]
+    def lent(self) -> torch.Generator | None:
         """None can be lent: what was drawn from it would not be kept."""
         raise Incompatible(
             "this estimator repeats the noise of one sample, and this posterior draws it inside "

@@ -8,9 +8,9 @@ from operator import add
 import torch
 from torch import Tensor
 
+from vaebench.data import Batch
 from vaebench.errors import Incompatible
-from vaebench.inference.freeform import outputs_pass
-from vaebench.inference.infer import Batch
+from vaebench.inference.freeform import outputs_pass, param_shape
 from vaebench.models import Model
 from vaebench.trace import Evidence, Trace
 
@@ -28,7 +28,7 @@ def scores(model: Model, batch: Batch, evidence: Evidence) -> Tensor:
     leaves: list[Tensor] = []
 
     def leaf(name: str, emitted: Tensor) -> Tensor:
-        own = emitted.shape[emitted.ndim - _width(model, name) :]
+        own = emitted.shape[emitted.ndim - len(param_shape(model, name)) :]
         leaves.append(emitted.detach().expand(*lead, *own).clone().requires_grad_())
         return leaves[-1]
 
@@ -40,8 +40,3 @@ def scores(model: Model, batch: Batch, evidence: Evidence) -> Tensor:
             raise Incompatible("q has no conditionals whose score could be taken")
         gradients = torch.autograd.grad(log_q.sum(), leaves)
     return torch.stack([g.flatten(2).square().sum(2) for g in gradients]).sum(0).sqrt()
-
-
-def _width(model: Model, name: str) -> int:
-    """How many dimensions the parameters of a conditional have."""
-    return len(model.get_submodule(name).head.param_shape)  # type: ignore[union-attr,arg-type]

@@ -1,1 +1,1 @@
-"""Measures of a model: likelihoods, and pictures drawn from it."""
+"""Measures of a model: likelihoods, rates, gaps and probes."""

@@ -101,6 +101,7 @@ def joined(parts: Sequence[Tensor]) -> Tensor:
     return torch.cat([F.pad(part, (0, width - part.shape[1])) for part in parts])
 
 
+@dataclass
 class Measure(ABC):
     """One kind of number about a trained model. Its fields are its options."""
 

@@ -80,7 +80,7 @@ def check(name: str, options: Measure) -> None:
     Raises:
         Refusal: naming the option.
     """
-    for f in fields(options):  # type: ignore[arg-type]
+    for f in fields(options):
         value = getattr(options, f.name)
         smallest = 0 if f.name in MAY_BE_ZERO else 1 if isinstance(value, int) else 1e-12
         if not smallest <= value < math.inf:

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vaebench.data import Batch
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
-from vaebench.inference import Annealing, Batch, batch_size, drawn, infer, log_mean_exp, simulate
+from vaebench.inference import Annealing, batch_size, drawn, infer, log_mean_exp, simulate
 from vaebench.inference.codes import conditions
 from vaebench.inference.freeform import Parameters, bound, emitted, infer_at, optimise
 from vaebench.measures.base import (

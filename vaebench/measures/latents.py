@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vaebench.inference import Batch, common_draws, depends_on_draws
+from vaebench.data import Batch
+from vaebench.inference import common_draws, depends_on_draws
 from vaebench.models import Model
 from vaebench.trace import Evidence
 

@@ -18,7 +18,7 @@ from vaebench.models import Model
 
 LARGEST = 700.0  # nats, whose exp is still a float
 
-FEW = 10
+ENOUGH = 10
 """Effective samples of an example below which its `variance` says too little of its error."""
 
 
@@ -78,7 +78,7 @@ def log_likelihood(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noi
 
 def sampling_metrics(ess: Tensor, name: str, variance: Tensor) -> Numbers:
     """Effective samples of the examples `[N]`: their mean, their least, how many examples have fewer
-    than `FEW`; and, where none has, `name`'s Monte Carlo error.
+    than `ENOUGH`; and, where none has, `name`'s Monte Carlo error.
 
     Where q misses what weighs most, the weights that were drawn are alike in missing it: one sample
     counts, and L_K is nats below log p(x) while its variance to first order is at most 1.
@@ -87,7 +87,7 @@ def sampling_metrics(ess: Tensor, name: str, variance: Tensor) -> Numbers:
         name: a mean over the examples.
         variance: of each example's estimate, `[N]`.
     """
-    few = int((ess < FEW).sum())
+    few = int((ess < ENOUGH).sum())
     found: Numbers = {} if few else {f"{name}_mc_se": mean_error(variance)}
     return found | {"ess": ess.mean().item(), "ess_min": ess.min().item(), "ess_few": few}
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vaebench.data import Batch
 from vaebench.errors import Incompatible
-from vaebench.inference import Batch, batch_size, infer
+from vaebench.inference import batch_size, infer
 from vaebench.inference.freeform import bound
 from vaebench.measures.base import (
     Inapplicable,

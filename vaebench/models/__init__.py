@@ -1,6 +1,6 @@
 """Models: dependency structure as two programs."""
 
-from vaebench.models.base import Interleaved, Model, Refine, Split, unrefined
+from vaebench.models.base import Interleaved, Model, RecognitionFirst, Refine, unrefined
 from vaebench.models.draw import DRAW
 from vaebench.models.hierarchical import Hierarchical
 from vaebench.models.made import MADE

@@ -7,16 +7,15 @@ from collections import ChainMap
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from torch import Tensor, nn
+from torch import nn
 
-from vaebench.data import Field, Spec, Support
+from vaebench.data import Batch, Field, Spec, Support
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 from vaebench.heads import Likelihood
 from vaebench.trace import Evidence, Trace
 
 Result = TypeVar("Result")
-Batch = Mapping[str, Tensor]
 
 
 class Refine(nn.Module, ABC):
@@ -65,7 +64,7 @@ class Model(nn.Module, ABC):
         """Both programs; p's latents are q's values, q is conditioned on `seen`."""
 
 
-class Split(Model):
+class RecognitionFirst(Model):
     """A model whose recognition ends before its generation begins."""
 
     def joint(self, p: Trace, q: Trace, batch: Batch, seen: Batch) -> None:

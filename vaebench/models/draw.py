@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vaebench.data import Field, Spec
+from vaebench.data import Batch, Field, Spec
 from vaebench.distributions import Distribution
 from vaebench.errors import Incompatible
 from vaebench.heads import Conditional, Head, Likelihood, Prior, latent_field
 from vaebench.models.base import (
-    Batch,
     Interleaved,
     Refine,
     check_entrywise,

@@ -7,17 +7,17 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from vaebench.data import Field, Spec, Support
+from vaebench.data import Batch, Field, Spec, Support
 from vaebench.distributions import Distribution
 from vaebench.errors import Incompatible
 from vaebench.heads import Conditional, Head, Likelihood, Prior, latent_field
 from vaebench.heads.posteriors import Bits, Gaussian
-from vaebench.models.base import Batch, Refine, Split, observed_field, unrefined
+from vaebench.models.base import RecognitionFirst, Refine, observed_field, unrefined
 from vaebench.nets import Family
 from vaebench.trace import Trace
 
 
-class Hierarchical(Split):
+class Hierarchical(RecognitionFirst):
     """q(z_1 | x) Π_l q(z_l | z_{l-1}), bottom-up, against p(z_L) Π_l p(z_{l-1} | z_l) p(x | z_1),
     top-down.
 

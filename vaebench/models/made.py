@@ -9,17 +9,17 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vaebench.data import Field, Spec
+from vaebench.data import Batch, Field, Spec
 from vaebench.distributions import Autoregressive, Distribution, Ensemble
 from vaebench.errors import Incompatible
 from vaebench.heads import Likelihood
-from vaebench.models.base import Batch, Split, check_entrywise, observed_field
+from vaebench.models.base import RecognitionFirst, check_entrywise, observed_field
 from vaebench.nets.base import Activation
-from vaebench.nets.made import MaskedNet
+from vaebench.nets.masked import MaskedNet
 from vaebench.trace import Trace
 
 
-class MADE(Split):
+class MADE(RecognitionFirst):
     """p(x) = Π_i p(x_i | x_{<i}) with every conditional from one masked net.
 
     With several sets of masks, each training batch uses one of them, drawn at random, and the

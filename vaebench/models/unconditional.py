@@ -7,13 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from vaebench.data import Field, Spec
+from vaebench.data import Batch, Field, Spec
 from vaebench.heads import Likelihood
-from vaebench.models.base import Batch, Split, observed_field
+from vaebench.models.base import RecognitionFirst, observed_field
 from vaebench.trace import Trace
 
 
-class Unconditional(Split):
+class Unconditional(RecognitionFirst):
     """p(x) is a likelihood whose parameters are learned as they are, the same for every example.
 
     With `likelihood=sentence` it is a language model, with `likelihood=autoregressive` a fully

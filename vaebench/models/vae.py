@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vaebench.data import Field, Spec
+from vaebench.data import Batch, Field, Spec
 from vaebench.errors import Incompatible
 from vaebench.heads import Conditional, Head, Likelihood, Prior, latent_field
-from vaebench.models.base import Batch, Refine, Split, observed_field, unrefined
+from vaebench.models.base import RecognitionFirst, Refine, observed_field, unrefined
 from vaebench.nets import Family
 from vaebench.trace import Trace
 
 
-class VAE(Split):
+class VAE(RecognitionFirst):
     """q(z | x) against p(z) p(x | z).
 
     Args:

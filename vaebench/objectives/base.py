@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from vaebench.data import Batch
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 from vaebench.inference import Outline
@@ -18,7 +18,6 @@ from vaebench.nets.weights import AdaptiveNoise
 from vaebench.objectives.estimators import Draws
 from vaebench.trace import Evidence
 
-Batch = Mapping[str, Tensor]
 WITHOUT_NOISE = (nn.RNNBase, nn.RNNCellBase, nn.Embedding)
 
 

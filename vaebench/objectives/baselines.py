@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from vaebench.data import PAD, Field, Support
+from vaebench.data import PAD, Batch, Field, Support
 from vaebench.errors import Incompatible
 from vaebench.inference import Outline, scores
 from vaebench.models import Model
 from vaebench.objectives.bounds import mean_of_others
 from vaebench.trace import Evidence
-
-Batch = Mapping[str, Tensor]
 
 DECAY = 0.95
 HIDDEN = 100
@@ -87,7 +84,7 @@ class LeaveOneOut(Baseline):
         return Value(mean_of_others(signal))
 
 
-class Average(nn.Module):
+class RunningMean(nn.Module):
     """A moving average over batches, Σ_t d^(T-t) x_t / Σ_t d^(T-t).
 
     Args:
@@ -131,7 +128,7 @@ class Running(Baseline):
 
     def __init__(self, outline: Outline, *, decay: float) -> None:
         super().__init__(outline)
-        self.mean = Average((), _decay(decay))
+        self.mean = RunningMean((), _decay(decay))
 
     def forward(self, signal: Tensor, model: Model, batch: Batch, evidence: Evidence) -> Value:
         value = self.mean.read(others(signal))
@@ -156,7 +153,7 @@ class Optimal(Baseline):
 
     def __init__(self, outline: Outline, *, decay: float) -> None:
         super().__init__(outline)
-        self.products, self.squares = Average((), _decay(decay)), Average((), _decay(decay))
+        self.products, self.squares = RunningMean((), _decay(decay)), RunningMean((), _decay(decay))
 
     def forward(self, signal: Tensor, model: Model, batch: Batch, evidence: Evidence) -> Value:
         first = others(signal)
@@ -193,7 +190,7 @@ class Learned(Baseline):
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         self.net = nn.Sequential(nn.Tanh(), last)
-        self.mean, self.square = Average((), _decay(decay)), Average((), _decay(decay))
+        self.mean, self.square = RunningMean((), _decay(decay)), RunningMean((), _decay(decay))
 
     def forward(self, signal: Tensor, model: Model, batch: Batch, evidence: Evidence) -> Value:
         read = torch.stack([layer(batch[name].flatten(1)) for name, layer in self.read.items()])

@@ -10,14 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vaebench.data import Batch
 from vaebench.errors import Incompatible
 from vaebench.inference import Outline
 from vaebench.models import Model
-from vaebench.objectives.base import Batch, Estimate
+from vaebench.objectives.base import Estimate
 from vaebench.objectives.bounds import Mean
 from vaebench.objectives.divergence import KL, Divergence
 from vaebench.objectives.estimated import Estimated, MakesEstimator
-from vaebench.objectives.estimators import Terms, auto, honest
+from vaebench.objectives.estimators import Terms, auto, with_gradient_of
 from vaebench.trace import Evidence
 
 
@@ -75,7 +76,9 @@ class Constrained(Estimated):
         recon, kl = evidence.recon.detach().mean(0), self.kl(evidence).detach().mean(0)
         excess = kl.mean() - self.limit
         # Descending on minus λ's term is ascending on the Lagrangian.
-        loss = honest(fixed * excess - recon.mean(), self.loss(found) - multiplier * excess)
+        loss = with_gradient_of(
+            fixed * excess - recon.mean(), self.loss(found) - multiplier * excess
+        )
         terms = {"bound": recon - kl, "recon": recon, "kl": kl, "multiplier": fixed}
         return Estimate(loss, terms, evidence)
 

@@ -8,15 +8,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from vaebench.data import Batch
 from vaebench.errors import Incompatible
 from vaebench.inference import Outline
 from vaebench.models import Model
 from vaebench.objectives.anneal import Anneal
-from vaebench.objectives.base import Batch, Estimate
+from vaebench.objectives.base import Estimate
 from vaebench.objectives.bounds import Mean
 from vaebench.objectives.divergence import KL, Divergence
 from vaebench.objectives.estimated import MakesEstimator, Weight, Weighted
-from vaebench.objectives.estimators import Terms, auto, honest
+from vaebench.objectives.estimators import Terms, auto, with_gradient_of
 from vaebench.trace import Evidence
 
 
@@ -91,7 +92,7 @@ class ELBO(Weighted):
             charged = self.free(evidence)
             if evidence.correction is not None:
                 charged = charged + evidence.correction.mean()
-            loss = honest(beta * charged - recon.mean(), loss)
+            loss = with_gradient_of(beta * charged - recon.mean(), loss)
         terms = {"bound": recon - kl, "recon": recon, "kl": kl}
         return Estimate(loss, terms | self.told(weight, recon), evidence)
 

@@ -6,11 +6,12 @@ from functools import partial
 
 from torch import Tensor
 
+from vaebench.data import Batch
 from vaebench.errors import Incompatible
 from vaebench.inference import Outline
 from vaebench.models import Model
 from vaebench.objectives.anneal import Anneal
-from vaebench.objectives.base import Batch, Estimate, honest_terms
+from vaebench.objectives.base import Estimate, honest_terms
 from vaebench.objectives.bounds import Blend, Bound, LogMeanExp, Mean, Tempered
 from vaebench.objectives.estimated import MakesEstimator, Weight, Weighted
 from vaebench.objectives.estimators import Terms, auto, log_q

@@ -6,9 +6,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from vaebench.data import Batch
 from vaebench.inference import infer
 from vaebench.models import Model
-from vaebench.objectives.base import Batch, Estimate, Objective
+from vaebench.objectives.base import Estimate, Objective
 
 
 class MaximumLikelihood(Objective):

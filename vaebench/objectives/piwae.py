@@ -7,14 +7,15 @@ from operator import add
 
 from torch import Tensor
 
+from vaebench.data import Batch
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 from vaebench.inference import Outline, batch_size, frozen, infer
 from vaebench.models import Model
-from vaebench.objectives.base import Batch, Estimate, honest_terms
+from vaebench.objectives.base import Estimate, honest_terms
 from vaebench.objectives.bounds import LogMeanExp
 from vaebench.objectives.estimated import Estimated, MakesEstimator
-from vaebench.objectives.estimators import VIMCO, Pathwise, auto, honest
+from vaebench.objectives.estimators import VIMCO, Pathwise, auto, with_gradient_of
 from vaebench.objectives.iwae import tempered
 from vaebench.trace import Evidence, Trace
 
@@ -68,7 +69,7 @@ class PIWAE(Estimated):
         log_p = reduce(add, (site.log_prob for site in evidence.p.sites.values()))
         for_p = (self.all.weights(log_w) * log_p).sum(0)
         value = self.all.value(log_w)
-        loss = -honest(value, for_p + for_q).mean()
+        loss = -with_gradient_of(value, for_p + for_q).mean()
         return Estimate(loss, honest_terms(value, evidence), evidence)
 
     def _along_path(self, model: Model, batch: Batch) -> tuple[Evidence, Tensor]:

@@ -6,9 +6,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from vaebench.data import Batch
 from vaebench.inference import Outline
 from vaebench.models import Model
-from vaebench.objectives.base import Batch, Estimate
+from vaebench.objectives.base import Estimate
 from vaebench.objectives.bounds import Mean
 from vaebench.objectives.estimated import Estimated, MakesEstimator
 from vaebench.objectives.estimators import Terms, auto

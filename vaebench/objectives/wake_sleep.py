@@ -9,11 +9,12 @@ from typing import Literal
 
 from torch import Tensor
 
+from vaebench.data import Batch
 from vaebench.inference import Outline, infer, simulate
 from vaebench.models import Model
-from vaebench.objectives.base import Batch, Estimate, Objective, honest_terms
+from vaebench.objectives.base import Estimate, Objective, honest_terms
 from vaebench.objectives.bounds import Bound, LogMeanExp, Mean
-from vaebench.objectives.estimators import Draws, honest
+from vaebench.objectives.estimators import Draws, with_gradient_of
 from vaebench.trace import Evidence, Site, Trace
 
 Phi = Literal["wake", "sleep", "both"]
@@ -52,7 +53,7 @@ class WakeSleep(Objective):
             surrogate = surrogate + (weights * log_q).sum(0)
         if self.phi != "wake":
             surrogate = surrogate + self.sleep(model, batch, evidence)
-        loss = -honest(value, surrogate).mean()
+        loss = -with_gradient_of(value, surrogate).mean()
         return Estimate(loss, honest_terms(value, evidence), evidence)
 
     def sleep(self, model: Model, batch: Batch, evidence: Evidence) -> Tensor:

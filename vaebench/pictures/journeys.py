@@ -208,13 +208,7 @@ def _of_three(view: View) -> list[Path]:
     count = min(TRIPLES, len(view) // 3)
     a, b, c = (torch.arange(i, 3 * count, 3, device=view.subject.device) for i in range(3))
     z = {name: code[a] - code[b] + code[c] for name, code in view.codes.items()}
-    columns = torch.stack([view.images[a], view.images[b], view.images[c], view.decode(z, a)], 1)
-    return [
-        save_sheet(
-            view.folder / "arithmetic.png",
-            columns.flatten(0, 1),
-            [""] * count,
-            ["a", "b", "c", "a - b + c"],
-            "the code of a, minus that of b, plus that of c",
-        )
-    ]
+    images = torch.stack([view.images[a], view.images[b], view.images[c], view.decode(z, a)], 1)
+    path, title = view.folder / "arithmetic.png", "the code of a, minus that of b, plus that of c"
+    columns = ["a", "b", "c", "a - b + c"]
+    return [save_sheet(path, images.flatten(0, 1), [""] * count, columns, title)]

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaebench.inference import Batch, Target, infer
+from vaebench.data import Batch
+from vaebench.inference import Target, infer
 from vaebench.measures.base import Inapplicable
+from vaebench.models import Model
 from vaebench.pictures.paper import DPI, new_figure
 from vaebench.pictures.view import View
 
@@ -75,11 +77,7 @@ def _two_dimensional(view: View) -> str:
     Raises:
         Inapplicable: it has not two real dimensions, or q cannot be drawn.
     """
-    shapes = {name: tuple(z.shape[1:]) for name, z in view.codes.items()}
-    if list(shapes.values()) != [(2,)]:
-        told = ", ".join(f"{name} has {math.prod(shape)}" for name, shape in shapes.items())
-        raise Inapplicable(f"one latent of two dimensions is needed; {told}")
-    (name,) = shapes
+    name = view.plane
     dist = infer(view.subject.composition.model, view.batch, 1, noise=view.noise).q[name].dist
     if dist.is_discrete:
         raise Inapplicable("bits have no density to draw")
@@ -100,20 +98,14 @@ def _draw(axes: Any, view: View, one: Batch, latent: str) -> None:
     density = _density(view, one, latent, z, fine)
     levels = sorted(float(_level(density.flatten(), level)) for level in LEVELS)
     if levels[0] < levels[1]:
-        axes.contour(
-            fine.first.numpy(),
-            fine.second.numpy(),
-            density.T.numpy(),
-            levels,
-            colors="#2a7fb8",
-            linewidths=1.2,
-        )
+        points = (x.numpy() for x in (fine.first, fine.second, density.T))
+        axes.contour(*points, levels, colors="#2a7fb8", linewidths=1.2)
     axes.tick_params(labelsize=7)
 
 
-def _mass(model: object, one: Batch, latent: str, grid: Axes) -> Tensor:
+def _mass(model: Model, one: Batch, latent: str, grid: Axes) -> Tensor:
     """p(z | x) of one example on a grid, `[G]`, summing to 1."""
-    target = Target(model, one)  # type: ignore[arg-type]
+    target = Target(model, one)
     device = next(iter(one.values())).device
     found = []
     for points in grid.points.to(device).split(CHUNK):

@@ -89,12 +89,7 @@ def manifold(view: View) -> list[Path]:
     2014, figure 4; elsewhere it spans the central 98 % of the prior's samples.
     """
     view.subject.need_bound()
-    shapes = {name: tuple(z.shape[1:]) for name, z in view.codes.items()}
-    if list(shapes.values()) != [(2,)]:
-        told = ", ".join(f"{name} has {math.prod(shape)}" for name, shape in shapes.items())
-        raise Inapplicable(f"the manifold needs one latent of two dimensions; {told}")
-    (latent,) = shapes
-    one = {name: value[:1] for name, value in view.given.items()}
+    latent, one = view.plane, {name: value[:1] for name, value in view.given.items()}
     prior = simulate(view.subject.composition.model, 1, one, view.noise)[latent].dist
     u = torch.linspace(0.02, 0.98, MANIFOLD)
     if isinstance(prior, StandardNormal):

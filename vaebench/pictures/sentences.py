@@ -9,11 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vaebench.data import Field, Support, decode
+from vaebench.data import Field, Support, as_text
 from vaebench.distributions import TokenSequence
 from vaebench.errors import Incompatible
-from vaebench.inference import decode as generate_at
-from vaebench.inference import infer, simulate
+from vaebench.inference import generate_at, infer, simulate
 from vaebench.measures.base import Inapplicable, Subject
 from vaebench.pictures.journeys import along, drawn_pairs, linear
 from vaebench.pictures.view import Point, View
@@ -31,16 +30,11 @@ def sentences(view: View) -> list[Path]:
     given = {name: value[:n] for name, value in view.given.items()}
     p = simulate(view.subject.composition.model, n, given, noise)[x.name].dist
     p = _language(p, n)
+    best, drawn = x.said(view.decoding.best(p)[0]), x.said(view.decoding.drawn(p, noise)[0])
     rows = [
-        [str(i + 1), kind, said]
-        for i, both in enumerate(
-            zip(
-                x.said(view.decoding.best(p)[0]),
-                x.said(view.decoding.drawn(p, noise)[0]),
-                strict=True,
-            )
-        )
-        for kind, said in zip((_best(view), "drawn"), both, strict=True)
+        [str(i + 1), kind, said[i]]
+        for i in range(n)
+        for kind, said in ((_best(view), best), ("drawn", drawn))
     ]
     if not view.subject.roles[0]:  # without a latent the best sentence is always the same
         rows = [rows[0], *rows[1::2]]
@@ -114,7 +108,7 @@ class Tokens:
 
     def said(self, rows: Tensor) -> list[str]:
         """Rows of tokens `[n, l]` as text."""
-        return [decode(row, self.field.symbols, self.field.joiner) for row in rows.cpu()]
+        return [as_text(row, self.field.symbols, self.field.joiner) for row in rows.cpu()]
 
 
 def has_sentences(subject: Subject) -> bool:

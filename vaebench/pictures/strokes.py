@@ -16,13 +16,7 @@ from vaebench.measures.base import Inapplicable
 from vaebench.models import DRAW
 from vaebench.models.draw import Step
 from vaebench.nets.attention import Window, window
-from vaebench.pictures.paper import (
-    Box,
-    boxed,
-    coloured,
-    save_animation,
-    save_sheet,
-)
+from vaebench.pictures.paper import Box, boxed, coloured, save_animation, save_sheet
 from vaebench.pictures.view import View
 from vaebench.trace import Trace
 

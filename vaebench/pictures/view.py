@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,15 +11,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from vaebench.data import Batch
 from vaebench.distributions import Noise
 from vaebench.inference import (
-    Batch,
     batch_size,
     conditions,
-    decode,
     drawn,
     encode,
     expected,
+    generate_at,
     infer,
     simulate,
 )
@@ -135,6 +136,19 @@ class View:
         """Entries of an example's code, all latents together."""
         return sum(z[0].numel() for z in self.codes.values())
 
+    @property
+    def plane(self) -> str:
+        """Name of the only latent, which has two dimensions.
+
+        Raises:
+            Inapplicable: there are others, or it has not.
+        """
+        shapes = {name: tuple(z.shape[1:]) for name, z in self.codes.items()}
+        if list(shapes.values()) != [(2,)]:
+            told = ", ".join(f"{name} has {math.prod(shape)}" for name, shape in shapes.items())
+            raise Inapplicable(f"one latent of two dimensions is needed; {told}")
+        return next(iter(shapes))
+
     @cached_property
     def class_means(self) -> dict[int, Point]:
         """Label → mean code of the first examples that have it."""
@@ -161,7 +175,7 @@ class View:
         m = len(next(iter(z.values())))
         rows = torch.as_tensor(example, device=self.subject.device).expand(m)
         given = {name: value[rows] for name, value in self.given.items()}
-        trace = decode(self.subject.composition.model, z, given, self.noise)
+        trace = generate_at(self.subject.composition.model, z, given, self.noise)
         return expected(trace, self.name).reshape(m, *self.images.shape[1:])
 
     @torch.no_grad()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +15,13 @@ import yaml
 from vaebench.config.groups import LEADING
 from vaebench.runs.failure import reason_of
 from vaebench.runs.history import read_arrays
-from vaebench.runs.layout import CONFIG, ERROR, HISTORY, HYDRA, OVERRIDES, SUMMARY
+from vaebench.runs.layout import CONFIG, ERROR, HISTORY, HYDRA, OVERRIDES, SUMMARY, option_of
 from vaebench.runs.results import read_evaluation, read_examples
 
-NOT_A_CHOICE = ("seed", "name", "data_dir", "dataset.data_dir")
+DATA_DIRS = ("data_dir", "dataset.data_dir")
+"""Options that may differ between two calls of a command without making another run of it."""
+
+NOT_A_CHOICE = ("seed", "name", *DATA_DIRS)
 """Options that make no other experiment of a run."""
 
 ASIDE = ("eval", "checkpoint", "logger", "suggested")
@@ -39,13 +42,13 @@ class Run:
     @property
     def choices(self) -> dict[str, str]:
         """Group → what was chosen of it."""
-        return _section(self.summary, "choices.")
+        return section(self.summary, "choices.")
 
     @cached_property
     def options(self) -> dict[str, Any]:
         """What was chosen: groups by their choice, options by their value."""
         choices = self.choices
-        config = _section(self.summary, "config.")
+        config = section(self.summary, "config.")
         internal = ("_target_", "_partial_", "_convert_")
         options = {
             name: value
@@ -54,7 +57,7 @@ class Run:
             and not name.endswith(internal)
             and not set(name.split(".")[1:-1]) & set(choices)  # said by that group itself
         }
-        return {name: choices[name] for name in _ordered(choices)} | options
+        return {name: choices[name] for name in sorted(choices, key=rank)} | options
 
     @cached_property
     def typed(self) -> frozenset[str]:
@@ -71,7 +74,7 @@ class Run:
     @property
     def subject(self) -> tuple[str, ...]:
         """What its numbers are about: unlike subjects do not compare."""
-        protocol = _section(self.summary, "protocol.")
+        protocol = section(self.summary, "protocol.")
         told = [f"{name}={value}" for name, value in sorted(protocol.items())]
         return (str(self.summary["quantity"]), str(self.summary["choices.dataset"]), *told)
 
@@ -162,17 +165,9 @@ def words_of(folder: Path) -> list[str]:
     return [str(word) for word in words] if isinstance(words, list) else []
 
 
-def option_of(word: str) -> str:
-    """The option or group that an override is about."""
-    return word.lstrip("+~").partition("=")[0]
-
-
-def _section(flat: dict[str, Any], prefix: str) -> dict[str, Any]:
+def section(flat: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """What begins with a prefix, without it."""
     return {n.removeprefix(prefix): v for n, v in flat.items() if n.startswith(prefix)}
-
-
-def _ordered(names: Iterable[str]) -> list[str]:
-    return sorted(names, key=rank)
 
 
 def rank(name: str) -> tuple[int, bool, int, str]:

@@ -13,15 +13,12 @@ from omegaconf import DictConfig
 from vaebench import __version__
 from vaebench.errors import Refusal
 from vaebench.runs.failure import reason_of, write_failure
-from vaebench.runs.find import NOT_A_CHOICE, Run, find, option_of, words_of
-from vaebench.runs.layout import HYDRA
+from vaebench.runs.find import DATA_DIRS, NOT_A_CHOICE, Run, find, section, words_of
+from vaebench.runs.layout import HYDRA, option_of
 from vaebench.runs.tables import Lost
 from vaebench.runs.write import config_of
 
 REFUSED = "refused: "
-
-ELSEWHERE = ("config.data_dir", "config.dataset.data_dir")
-"""Options that may differ between two calls of a command without making another run of it."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +47,12 @@ def finished(cfg: DictConfig, folder: Path) -> dict[str, Any] | None:
     summary = summary_in(folder)
     if summary is None:
         return None
-    for name, value in config_of(cfg).items():
-        if name not in ELSEWHERE and summary.get(name) != value:
+    before = section(summary, "config.")
+    for name, value in section(config_of(cfg), "config.").items():
+        if name not in DATA_DIRS and before.get(name) != value:
             raise Refusal(
-                f"{folder} holds a run with {name.removeprefix('config.')}={summary.get(name)}, not "
-                f"{value}. Use hydra.sweep.dir={folder.parent}-2."
+                f"{folder} holds a run with {name}={before.get(name)}, not {value}. "
+                f"Use hydra.sweep.dir={folder.parent}-2."
             )
     return summary
 

@@ -12,7 +12,7 @@ import numpy as np
 from vaebench.runs.find import Run, rank
 from vaebench.runs.influence import Influence
 
-FEW = 3
+COLUMNS = 3
 """Columns of options up to which those that split the runs alike stand side by side."""
 
 Partition = tuple[int, ...]
@@ -83,7 +83,7 @@ def columns(runs: Sequence[Run]) -> list[str]:
     """The options to tell the runs apart by: of those that split them alike the first, and the
     others while there are few."""
     first = {names[0] for names in _alike(runs)}
-    more = [name for name in differing(runs) if name not in first][: max(0, FEW - len(first))]
+    more = [name for name in differing(runs) if name not in first][: max(0, COLUMNS - len(first))]
     return sorted([*first, *more], key=rank)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from vaebench.errors import Refusal
@@ -38,9 +39,13 @@ TENSORBOARD = "tensorboard"
 GRID = "grid.json"
 """In the folder of a grid, beside those of its runs."""
 
-
 WEIGHTS = {"best": BEST, "last": LAST}
 """By the value of `eval.checkpoint`."""
+
+
+def option_of(word: str) -> str:
+    """The option or group that an override sets, as in `OVERRIDES`."""
+    return re.split("[=@]", word.lstrip("+~"))[0]
 
 
 def holds_run(folder: Path) -> bool:

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from vaebench.errors import Refusal
 from vaebench.runs.layout import EVALUATION, EXAMPLES, LATENTS
-from vaebench.runs.write import write_json, write_whole
+from vaebench.runs.write import write_json, write_whole, writing
 
 
 def read_evaluation(folder: Path) -> dict[str, Any]:
@@ -34,10 +33,8 @@ def add_evaluation(folder: Path, numbers: Mapping[str, Any]) -> Path:
     measured = {name.partition("/")[0] for name in numbers}
     known = read_evaluation(folder).items()
     before = {name: value for name, value in known if name.partition("/")[0] not in measured}
-    try:
+    with writing(path):
         write_json(path, dict(sorted((before | dict(numbers)).items())))
-    except OSError as error:
-        raise Refusal(f"{path} cannot be written: {error.strerror}") from error
     return path
 
 
@@ -70,8 +67,6 @@ def write_latents(folder: Path, table: Mapping[str, np.ndarray[Any, Any]]) -> Pa
     """
     path, content = folder / LATENTS, io.BytesIO()
     np.savez_compressed(content, **table)  # type: ignore[arg-type]
-    try:
+    with writing(path):
         write_whole(path, content.getvalue())
-    except OSError as error:
-        raise Refusal(f"{path} cannot be written: {error.strerror}") from error
     return path

@@ -148,17 +148,15 @@ def units(runs: Sequence[Run]) -> str:
 
 def measured(runs: Sequence[Run], metric: str) -> list[int | None]:
     """Over how many examples a metric was measured in some runs, each number once."""
-    return sorted({run.measured(metric) for run in runs if metric in run.metrics()}, key=_known)
+    return sorted(
+        {run.measured(metric) for run in runs if metric in run.metrics()}, key=lambda n: n or 0
+    )
 
 
 def of_examples(runs: Sequence[Run], metric: str) -> str:
     """`test/nll of 20 examples` where that is so for all of them, else nothing."""
     counts = measured(runs, metric)
     return f"{metric} of {counts[0]} examples" if len(counts) == 1 and counts[0] else ""
-
-
-def _known(count: int | None) -> int:
-    return count or 0
 
 
 def header(keys: Sequence[str], metric: str, also: Sequence[str] = ()) -> list[str]:
@@ -186,9 +184,10 @@ def cells(
 
 
 def _beside(group: Group, name: str, metric: str) -> str:
-    if name != EXAMPLES:
-        return _mean(group, name)
-    return " or ".join(_text(count) for count in measured(group.runs, metric)) or "–"
+    if name == EXAMPLES:
+        return " or ".join(_text(count) for count in measured(group.runs, metric)) or "–"
+    values = group.values(name).values()
+    return f"{statistics.fmean(values):.2f}" if values else "–"
 
 
 def lost_cells(lost: Lost, keys: Sequence[str], columns: int) -> list[str]:
@@ -199,13 +198,8 @@ def lost_cells(lost: Lost, keys: Sequence[str], columns: int) -> list[str]:
     """
     of_seeds = f" (seed {', '.join(lost.seeds)})" if lost.seeds else ""
     first = [lost.options.get(key, "–") for key in keys] or ["–"]
-    row = [*first, "0", first_words(lost.reason) + of_seeds]
+    row = [*first, "0", textwrap.shorten(lost.reason, WORDS, placeholder=" …") + of_seeds]
     return [*row, *[""] * (columns - len(row))]
-
-
-def first_words(text: str) -> str:
-    """As many whole words as fit into `WORDS` letters."""
-    return textwrap.shorten(text, WORDS, placeholder=" …")
 
 
 def said(head: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
@@ -213,11 +207,6 @@ def said(head: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[list[str],
     single = all(line[list(head).index("n")] in ("0", "1") for line in body)
     kept = [i for i, name in enumerate(head) if not (single and name in ("n", P))]
     return [head[i] for i in kept], [[line[i] for i in kept] for line in body]
-
-
-def _mean(group: Group, metric: str) -> str:
-    values = group.values(metric).values()
-    return f"{statistics.fmean(values):.2f}" if values else "–"
 
 
 def _text(value: object) -> str:

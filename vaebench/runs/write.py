@@ -5,10 +5,23 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+
+from vaebench.errors import Refusal
+
+
+@contextmanager
+def writing(what: object) -> Iterator[None]:
+    """While open, what cannot be written is a refusal."""
+    try:
+        yield
+    except OSError as error:
+        raise Refusal(f"{what} cannot be written: {error.strerror or error}") from error
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

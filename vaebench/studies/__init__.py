@@ -2,7 +2,7 @@
 
 from vaebench.studies.base import Findings, Study
 from vaebench.studies.energies import FlowEnergies
-from vaebench.studies.gaps import FlowGaps, PriorSampling
+from vaebench.studies.flow_gaps import FlowGaps, PriorSampling
 from vaebench.studies.gradients import GradientVariance
 
 STUDIES: dict[str, type[Study]] = {

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from vaebench.compose import Composition
+from vaebench.progress import steps
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,6 +59,19 @@ class Study:
             Refusal: an option or a model that means nothing here.
         """
         raise NotImplementedError
+
+
+def descents(parameters: Sequence[nn.Parameter], lr: float, count: int) -> Iterator[int]:
+    """Steps of Adam, whose size falls from `lr` to 0 along a half cosine; whoever goes over them
+    leaves a gradient in each."""
+    optimizer = torch.optim.Adam(parameters, lr=lr)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, count)
+    for step in steps(range(count)):
+        optimizer.zero_grad()
+        yield step
+        nn.utils.clip_grad_norm_(parameters, 10.0)
+        optimizer.step()
+        schedule.step()
 
 
 def mean_se(values: Tensor) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from vaebench.errors import Refusal
 from vaebench.heads.flows import IAF, NICE, FlowHead, PlanarFlow, RadialFlow, RealNVP
 from vaebench.pictures.paper import new_figure
 from vaebench.progress import steps
-from vaebench.studies.base import Findings, Say, Study, mean_se
+from vaebench.studies.base import Findings, Say, Study, descents, mean_se
 
 BOX = 4.0
 WALL = 0.1
@@ -44,26 +44,24 @@ def energy(number: int, z: Tensor) -> Tensor:
     match number:
         case 1:
             ring = 0.5 * ((z.norm(dim=-1) - 2) / 0.4).square()
-            u = ring - _log_sum(-0.5 * ((z1 - 2) / 0.6).square(), -0.5 * ((z1 + 2) / 0.6).square())
+            u = ring - torch.logaddexp(
+                -0.5 * ((z1 - 2) / 0.6).square(), -0.5 * ((z1 + 2) / 0.6).square()
+            )
         case 2:
             u = 0.5 * ((z2 - w1) / 0.4).square()
         case 3:
             w2 = 3 * torch.exp(-0.5 * ((z1 - 1) / 0.6).square())
-            u = -_log_sum(
+            u = -torch.logaddexp(
                 -0.5 * ((z2 - w1) / 0.35).square(), -0.5 * ((z2 - w1 + w2) / 0.35).square()
             )
         case 4:
             w3 = 3 * torch.sigmoid((z1 - 1) / 0.3)
-            u = -_log_sum(
+            u = -torch.logaddexp(
                 -0.5 * ((z2 - w1) / 0.4).square(), -0.5 * ((z2 - w1 + w3) / 0.35).square()
             )
         case _:
             raise Refusal(f"energies=[{number}]: there are 1, 2, 3 and 4")
     return u + 0.5 * ((z.abs() - BOX).relu() / WALL).square().sum(-1)
-
-
-def _log_sum(a: Tensor, b: Tensor) -> Tensor:
-    return torch.logaddexp(a, b)
 
 
 def log_normaliser(number: int) -> float:
@@ -136,17 +134,10 @@ class FlowEnergies(Study):
         """A flow fitted to an energy."""
         torch.manual_seed(self.seed)
         q = Fitted(FAMILIES[name](Field((2,)), K=length))
-        optimizer = torch.optim.Adam(q.parameters(), lr=self.lr)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
-        for step in steps(range(self.steps)):
-            optimizer.zero_grad()
+        for step in descents([*q.parameters()], self.lr, self.steps):
             z, score = q().rsample_and_log_prob((self.batch,), Noise())
             beta = min(1.0, 0.01 + 2 * step / self.steps)
-            loss = (score() + beta * energy(number, z)).mean()
-            loss.backward()
-            nn.utils.clip_grad_norm_(q.parameters(), 10.0)
-            optimizer.step()
-            schedule.step()
+            (score() + beta * energy(number, z)).mean().backward()
         return q
 
     def drawn(self, name: str, densities: dict[tuple[int, str, int], Tensor]) -> Any:

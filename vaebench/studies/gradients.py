@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -198,10 +199,9 @@ class Gradients:
     """
 
     def __init__(self, composition: Composition, examples: int) -> None:
-        self.model, self.data = composition.model, composition.data
+        self.model, self.spec = composition.model, composition.data.spec
         self.objective_of_run = composition.objective
-        split = self.data.split("train")
-        self.split = split
+        self.split = split = composition.data.split("train")
         self.batch = split.first(examples).batch(torch.arange(min(examples, len(split))))
         self.latents = infer(self.model, self.batch, 1).latents
         self.named = [(n, p) for n, p in self.model.named_parameters() if p.requires_grad]
@@ -241,7 +241,7 @@ class Gradients:
         if kind is ELBO:
             options |= {"kl": "auto", "free_bits": 0.0, "free_bits_per": "dimension"}
         try:
-            seen = outline(self.model, self.data.spec)
+            seen = outline(self.model, self.spec)
             made = kind(self.model, seen, **options)
             check(self.model, made, seen)
             self._settle(made)
@@ -287,27 +287,22 @@ def _figure(rows: list[dict[str, Any]], quantity: str, ks: list[int]) -> Figure:
     figure = new_figure(3.6 * len(parts) + 2.2, 3.0 * len(bounds))
     panels = figure.subplots(len(bounds), len(parts), squeeze=False)
     names = list(dict.fromkeys(row["estimator"] for row in rows))
-    for i, bound in enumerate(bounds):
-        for j, part in enumerate(parts):
-            axes = panels[i][j]
-            for colour, name in enumerate(names):
-                points = {
-                    r["k"]: r[quantity]
-                    for r in rows
-                    if (r["bound"], r["part"], r["estimator"]) == (bound, part, name)
-                }
-                if any(value > 0 for value in points.values()):
-                    style = {"color": f"C{colour % 10}", "ls": "-" if colour < 10 else "--"}
-                    axes.plot(*zip(*points.items(), strict=True), "o", ms=3, label=name, **style)
-            axes.set(title=f"{bound}, {part}", xscale="log", yscale="log", xticks=ks)
-            axes.set_xticks(ks, [str(k) for k in ks])
-            axes.set_xlabel("k")
-            axes.grid(alpha=0.25)
-            axes.spines[["top", "right"]].set_visible(False)
-        panels[i][0].set_ylabel(f"{quantity} of the gradient")
-    found = [panel.get_legend_handles_labels() for row in panels for panel in row]
-    every = {
-        label: h for handles, labels in found for h, label in zip(handles, labels, strict=True)
-    }
+    for axes, (bound, part) in zip(panels.flat, product(bounds, parts), strict=True):
+        for colour, name in enumerate(names):
+            here = [
+                r for r in rows if (r["bound"], r["part"], r["estimator"]) == (bound, part, name)
+            ]
+            if any(r[quantity] > 0 for r in here):
+                style = {"color": f"C{colour % 10}", "ls": "-" if colour < 10 else "--"}
+                values = [r["k"] for r in here], [r[quantity] for r in here]
+                axes.plot(*values, "o", ms=3, label=name, **style)
+        axes.set(title=f"{bound}, {part}", xlabel="k", xscale="log", yscale="log")
+        axes.set_xticks(ks, [str(k) for k in ks])
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    for row in panels:
+        row[0].set_ylabel(f"{quantity} of the gradient")
+    found = [axes.get_legend_handles_labels() for axes in panels.flat]
+    every = {label: h for handles in found for h, label in zip(*handles, strict=True)}
     figure.legend(every.values(), every, loc="outside right upper", frameon=False, fontsize=8)
     return figure

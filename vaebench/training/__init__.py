@@ -10,9 +10,9 @@ from vaebench.training.fit import (
     root_device,
 )
 from vaebench.training.loggers import (
-    Concluding,
     History,
     Identity,
+    RunLogger,
     TensorBoard,
     Wandb,
     close,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Average(nn.Module):
+class WeightAverage(nn.Module):
     """θ̄ ← d θ̄ + (1 - d) θ after each step, with d_t = min(decay, (1 + t) / (10 + t)).
 
     The smaller d of the first steps lets go of the initial weights, so that short runs gain too.

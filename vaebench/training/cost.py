@@ -25,7 +25,7 @@ BUDGET = 0.3
 LONG = 2.0
 """Seconds of a trial that nobody would wait for twice."""
 
-FEW, GROWTH = 2, 4
+FIRST, GROWTH = 2, 4
 """Examples of the first trial, and how many times as many the next one has."""
 
 
@@ -64,7 +64,7 @@ def _cost(system: System, batch: Batch) -> Cost:
 
 def _trials(system: System, batch: Batch) -> list[tuple[int, float]]:
     """Parts of a batch, each larger than the last, and the seconds of a step on each."""
-    whole, n = batch_size(batch), min(FEW, batch_size(batch))
+    whole, n = batch_size(batch), min(FIRST, batch_size(batch))
     seconds = _seconds(system, _first(batch, n))
     if seconds < BUDGET:
         seconds = _seconds(system, _first(batch, n))  # the first call has more to do than the next

@@ -69,7 +69,7 @@ class History(Logger):
         self.file.add({n: value for n, value in metrics.items() if n != "epoch"}, step)
 
 
-class Concluding(ABC):
+class RunLogger(ABC):
     """A logger that wants a run's summary at its end."""
 
     @abstractmethod
@@ -89,7 +89,7 @@ class Concluding(ABC):
         """After the last word; without it the next job of a sweep would write into this run."""
 
 
-class Wandb(WandbLogger, Concluding):
+class Wandb(WandbLogger, RunLogger):
     """Weights & Biases that never asks: offline wherever there is no account.
 
     Args:
@@ -179,7 +179,7 @@ class Wandb(WandbLogger, Concluding):
         wandb.finish()
 
 
-class TensorBoard(TensorBoardLogger, Concluding):
+class TensorBoard(TensorBoardLogger, RunLogger):
     """TensorBoard event files in the run folder's `tensorboard/`, with its HParams page.
 
     Args:
@@ -237,7 +237,7 @@ class TensorBoard(TensorBoardLogger, Concluding):
 def close(loggers: list[Any]) -> None:
     """Without it the next job of a sweep would write into this one's wandb run."""
     for logger in loggers:
-        if isinstance(logger, Concluding):
+        if isinstance(logger, RunLogger):
             with contextlib.suppress(Exception):  # a full disk: the run's own error says more
                 logger.finish()
 

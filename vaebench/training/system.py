@@ -20,7 +20,7 @@ from vaebench.measures.base import BATCH as EVAL_BATCH
 from vaebench.measures.energy import free_energy
 from vaebench.measures.latents import Latents
 from vaebench.measures.likelihood import likelihood_metrics, log_likelihood
-from vaebench.training.average import Average
+from vaebench.training.average import WeightAverage
 from vaebench.training.compiled import compiled, plain
 
 STATE = "vaebench"
@@ -118,7 +118,7 @@ class System(pl.LightningModule):
         self.objective, self.optimizer = composition.objective, optimizer
         self.batch_size, self.seed = batch_size, seed
         self.eval_k, self.eval_examples = eval_k, eval_examples
-        self.average = Average(self.model, average) if average else None
+        self.average = WeightAverage(self.model, average) if average else None
         self.compiles = compiles
         self.step = (compiled if compiles else plain)(self.objective, self.model)
         self.means, self.logged, self.validated, self.undone = Means(), 0, -1, 0

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.data.test_real_data import needs
-from vaebench.data import UNK, PennTreebank, decode
+from vaebench.data import UNK, PennTreebank, as_text
 from vaebench.data.text.ptb import FILES
 from vaebench.errors import DataError
 
@@ -41,7 +41,7 @@ def write(folder: Path) -> Path:
 
 def sentences(data: PennTreebank, part: str) -> list[str]:
     split, symbols = data.split(part), data.spec["x"].symbols
-    return [decode(row, symbols) for row in split.batch(torch.arange(len(split)))["x"]]
+    return [as_text(row, symbols) for row in split.batch(torch.arange(len(split)))["x"]]
 
 
 def refusal(data: PennTreebank) -> str:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vaebench.compose import check_batch
-from vaebench.data import EOS, PAD, UNK, Split, Support, Text, decode, encode, numbers
+from vaebench.data import EOS, PAD, UNK, Split, Support, Text, as_text, as_tokens, numbers
 from vaebench.data.text.corpus import Rows
 from vaebench.data.text.tokens import SPECIAL, characters, vocabulary, words
 from vaebench.errors import DataError, Refusal
@@ -52,7 +52,7 @@ def written(data: Text, part: str) -> list[str]:
     """The sentences of a split, from their rows."""
     split, field = data.split(part), data.spec["x"]
     rows = split.batch(torch.arange(len(split)))["x"]
-    return [decode(row, field.symbols, field.joiner) for row in rows]
+    return [as_text(row, field.symbols, field.joiner) for row in rows]
 
 
 # -------------------------------------------------------------------------------- words and characters
@@ -117,26 +117,26 @@ def test_the_vocabulary_is_that_of_the_training_split_alone(text):
 def test_decoding_undoes_encoding(line):
     for take, joiner in ((words, " "), (characters, "")):
         symbols = vocabulary(map(take, LINES), 100, 1)
-        ids = encode(numbers(symbols), take(line))
-        assert decode(ids, symbols, joiner) == joiner.join(take(line))
-        assert decode(torch.tensor(ids), symbols, joiner) == joiner.join(take(line))
+        ids = as_tokens(numbers(symbols), take(line))
+        assert as_text(ids, symbols, joiner) == joiner.join(take(line))
+        assert as_text(torch.tensor(ids), symbols, joiner) == joiner.join(take(line))
 
 
 def test_encoding_ends_a_sentence_once_and_knows_no_more_than_the_vocabulary():
     number = numbers((*SPECIAL, "a", "b"))
-    assert encode(number, ["b", "x", "a"]) == [4, UNK, 3, EOS]
-    assert encode(number, []) == [EOS]
+    assert as_tokens(number, ["b", "x", "a"]) == [4, UNK, 3, EOS]
+    assert as_tokens(number, []) == [EOS]
 
 
 def test_words_that_are_called_like_padding_or_an_end_are_neither():
-    assert encode(numbers((*SPECIAL, "a")), SPECIAL) == [UNK, UNK, UNK, EOS]
+    assert as_tokens(numbers((*SPECIAL, "a")), SPECIAL) == [UNK, UNK, UNK, EOS]
 
 
 def test_decoding_stops_at_the_first_end_and_drops_padding():
     symbols = (*SPECIAL, "a", "b")
-    assert decode([3, PAD, 4, EOS, 3, EOS], symbols) == "a b"
-    assert decode([3, UNK], symbols) == "a <unk>"
-    assert decode([EOS], symbols) == decode([], symbols) == ""
+    assert as_text([3, PAD, 4, EOS, 3, EOS], symbols) == "a b"
+    assert as_text([3, UNK], symbols) == "a <unk>"
+    assert as_text([EOS], symbols) == as_text([], symbols) == ""
 
 
 # --------------------------------------------------------------------------------------- the data set

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 import torch
 
-from vaebench.data import Split, Topics, decode
+from vaebench.data import Split, Topics, as_text
 from vaebench.errors import DataError
 
 PARTS = ("train", "val", "test")
@@ -105,7 +105,7 @@ def test_a_batch_reads_as_sentences():
     data = topics()
     field = data.spec["x"]
     for row in data.split("test").batch(torch.arange(20))["x"]:
-        sentence = decode(row, field.symbols, field.joiner)
+        sentence = as_text(row, field.symbols, field.joiner)
         assert 3 <= len(sentence.split()) <= 30
         assert sentence[-1] in ".!?"
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from vaebench.data.access import Access, AsIs, Dequantization, DynamicBinarization, Threshold
 from vaebench.data.base import Dataset, Part
+from vaebench.data.in_memory import InMemorySplit
 from vaebench.data.protocol import HELD_OUT_SEED, Binarize, Split
-from vaebench.data.resident import Batch, Resident
-from vaebench.data.spec import Field, Spec, Support
+from vaebench.data.spec import Batch, Field, Spec, Support
 from vaebench.errors import DataError
 
 
@@ -93,14 +93,14 @@ class Images(Dataset):
             raise DataError("dataset.dequantize=true: the values are continuous already")
         return (Support.UNIT if self.dequantize or not levels else Support.LEVELS), levels
 
-    def split(self, part: Part) -> Resident:
+    def split(self, part: Part) -> InMemorySplit:
         raw, access = self.parts[part], self._access()
         kept, extra = access.prepare(raw.x), {} if raw.y is None else {"y": raw.y}
         if self.binarize == "static" or part != "train":
             seed = HELD_OUT_SEED + list(self.parts).index(part)
             kept = access(kept, torch.Generator().manual_seed(seed))
             access = AsIs()
-        return Resident(kept, access, extra)
+        return InMemorySplit(kept, access, extra)
 
     def originals(self, part: Part) -> Batch:
         return {} if self.binarize == "none" else {"x": self.parts[part].x}

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from vaebench.data.access import AsIs
 from vaebench.data.base import Dataset, Part
+from vaebench.data.in_memory import InMemorySplit
 from vaebench.data.protocol import Split
-from vaebench.data.resident import Batch, Resident
-from vaebench.data.spec import Field, Spec
+from vaebench.data.spec import Batch, Field, Spec
 from vaebench.errors import DataError
 
 
@@ -58,8 +58,8 @@ class PPCA(Dataset):
         train = self.x[self.index["train"]]
         return Spec({"x": Field((train.shape[1],), mean=train.mean(0))}, len(train))
 
-    def split(self, part: Part) -> Resident:
-        return Resident(self.x[self.index[part]], AsIs(), {})
+    def split(self, part: Part) -> InMemorySplit:
+        return InMemorySplit(self.x[self.index[part]], AsIs(), {})
 
     @property
     def protocol(self) -> dict[str, Any]:

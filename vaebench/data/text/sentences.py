@@ -13,15 +13,15 @@ from torch import Tensor
 
 from vaebench.data.access import Tokens
 from vaebench.data.base import Dataset, Part
+from vaebench.data.in_memory import InMemorySplit
 from vaebench.data.protocol import Split
-from vaebench.data.resident import Batch, Resident
-from vaebench.data.spec import PAD, UNK, Field, Spec, Support
+from vaebench.data.spec import PAD, UNK, Batch, Field, Spec, Support
 from vaebench.data.text.corpus import Corpus, Rows
 from vaebench.data.text.tokens import (
     SPECIAL,
     Sentence,
+    as_tokens,
     characters,
-    encode,
     numbers,
     vocabulary,
     words,
@@ -91,7 +91,7 @@ class Sentences(Dataset):
             DataError: one is longer than all that were read.
         """
         number, (longest,) = numbers(self.corpus.symbols), self.spec["x"].shape
-        rows = [encode(number, self.symbols_of(line)) for line in lines]
+        rows = [as_tokens(number, self.symbols_of(line)) for line in lines]
         for line, row in zip(lines, rows, strict=True):
             if len(row) > longest:
                 raise DataError(
@@ -106,7 +106,7 @@ class Sentences(Dataset):
         parts, left_out = self.texts()
         symbols = self._known(parts["train"])
         number = numbers(symbols)
-        ids = {part: [encode(number, s) for s in group] for part, group in parts.items()}
+        ids = {part: [as_tokens(number, s) for s in group] for part, group in parts.items()}
         width = max(map(len, chain.from_iterable(ids.values())))
         return Corpus(symbols, {part: Rows.of(rows, width) for part, rows in ids.items()}, left_out)
 
@@ -162,10 +162,10 @@ class Sentences(Dataset):
         )
         return Spec({"x": x}, len(train.tokens))
 
-    def split(self, part: Part) -> Resident:
+    def split(self, part: Part) -> InMemorySplit:
         rows, access = self.corpus.parts[part], Tokens()
         kept = access.prepare(rows.tokens)
-        return Resident(kept, access, {}, lengths=rows.lengths, bucket=self.bucket)
+        return InMemorySplit(kept, access, {}, lengths=rows.lengths, bucket=self.bucket)
 
     def units(self, batch: Batch) -> dict[str, Tensor]:
         """`tokens`, the end of a sentence among them, and `tokens_without_end`."""

@@ -79,7 +79,7 @@ def numbers(symbols: Sequence[str]) -> dict[str, int]:
     return {symbol: i for i, symbol in enumerate(symbols) if i not in (PAD, EOS)}
 
 
-def encode(number: Mapping[str, int], sentence: Iterable[str]) -> list[int]:
+def as_tokens(number: Mapping[str, int], sentence: Iterable[str]) -> list[int]:
     """Token numbers of a sentence, then `EOS`; a symbol without a number is `UNK`.
 
     Args:
@@ -88,7 +88,7 @@ def encode(number: Mapping[str, int], sentence: Iterable[str]) -> list[int]:
     return [*(number.get(symbol, UNK) for symbol in sentence), EOS]
 
 
-def decode(ids: Iterable[int] | Tensor, symbols: Sequence[str], joiner: str = " ") -> str:
+def as_text(ids: Iterable[int] | Tensor, symbols: Sequence[str], joiner: str = " ") -> str:
     """The sentence up to its end, without padding.
 
     Args:

@@ -10,8 +10,8 @@ from vaebench.objectives.estimators.base import (
     Read,
     Sampled,
     Terms,
-    honest,
     summed,
+    with_gradient_of,
 )
 from vaebench.objectives.estimators.nvil import NVIL
 from vaebench.objectives.estimators.pathwise import STL, DReG, OneOfK, Pathwise

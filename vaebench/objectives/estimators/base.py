@@ -11,13 +11,13 @@ from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
+from vaebench.data import Batch
 from vaebench.errors import Incompatible
 from vaebench.inference import Outline
 from vaebench.models import Model
 from vaebench.objectives.bounds import Bound
 from vaebench.trace import Evidence
 
-Batch = Mapping[str, Tensor]
 Terms = Mapping[str, Tensor]
 """Addends of f(x, z), by name, `[k, B]` each."""
 
@@ -32,7 +32,7 @@ def summed(terms: Terms) -> Tensor:
     return reduce(add, terms.values())
 
 
-def honest(value: Tensor, surrogate: Tensor) -> Tensor:
+def with_gradient_of(value: Tensor, surrogate: Tensor) -> Tensor:
     """The value of one expression with the gradient of another."""
     return value.detach() + surrogate - surrogate.detach()
 

@@ -8,19 +8,19 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from vaebench.data import Batch
 from vaebench.inference import infer
 from vaebench.models import Model
 from vaebench.objectives.baselines import DECAY, HIDDEN, Learned
 from vaebench.objectives.bounds import Bound
 from vaebench.objectives.estimators.base import (
-    Batch,
     Draws,
     Estimand,
     Estimator,
     Read,
     Sampled,
-    honest,
     summed,
+    with_gradient_of,
 )
 
 
@@ -62,4 +62,4 @@ class NVIL(Estimator):
             surrogate = surrogate + ((signal - b.value) * evidence.q[name].log_prob).sum(0)
             penalties.append(b.loss)
         penalty = torch.stack(penalties).sum() if penalties else None
-        return Sampled(honest(value, surrogate), evidence, penalty)
+        return Sampled(with_gradient_of(value, surrogate), evidence, penalty)

@@ -8,18 +8,18 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from vaebench.data import Batch
 from vaebench.distributions import Noise
 from vaebench.inference import Replay, infer, rescore
 from vaebench.models import Model
 from vaebench.objectives.bounds import Bound
 from vaebench.objectives.estimators.base import (
-    Batch,
     Draws,
     Estimator,
     Read,
     Sampled,
-    honest,
     summed,
+    with_gradient_of,
 )
 
 
@@ -75,7 +75,7 @@ class DReG(Estimator):
             if z.requires_grad:
                 z.register_hook(_weighted(ratio))
         weights = bound.weights(f.detach())
-        return Sampled(honest(bound.value(f), (weights * f).sum(0)), evidence)
+        return Sampled(with_gradient_of(bound.value(f), (weights * f).sum(0)), evidence)
 
 
 class OneOfK(Estimator):
@@ -95,7 +95,7 @@ class OneOfK(Estimator):
             evidence = infer(model, batch, k, noise=noise)
             f = summed(read(evidence))
         again = infer(model, batch, 1, noise=noise.only(_drawn(bound.weights(f), noise)))
-        return Sampled(honest(bound.value(f), summed(read(again))[0]), evidence)
+        return Sampled(with_gradient_of(bound.value(f), summed(read(again))[0]), evidence)
 
 
 def _drawn(weights: Tensor, noise: Noise) -> Tensor:

@@ -9,20 +9,20 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from vaebench.data import Batch
 from vaebench.distributions import Distribution, Noise
 from vaebench.errors import Incompatible
 from vaebench.inference import infer
 from vaebench.models import Model
 from vaebench.objectives.bounds import Bound
 from vaebench.objectives.estimators.base import (
-    Batch,
     Draws,
     Estimand,
     Estimator,
     Read,
     Sampled,
-    honest,
     summed,
+    with_gradient_of,
 )
 from vaebench.trace import Relax
 
@@ -48,7 +48,7 @@ class Relaxed(Estimator):
         with torch.no_grad():  # what is reported is the bound, which relaxed samples do not give
             evidence = infer(model, batch, k)
             value = bound.value(summed(read(evidence)))
-        return Sampled(honest(value, surrogate), evidence)
+        return Sampled(with_gradient_of(value, surrogate), evidence)
 
 
 class Concrete(Relaxed):

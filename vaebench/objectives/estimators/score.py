@@ -9,20 +9,20 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from vaebench.data import Batch
 from vaebench.errors import Incompatible
 from vaebench.inference import Outline, infer
 from vaebench.models import Model
 from vaebench.objectives.baselines import DECAY, Baseline, Running
 from vaebench.objectives.bounds import Bound
 from vaebench.objectives.estimators.base import (
-    Batch,
     Draws,
     Estimand,
     Estimator,
     Read,
     Sampled,
-    honest,
     summed,
+    with_gradient_of,
 )
 from vaebench.trace import Evidence
 
@@ -60,7 +60,7 @@ class Score(Estimator):
         signal = bound.share(f.detach())
         b = self.baseline(signal, model, batch, evidence)
         surrogate = ((signal - b.value) * log_q(evidence)).sum(0) + value
-        return Sampled(honest(value, surrogate), evidence, b.loss)
+        return Sampled(with_gradient_of(value, surrogate), evidence, b.loss)
 
 
 def _fitting(baseline: Baseline, of: Estimand) -> Baseline:
@@ -102,4 +102,4 @@ class VIMCO(Estimator):
         value, fixed = bound.value(f), f.detach()
         signal = bound.share(fixed) - bound.share_without(fixed)
         surrogate = (signal * log_q(evidence)).sum(0) + value
-        return Sampled(honest(value, surrogate), evidence)
+        return Sampled(with_gradient_of(value, surrogate), evidence)

@@ -19,7 +19,7 @@ from vaebench.inference import Hamiltonian, infer
 from vaebench.inference.freeform import bound
 from vaebench.models import VAE
 from vaebench.progress import steps
-from vaebench.studies.base import Findings, Say, Study, mean_se
+from vaebench.studies.base import Findings, Say, Study, descents, mean_se
 from vaebench.studies.linear import LinearGaussian, correlated
 
 TEST = 2000
@@ -89,15 +89,9 @@ class FlowGaps(Study):
     def fit(self, model: VAE, p: LinearGaussian, generator: torch.Generator) -> None:
         """q, to fresh samples of x at every step."""
         parameters = [w for w in model.parameters() if w.requires_grad]
-        optimizer = torch.optim.Adam(parameters, lr=self.lr)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
-        for _ in steps(range(self.steps)):
-            optimizer.zero_grad()
+        for _ in descents(parameters, self.lr, self.steps):
             evidence = infer(model, {"x": p.sample(self.batch, generator)}, 1)
             (-bound(evidence).mean()).backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 10.0)
-            optimizer.step()
-            schedule.step()
 
     @torch.no_grad()
     def gap(self, model: VAE, p: LinearGaussian, x: torch.Tensor) -> torch.Tensor:

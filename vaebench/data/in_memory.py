@@ -1,4 +1,4 @@
-"""One split of a data set, resident on a device."""
+"""One split of a data set, in the memory of a device."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from vaebench.data.access import Access
+from vaebench.data.spec import Batch
 
-Batch = dict[str, Tensor]
 
-
-class Resident:
+class InMemorySplit:
     """One split on one device: `x` behind its access, everything else as it is.
 
     A batch is sliced by index and never crosses to the device again. Where examples differ in
@@ -42,18 +41,20 @@ class Resident:
     def __len__(self) -> int:
         return len(self.kept)
 
-    def to(self, device: torch.device | str) -> Resident:
+    def to(self, device: torch.device | str) -> InMemorySplit:
         """The same split on another device."""
         extra = {name: value.to(device) for name, value in self.extra.items()}
         return self._with(self.kept.to(device), extra, self.lengths)
 
-    def first(self, n: int) -> Resident:
+    def first(self, n: int) -> InMemorySplit:
         """The first n examples."""
         extra = {name: value[:n] for name, value in self.extra.items()}
         return self._with(self.kept[:n], extra, None if self.lengths is None else self.lengths[:n])
 
-    def _with(self, kept: Tensor, extra: dict[str, Tensor], lengths: Tensor | None) -> Resident:
-        return Resident(kept, self.access, extra, lengths=lengths, bucket=self.bucket)
+    def _with(
+        self, kept: Tensor, extra: dict[str, Tensor], lengths: Tensor | None
+    ) -> InMemorySplit:
+        return InMemorySplit(kept, self.access, extra, lengths=lengths, bucket=self.bucket)
 
     def width(self, index: Tensor) -> int | None:
         """Columns that a batch of examples `index` `[B]` fills; None where all examples do alike."""
