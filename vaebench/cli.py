@@ -9,12 +9,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from vaebench.config.suggest import command_line, use
 from vaebench.config.words import OF_RUNS
 from vaebench.errors import Refusal, RunFailed
 from vaebench.paths import conf_dir
 from vaebench.progress import under_way
 from vaebench.streams import patient
+from vaebench.suggest import command_line, use
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

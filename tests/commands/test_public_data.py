@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.data.public import TEST, TRAIN, pictures, write_cifar10, write_omniglot, write_svhn
-from vaebench.config.suggest import suggestions
+from vaebench.suggest import suggestions
 
 SMALL = ["data_dir=data", "dataset.split.val=6", "trainer.batch_size=8", "logger=none"]
 QUICK = ["trainer.max_steps=5", "eval.k=2", "nets.hidden=[8]", "model.latent_dim=2"]

@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from vaebench.config.suggest import suggestions
+from vaebench.suggest import suggestions
 
 WRONG = {
     # command line: what the one line must say

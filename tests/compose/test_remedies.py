@@ -10,9 +10,9 @@ from tests.matrix.cells import Cell
 from tests.matrix.run import composed
 from vaebench.compose import compose, remedies
 from vaebench.compose.build import assemble
-from vaebench.config.suggest import suggestions
 from vaebench.errors import Incompatible
 from vaebench.paths import conf_dir
+from vaebench.suggest import suggestions
 
 SMALL = ("nets.hidden=[8]", "model.latent_dim=3")
 USERS = """

@@ -10,9 +10,9 @@ from rich.console import Console
 from vaebench.commands.compare import show
 from vaebench.commands.evaluate import Options
 from vaebench.commands.options import read
-from vaebench.config.suggest import suggestions
 from vaebench.errors import Refusal
 from vaebench.runs.find import Found, Run
+from vaebench.suggest import suggestions
 
 VALUES = {
     "measures=likelihood": "measures=likelihood: a list was expected. Use measures=[likelihood].",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from vaebench.config.suggest import suggestions
 from vaebench.config.words import check_words
 from vaebench.errors import Refusal
+from vaebench.suggest import suggestions
 
 GROUPS = {"model": ["iwae", "vae"], "posterior": ["gaussian", "iaf"]}
 

@@ -28,9 +28,9 @@ from vaebench.compose import Composition, compose
 from vaebench.compose.build import assemble
 from vaebench.config.chosen import in_words
 from vaebench.config.schema import register
-from vaebench.config.suggest import suggestions
 from vaebench.data import Dataset
 from vaebench.errors import Incompatible, Refusal
+from vaebench.suggest import suggestions
 
 STEPS = 2
 """Training steps of a cell; those with a known log p(x) may take more."""

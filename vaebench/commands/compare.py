@@ -10,7 +10,6 @@ from rich.console import Console
 
 from vaebench.commands import terminal
 from vaebench.commands.options import no_option
-from vaebench.config.suggest import command_line, did_you_mean, override, use
 from vaebench.config.words import doubled, told_twice
 from vaebench.errors import Refusal
 from vaebench.runs.find import Found, Run, find
@@ -32,6 +31,7 @@ from vaebench.runs.tables import (
     units,
 )
 from vaebench.runs.write import near, writing
+from vaebench.suggest import command_line, did_you_mean, override, use
 
 OPTIONS = {"baseline": "", "metric": "", "out": "."}
 ASKED = "eval.examples"

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaebench.config.suggest import did_you_mean
 from vaebench.data import EOS, PAD, Field, Support
 from vaebench.errors import Refusal
+from vaebench.suggest import did_you_mean
 
 WHOLE = (Support.TOKENS, Support.LABEL)
 

@@ -13,9 +13,9 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from vaebench.config.signatures import check_value
-from vaebench.config.suggest import command_line, did_you_mean, override, suggestions, use
 from vaebench.config.words import doubled, told_twice
 from vaebench.errors import Refusal
+from vaebench.suggest import command_line, did_you_mean, override, suggestions, use
 
 T = TypeVar("T")
 

@@ -19,12 +19,12 @@ from vaebench import __version__
 from vaebench.commands.heartbeat import Heartbeat
 from vaebench.commands.options import read
 from vaebench.compose import compose
-from vaebench.config.suggest import did_you_mean, override, use
 from vaebench.errors import Refusal
 from vaebench.pictures.paper import DPI
 from vaebench.progress import doing
 from vaebench.runs.write import near, write_json, writing
 from vaebench.studies import STUDIES, Findings, Study
+from vaebench.suggest import did_you_mean, override, use
 
 MAY_BE_ZERO = ("seed", "trained")
 

@@ -9,9 +9,9 @@ from omegaconf import DictConfig
 from vaebench.compose.build import Composition, assemble, instantiate
 from vaebench.compose.remedies import Search
 from vaebench.config.chosen import in_words
-from vaebench.config.suggest import use
 from vaebench.data import Dataset
 from vaebench.errors import Incompatible
+from vaebench.suggest import use
 
 
 def compose(cfg: DictConfig) -> Composition:

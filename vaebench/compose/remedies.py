@@ -13,11 +13,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from vaebench.config.groups import PLAINEST
 from vaebench.config.options import config_of, options_of, unread
-from vaebench.config.suggest import override
 from vaebench.config.words import given
 from vaebench.errors import Incompatible, Refusal
 from vaebench.paths import conf_dir
 from vaebench.runs.layout import option_of
+from vaebench.suggest import override
 
 Words = tuple[str, ...]
 

@@ -15,7 +15,9 @@ from vaebench.config.groups import OWNERS
 from vaebench.config.moved import WEIGHT_SD, weight_prior
 from vaebench.config.options import config_of, options_of, unread
 from vaebench.config.signatures import located, signature
-from vaebench.config.suggest import (
+from vaebench.config.words import given
+from vaebench.runs.layout import option_of
+from vaebench.suggest import (
     SUGGESTION,
     command_line,
     did_you_mean,
@@ -24,8 +26,6 @@ from vaebench.config.suggest import (
     suggestions,
     use,
 )
-from vaebench.config.words import given
-from vaebench.runs.layout import option_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

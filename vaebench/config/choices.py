@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vaebench.config.suggest import did_you_mean, use
 from vaebench.errors import Refusal
+from vaebench.suggest import did_you_mean, use
 
 NARROWEST = 60
 """Columns that a terminal is taken to have at least."""

@@ -12,8 +12,8 @@ from vaebench.config.choices import names as names_in
 from vaebench.config.options import options_of
 from vaebench.config.schema import unresolved
 from vaebench.config.signatures import EXPECTED, rounded
-from vaebench.config.suggest import command_line, did_you_mean, override, use
 from vaebench.config.words import given, grid, unreadable
+from vaebench.suggest import command_line, did_you_mean, override, use
 
 TYPES = {"Integer": int, "Float": float, "bool": bool}
 

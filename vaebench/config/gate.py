@@ -20,9 +20,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
 from vaebench.config.parts import Words, cells
-from vaebench.config.suggest import override, use
 from vaebench.errors import Refusal
 from vaebench.runs.layout import HYDRA, holds_run
+from vaebench.suggest import override, use
 
 if TYPE_CHECKING:
     from hydra.conf import HydraConf

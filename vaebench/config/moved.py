@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from vaebench.config.suggest import command_line, typed, use
 from vaebench.config.words import given
+from vaebench.suggest import command_line, typed, use
 
 WEIGHT_SD = re.compile(r"(?:no option ')?((?:(objective|posterior)\.)?weight_sd)\b")
 """How a line about an option that is now one of `weights=map` begins."""

@@ -12,8 +12,8 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from vaebench.config.suggest import literal, override, use
 from vaebench.errors import Refusal
+from vaebench.suggest import literal, override, use
 
 
 class Checkpoint(Enum):

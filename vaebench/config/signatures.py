@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from vaebench.config.suggest import did_you_mean, literal, nearest, override, use
 from vaebench.errors import Refusal
+from vaebench.suggest import did_you_mean, literal, nearest, override, use
 
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 

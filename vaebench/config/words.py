@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from vaebench.config.suggest import command_line, nearest, typed, use
 from vaebench.errors import Refusal
 from vaebench.runs.layout import option_of
+from vaebench.suggest import command_line, nearest, typed, use
 
 COMPOSING = ("check", "train")
 OF_RUNS = ("compare", "evaluate", "resume", "sample")

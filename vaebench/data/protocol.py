@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vaebench.config.suggest import use
 from vaebench.errors import DataError
+from vaebench.suggest import use
 
 Binarize = Literal["none", "dynamic", "static", "threshold"]
 SplitKind = Literal["official", "random", "last"]

@@ -11,12 +11,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from vaebench.config.suggest import did_you_mean
 from vaebench.data import Spec
 from vaebench.distributions import Score
 from vaebench.distributions.base import Distribution
 from vaebench.errors import Incompatible
 from vaebench.models import Model
+from vaebench.suggest import did_you_mean
 from vaebench.trace import Evidence, Site, Trace
 
 # A [k]-shaped score passes for a [k, B] one at k = 1 or k = B: hence two different numbers.

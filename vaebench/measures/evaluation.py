@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from omegaconf import II
 
-from vaebench.config.suggest import unknown
 from vaebench.errors import Refusal
 from vaebench.inference import infer
 from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject
@@ -19,6 +18,7 @@ from vaebench.measures.likelihood import ImportanceSampling
 from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
 from vaebench.progress import doing
+from vaebench.suggest import unknown
 
 
 @dataclass

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from vaebench.config.suggest import unknown
 from vaebench.errors import Incompatible
 from vaebench.nets.base import Regularised
 from vaebench.nets.conditioner import MaskedLinear
+from vaebench.suggest import unknown
 
 
 def point(model: nn.Module) -> None:

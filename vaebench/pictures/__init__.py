@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from vaebench.config.suggest import unknown
 from vaebench.errors import Refusal
 from vaebench.measures.base import Inapplicable
 from vaebench.pictures.curves import curves
@@ -19,6 +18,7 @@ from vaebench.pictures.strokes import canvas, filters, strokes
 from vaebench.pictures.view import View
 from vaebench.pictures.walks import prior_walk
 from vaebench.progress import doing
+from vaebench.suggest import unknown
 
 Picture = Callable[[View], list[Path]]
 

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaebench.config.suggest import unknown
 from vaebench.data import Field
 from vaebench.distributions import Noise
 from vaebench.distributions.flows import Flow, Planar, Radial
@@ -19,6 +18,7 @@ from vaebench.heads.flows import IAF, NICE, FlowHead, PlanarFlow, RadialFlow, Re
 from vaebench.pictures.paper import new_figure
 from vaebench.progress import steps
 from vaebench.studies.base import Findings, Say, Study, descents, mean_se
+from vaebench.suggest import unknown
 
 BOX = 4.0
 WALL = 0.1

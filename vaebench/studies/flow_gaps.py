@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from vaebench.config.suggest import unknown
 from vaebench.distributions import Noise
 from vaebench.errors import Refusal
 from vaebench.heads.flows import IAF, NICE, PlanarFlow, RadialFlow, RealNVP
@@ -21,6 +20,7 @@ from vaebench.models import VAE
 from vaebench.progress import steps
 from vaebench.studies.base import Findings, Say, Study, descents, mean_se
 from vaebench.studies.linear import LinearGaussian, correlated
+from vaebench.suggest import unknown
 
 TEST = 2000
 NETS: dict[str, Any] = {"hidden": [32], "context": 8, "activation": "elu"}

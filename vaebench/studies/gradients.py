@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from vaebench.check import check
 from vaebench.compose import Composition
-from vaebench.config.suggest import unknown
 from vaebench.errors import Incompatible, Refusal
 from vaebench.heads import Conditional
 from vaebench.inference import infer, outline
@@ -27,6 +26,7 @@ from vaebench.objectives.estimated import Weighted
 from vaebench.objectives.estimators import Estimator
 from vaebench.progress import steps as counted
 from vaebench.studies.base import Findings, Say, Study, mean_se
+from vaebench.suggest import unknown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ import re
 from omegaconf import DictConfig
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from vaebench.config.suggest import literal
+from vaebench.suggest import literal
 
 NAMES = {"learning rate": "lr", "beta": "betas", "epsilon": "eps"}
 """Options of optimizers as torch calls them, where it does not call them by their name."""

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaebench.config.suggest import override, use
 from vaebench.data.images.base import Raw
 from vaebench.errors import DataError
+from vaebench.suggest import override, use
 
 NPY = b"\x93NUMPY"
 """How a bare array begins."""
