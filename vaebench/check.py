@@ -173,6 +173,7 @@ def _check_scores(outline: Outline, objective: Objective) -> None:
                 "is not finite on made-up data.",
                 part,
                 "model",
+                options=(f"{part}.",),
             )
 
 
@@ -226,7 +227,7 @@ def _check_step(model: Model, objective: Objective, outline: Outline) -> None:
         raise Incompatible(why, "objective")
     if not loss.isfinite():
         why = f"this objective: the loss is {loss.item()} on made-up data."
-        raise Incompatible(why, "objective", "model")
+        raise Incompatible(why, "objective", "model", options=("objective.",))
     named = {f"model.{n}": p for n, p in outline.named.items()}
     named |= {f"objective.{n}": p for n, p in objective.named_parameters() if p.requires_grad}
     for name in _untrained(own, named):

@@ -16,7 +16,8 @@ class Incompatible(Refusal):
     Args:
         why: what does not go with what.
         *parts: config groups of which another choice may be the way out, nearest first.
-        options: overrides of options that may be.
+        options: overrides of options that may be; `part.`: any option of a part that was typed, taken
+            back.
     """
 
     def __init__(self, why: str, *parts: str, options: tuple[str, ...] = ()) -> None:

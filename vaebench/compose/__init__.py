@@ -24,7 +24,7 @@ def compose(cfg: DictConfig) -> Composition:
     try:
         composition = assemble(cfg, data)
     except Incompatible as error:
-        found = Search(partial(assemble, data=data)).remedies(error)
+        found = Search(partial(assemble, data=data)).remedies(error, cfg)
         raise Incompatible(in_words(str(error)) + use(*found)) from error
     notes = composition.report.notes
     notes[:] = [in_words(note) for note in notes]

@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from vaebench.check import Report, check
 from vaebench.config.chosen import chosen
 from vaebench.config.groups import OWNERS
-from vaebench.config.options import idle_class
+from vaebench.config.options import IDLE, idle_class
 from vaebench.config.schema import Budget, check_keys, check_ranges, unresolved
 from vaebench.config.signatures import check_options
 from vaebench.data import Dataset, Support
@@ -102,7 +102,7 @@ def check_parts(cfg: DictConfig) -> None:
             raise Incompatible(f"this {group}: this {owner} needs one.", group)
         if group not in cfg[owner] and not idle:
             why = f"this {group} has nothing to do: this {owner} has no {group}."
-            raise Incompatible(why, group, owner)
+            raise Incompatible(why, owner, options=(f"{group}={IDLE[group]}",))
 
 
 def check_batch(data: Dataset) -> None:

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from vaebench.config.groups import PLAINEST
-from vaebench.config.options import config_of, options_of, unread
+from vaebench.config.options import config_of, options_of, unread, with_choice
 from vaebench.config.words import given
 from vaebench.errors import Incompatible, Refusal
 from vaebench.paths import conf_dir
 from vaebench.runs.layout import option_of
 from vaebench.suggest import override
 
-Words = tuple[str, ...]
-
-TRIALS = 40
+TRIALS = 80
 """Compositions that are tried at most: a few seconds."""
 
-DEPTH = 3
+DEPTH = 6
 """Overrides of one suggestion at most."""
 
 ENOUGH = 2
 """Choices of a part that lead to another refusal, after which no further one is tried."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A command line.
+
+    Attributes:
+        words: its overrides.
+        cfg: what they come to.
+    """
+
+    words: tuple[str, ...]
+    cfg: DictConfig
 
 
 class Search:
@@ -40,9 +51,8 @@ class Search:
 
     def __init__(self, assemble: Callable[[DictConfig], Any]) -> None:
         self.assemble, self.left = assemble, TRIALS
-        self.known: dict[Words, Refusal | None] = {}
 
-    def remedies(self, error: Incompatible) -> list[str]:
+    def remedies(self, error: Incompatible, cfg: DictConfig) -> list[str]:
         """One of each part to blame, nearest first; nothing outside of the command, where nobody
         knows what else there is."""
         if not HydraConfig.initialized():
@@ -51,57 +61,71 @@ class Search:
         self.choices = {k: str(v) for k, v in hydra.runtime.choices.items()}
         own = [s for s in hydra.runtime.config_sources if s.schema == "file" and s.path]
         self.folders = [*(Path(s.path) for s in own if s.provider != "main"), conf_dir()]
-        return self._find(error, tuple(hydra.overrides.task), (str(error),))
+        line = Line(tuple(hydra.overrides.task), cfg)
+        found = self._find(error, line, (str(error),))
+        return [new for new in found if self._holds(line, new)]
 
-    def _find(self, error: Incompatible, words: Words, path: tuple[str, ...]) -> list[str]:
-        """Those that work by themselves; else, that do with more of them."""
-        found, deep = list[str](), len(path) > 1
-        beyond: list[tuple[str, Incompatible]] = []
-        for candidates in self._candidates(error, words):
+    def _find(self, error: Incompatible, line: Line, path: tuple[str, ...]) -> list[str]:
+        """Those that work by themselves; else the first that does with more of them."""
+        found: list[str] = []
+        beyond: list[tuple[str, Line, Any]] = []
+        for candidates in self._candidates(error, line):
             passed = 0
             for new in candidates:
                 if passed == ENOUGH or self.left <= 0:
                     break
-                outcome = self._outcome(self._with(words, new))
+                tried = self._with(line, new)
+                outcome = self._outcome(tried.cfg)
                 if outcome is None:
                     found.append(new)
                     break
-                if isinstance(outcome, Incompatible) and str(outcome) not in path:
-                    beyond.append((new, outcome))
+                if self._is_further(outcome, new, path):
+                    beyond.append((new, tried, outcome))
                     passed += 1
-            if found and (deep or "." in option_of(found[-1])):
-                return found  # of an option taken back, whoever typed it need change no part
+            if found and len(path) > 1:
+                return found
         if found or len(path) == DEPTH:
             return found
-        for new, outcome in beyond:
-            more = self._find(outcome, self._with(words, new), (*path, str(outcome)))
-            if more:
-                return [f"{new} {more[0]}"]
+        for new, tried, outcome in beyond:
+            if more := self._find(outcome, tried, (*path, str(outcome))):
+                return [_joined(new, more[0])]
         return []
 
-    def _candidates(self, error: Incompatible, words: Words) -> Iterator[Sequence[str]]:
+    def _is_further(self, outcome: Refusal, new: str, path: tuple[str, ...]) -> bool:
+        """Whether something else is to blame now."""
+        return (
+            isinstance(outcome, Incompatible)
+            and str(outcome) not in path
+            and outcome.parts[:1] != (option_of(new),)
+        )
+
+    def _candidates(self, error: Incompatible, line: Line) -> Iterator[Sequence[str]]:
         """For each option, and each part that is to blame, what may stand there instead."""
         for option in error.options:
-            yield [option]
+            yield self._defaults(option, line) if option.endswith(".") else [option]
         for part in error.parts:
-            yield [*self._defaults(part, words), *self._choices(part, words)]
+            yield self._choices(part, line.words)
 
-    def _defaults(self, part: str, words: Words) -> Iterator[str]:
-        """What was typed of a part's options, taken back one by one."""
-        typed = given(words)
-        for name, word in typed.items():
-            if not name.startswith(f"{part}."):
-                continue
-            with contextlib.suppress(Exception):
-                cfg = config_of(self.folders, [w for w in words if w != word])
-                value = OmegaConf.select(cfg, name)
-                if value is not None:
-                    yield override(name, value)
+    def _defaults(self, prefix: str, line: Line) -> list[str]:
+        """Options that were typed, each taken back."""
+        found, part = [], prefix.rstrip(".")
+        node = OmegaConf.create(
+            {part: options_of(self.folders, part)[self._choice(part, line.words)]}
+        )
+        for name in given(line.words):
+            if name.startswith(prefix) and not OmegaConf.is_missing(
+                node[part], name[len(prefix) :]
+            ):
+                default = OmegaConf.select(OmegaConf.merge(line.cfg, node), name)
+                found.append(override(name, default))
+        return found
 
-    def _choices(self, part: str, words: Words) -> list[str]:
-        """Other choices of a part: first those that read the same options, then the default."""
-        options = options_of(self.folders, part)
-        now = given(words).get(part, f"{part}={self.choices.get(part)}").partition("=")[2]
+    def _choice(self, part: str, words: Sequence[str]) -> str:
+        return given(words).get(part, f"{part}={self.choices.get(part)}").partition("=")[2]
+
+    def _choices(self, part: str, words: Sequence[str]) -> list[str]:
+        """Other choices of a part: those first that read the same options, then the plainest."""
+        options, now = options_of(self.folders, part), self._choice(part, words)
         own = {name for name in options.get(now, {}) if not name.startswith("_")}
 
         def distance(name: str) -> tuple[float, bool, str]:
@@ -112,25 +136,37 @@ class Search:
 
         return [f"{part}={name}" for name in sorted({*options} - {now}, key=distance)]
 
-    def _with(self, words: Words, new: str) -> Words:
-        """The words with some of them taken over, and without what those leave nobody to read."""
+    def _with(self, line: Line, new: str) -> Line:
+        """The line with some overrides taken over, and without what those leave nobody to read."""
         for word in shlex.split(new):
-            idle = unread(self.folders, word, words) if "." not in option_of(word) else []
-            words = (*(w for w in words if option_of(w) != option_of(word) and w not in idle), word)
-        return words
+            name = option_of(word)
+            idle = unread(self.folders, word, line.words) if "." not in name else []
+            kept = (w for w in line.words if option_of(w) != name and w not in idle)
+            words = (*kept, word)
+            line = Line(words, with_choice(line.cfg, self.folders, word, words))
+        return line
 
-    def _outcome(self, words: Words) -> Refusal | None:
+    def _outcome(self, cfg: DictConfig) -> Refusal | None:
         """What a composition is refused for."""
-        if words not in self.known:
-            self.left -= 1
-            try:
-                cfg = config_of(self.folders, words)
-                with open_dict(cfg):
-                    del cfg["hydra"]
-                self.assemble(cfg)
-                self.known[words] = None
-            except Refusal as refusal:
-                self.known[words] = refusal
-            except Exception as error:
-                self.known[words] = Refusal(str(error))
-        return self.known[words]
+        self.left -= 1
+        try:
+            self.assemble(cfg)
+        except Refusal as refusal:
+            return refusal
+        except Exception as error:
+            return Refusal(str(error))
+        return None
+
+    def _holds(self, line: Line, new: str) -> bool:
+        """Whether it works as Hydra composes it, with all that it brings along."""
+        try:
+            cfg = config_of(self.folders, self._with(line, new).words)
+        except Exception:
+            return False
+        return self._outcome(cfg) is None
+
+
+def _joined(*suggestions: str) -> str:
+    """One of several, of which a later override takes the place of an earlier one of its group."""
+    words = [word for suggestion in suggestions for word in shlex.split(suggestion)]
+    return shlex.join({option_of(word): word for word in words}.values())

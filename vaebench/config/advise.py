@@ -189,8 +189,8 @@ def composed(name: str, folders: Sequence[Path], args: Sequence[str]) -> DictCon
     """
     kept = [word for k, word in given(args).items() if k != name]
     with contextlib.suppress(Exception):
-        return config_of(folders, kept)
-    return config_of(folders, [])
+        return config_of(folders, kept, with_hydra=True)
+    return config_of(folders, [], with_hydra=True)
 
 
 def _keys(cfg: DictConfig) -> Iterator[str]:

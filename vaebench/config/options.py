@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from vaebench.config.groups import GROUPS
 from vaebench.config.words import given
 from vaebench.paths import conf_dir
+from vaebench.runs.layout import option_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -17,8 +19,10 @@ if TYPE_CHECKING:
 IDLE = {group.name: group.idle for group in GROUPS}
 
 
-def config_of(folders: Sequence[Path], words: Sequence[str]) -> DictConfig:
-    """What a command line comes to, with Hydra's own part.
+def config_of(
+    folders: Sequence[Path], words: Sequence[str], *, with_hydra: bool = False
+) -> DictConfig:
+    """What a command line comes to, perhaps with Hydra's own part.
 
     Args:
         folders: of the configs, the package's last.
@@ -35,7 +39,7 @@ def config_of(folders: Sequence[Path], words: Sequence[str]) -> DictConfig:
     running, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
     try:
         with initialize_config_dir(str(folders[-1]), version_base=None):
-            return compose("config", [*own, *words], return_hydra_config=True)
+            return compose("config", [*own, *words], return_hydra_config=with_hydra)
     finally:
         GlobalHydra.instance().hydra = running
 
@@ -74,6 +78,64 @@ def unread(folders: Sequence[Path], word: str, others: Iterable[str]) -> list[st
     ]
 
 
+def with_choice(
+    cfg: DictConfig, folders: Sequence[Path], word: str, words: Sequence[str]
+) -> DictConfig:
+    """A config with an override taken over: near enough to what Hydra makes of it, at a tenth of the
+    time; but for choices that bring choices of other groups along, which Hydra composes.
+
+    Args:
+        word: `group=choice`, or an option.
+        words: all overrides, this one among them.
+    """
+    import yaml
+    from omegaconf import OmegaConf, open_dict
+
+    group, _, choice = word.partition("=")
+    typed = given(words)
+    found = {option_of(word): yaml.safe_load(choice)}
+    if group in IDLE:
+        path = next(p for f in folders if (p := f / group / f"{choice}.yaml").is_file())
+        root = _root(path, group)
+        if root is None:
+            return config_of(folders, words)
+        found = {name: value for name, value in root.items() if name == group or name not in typed}
+        found |= {
+            name: yaml.safe_load(other.partition("=")[2])
+            for name, other in typed.items()
+            if name.startswith(f"{group}.")
+        }
+    new = copy.deepcopy(cfg)
+    with open_dict(new):
+        for name, value in found.items():
+            OmegaConf.update(new, name, value, merge=False, force_add=True)
+    return new
+
+
+def _root(path: Path, group: str) -> dict[str, Any] | None:
+    """What a YAML and those that it builds on put into the config; None where they bring choices of
+    other groups along."""
+    from omegaconf import OmegaConf
+
+    node = cast("DictConfig", OmegaConf.load(path))
+    found: dict[str, Any] = {}
+    for entry in node.pop("defaults", []):
+        base = _root(_base(path, entry), group) if isinstance(entry, str) else None
+        if base is None:
+            return None
+        found |= base
+    whole = path.read_text(encoding="utf-8").startswith("# @package _global_")
+    own: dict[Any, Any] = dict(node) if whole else {group: node}
+    if group in found and group in own:
+        own[group] = OmegaConf.merge(found[group], own[group])
+    return found | {str(name): value for name, value in own.items()}
+
+
+def _base(path: Path, entry: str) -> Path:
+    """The YAML beside it that another builds on."""
+    return path.with_name(f"{entry.partition('@')[0]}.yaml")
+
+
 def _read(path: Path, group: str) -> dict[str, Any]:
     from omegaconf import DictConfig, OmegaConf
 
@@ -82,7 +144,7 @@ def _read(path: Path, group: str) -> dict[str, Any]:
         return {}
     found: dict[str, Any] = {}
     for entry in node.get("defaults", []):
-        base = path.with_name(f"{entry.partition('@')[0]}.yaml") if isinstance(entry, str) else path
+        base = _base(path, entry) if isinstance(entry, str) else path
         if base != path and base.exists():
             found |= _read(base, group)
     own: DictConfig = node.get(group, node)
