@@ -13,13 +13,14 @@ from torch import Tensor
 
 from vaebench.compose import Composition
 from vaebench.data import Batch, Loader, Part
-from vaebench.data.seeds import BINARIZATION, EVALUATION, derived
+from vaebench.data.seeds import BINARIZATION, EVALUATION, derived, noise_state, set_noise_state
 from vaebench.distributions import Noise
 from vaebench.inference import batch_size
 from vaebench.measures.base import BATCH as EVAL_BATCH
 from vaebench.measures.energy import free_energy
 from vaebench.measures.latents import Latents
 from vaebench.measures.likelihood import likelihood_metrics, log_likelihood
+from vaebench.measures.means import Means
 from vaebench.training.average import Average
 from vaebench.training.compiled import compiled, plain
 
@@ -45,43 +46,6 @@ class Pending:
     noise: dict[str, Tensor]
     loss: Tensor
     terms: dict[str, Tensor]
-
-
-class Means:
-    """Means over examples, summed on the device and read once."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.total: Tensor | None = None
-        self.count = 0
-
-    def add(self, terms: dict[str, Tensor], size: int) -> None:
-        """Adds a batch's means; the same names at every call."""
-        self.names = list(terms)
-        means = torch.stack([term.detach().mean() for term in terms.values()]) * size
-        self.total = means if self.total is None else self.total + means
-        self.count += size
-
-    def state(self) -> dict[str, Any]:
-        """Plain values and tensors, for a checkpoint."""
-        return {"names": self.names, "total": self.total, "count": self.count}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """What `state` gave."""
-        self.names, self.total, self.count = state["names"], state["total"], state["count"]
-
-    def over(self, sum_over_processes: Callable[[Tensor], Tensor]) -> Means:
-        """The means over the examples of all processes."""
-        assert self.total is not None
-        both = sum_over_processes(torch.cat([self.total, self.total.new_tensor([self.count])]))
-        self.total, self.count = both[:-1], round(both[-1].item())
-        return self
-
-    def read(self, part: Part) -> dict[str, float]:
-        """`part/name` → mean, and a fresh start."""
-        values = [] if self.total is None else (self.total / self.count).tolist()
-        self.total, self.count = None, 0
-        return {f"{part}/{name}": v for name, v in zip(self.names, values, strict=True)}
 
 
 UNITS = "units/"  # before the name of what is counted in each test example
@@ -332,18 +296,3 @@ class System(pl.LightningModule):
         """A test is the end of a run: its weights stay, for pictures and for whoever asks."""
         if self.average is not None:
             self.average.swap(self.model)
-
-
-def noise_state(device: torch.device) -> dict[str, Tensor]:
-    """Where the global generators stand: the CPU's, and the device's."""
-    state = {"cpu": torch.get_rng_state()}
-    if device.type != "cpu":
-        state[device.type] = getattr(torch, device.type).get_rng_state()
-    return state
-
-
-def set_noise_state(device: torch.device, state: dict[str, Tensor]) -> None:
-    """What `noise_state` gave; a checkpoint of another kind of device brings the CPU's alone."""
-    torch.set_rng_state(state["cpu"])
-    if device.type in state and device.type != "cpu":
-        getattr(torch, device.type).set_rng_state(state[device.type])
