@@ -4,10 +4,8 @@ from vaebench.training.fit import (
     Result,
     build_loggers,
     build_system,
-    build_trainer,
     fit,
     prepare,
-    root_device,
 )
 from vaebench.training.loggers import (
     Concluding,
@@ -18,6 +16,7 @@ from vaebench.training.loggers import (
     close,
 )
 from vaebench.training.system import Diverged, System
+from vaebench.training.trainer import build_trainer, root_device
 
 __all__ = [
     "Concluding",
