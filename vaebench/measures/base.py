@@ -104,12 +104,28 @@ def joined(parts: Sequence[Tensor]) -> Tensor:
 class Measure(ABC):
     """One kind of number about a trained model. Its fields are its options."""
 
-    @abstractmethod
     def __call__(self, subject: Subject) -> Numbers:
         """The numbers by name.
 
         Raises:
             Inapplicable: they mean nothing here.
+        """
+        self.need(subject)
+        return self.numbers(subject)
+
+    def need(self, subject: Subject) -> None:
+        """What can be said of a composition whatever its weights are.
+
+        Raises:
+            Inapplicable: the numbers mean nothing here.
+        """
+
+    @abstractmethod
+    def numbers(self, subject: Subject) -> Numbers:
+        """The numbers by name.
+
+        Raises:
+            Inapplicable: with these weights they mean nothing.
         """
 
 

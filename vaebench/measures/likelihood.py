@@ -143,8 +143,10 @@ class ImportanceSampling(Measure):
     k: int = 5000
     examples: int = 0
 
-    def __call__(self, subject: Subject) -> Numbers:
+    def need(self, subject: Subject) -> None:
         subject.need_bound()
+
+    def numbers(self, subject: Subject) -> Numbers:
         model, data, noise = subject.composition.model, subject.composition.data, subject.noise()
         k = self.k if subject.roles[0] else 1
 
