@@ -417,7 +417,7 @@ def test_all_measures_are_selected_unless_some_are_named():
 def test_an_unknown_measure_is_refused_with_the_nearest():
     with pytest.raises(Refusal, match=r"Did you mean measures=\[likelihood\]\?"):
         select(["likelyhood"], options())
-    with pytest.raises(Refusal, match="there are likelihood, rate"):
+    with pytest.raises(Refusal, match="there are likelihood, terms, rate"):
         select(["xyz"], options())
 
 

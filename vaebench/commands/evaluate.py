@@ -23,7 +23,6 @@ from vaebench.runs.layout import EVALUATION
 from vaebench.runs.results import add_evaluation, write_latents
 from vaebench.runs.write import near
 from vaebench.training import Concluding, build_loggers, close
-from vaebench.training.checkpoints import step_of
 
 
 @dataclass
@@ -126,8 +125,7 @@ def timed(
 def tell_loggers(saved: Saved, numbers: dict[str, Any]) -> None:
     """The same numbers for the run's loggers."""
     figures = {f"evaluation/{n}": v for n, v in numbers.items() if isinstance(v, int | float)}
-    step = step_of(saved.checkpoint)
     loggers = [x for x in build_loggers(saved.cfg, saved.folder) if isinstance(x, Concluding)]
     for logger in loggers:
-        logger.evaluated(figures, step)
+        logger.evaluated(figures, saved.step)
     close(loggers)

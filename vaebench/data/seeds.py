@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -31,3 +34,14 @@ def set_noise_state(device: torch.device, state: dict[str, Tensor]) -> None:
     torch.set_rng_state(state["cpu"])
     if device.type in state and device.type != "cpu":
         getattr(torch, device.type).set_rng_state(state[device.type])
+
+
+@contextmanager
+def seeded(device: torch.device, seed: int) -> Iterator[None]:
+    """While open, the global generators draw from a seed; then they go on where they stood."""
+    state = noise_state(device)
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        set_noise_state(device, state)

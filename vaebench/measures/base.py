@@ -39,12 +39,14 @@ class Subject:
         device: where the model is.
         part: which split the examples come from.
         seed: of all noise of a measure.
+        step: of training, where its weights were taken.
     """
 
     composition: Composition
     device: torch.device
     part: Part = "test"
     seed: int = 0
+    step: int = 0
 
     def noise(self, stream: int = 0) -> Noise:
         """Noise of one measure's own: what else is measured does not touch it."""
@@ -93,6 +95,12 @@ class Subject:
             )
 
 
+def evaluating(composition: Composition, device: torch.device) -> None:
+    """Moves model and objective to a device, in evaluation mode."""
+    for part in (composition.model, composition.objective):
+        part.to(device).eval()
+
+
 def joined(parts: Sequence[Tensor]) -> Tensor:
     """Examples of several batches in one; sentences are padded to the longest."""
     if parts[0].ndim != 2:
@@ -136,6 +144,19 @@ def mean_and_se(name: str, values: Tensor) -> Numbers:
     if len(values) > 1:
         found[f"{name}_se"] = (values.std() / math.sqrt(len(values))).item()
     return found
+
+
+def named(part: str, numbers: Numbers) -> Numbers:
+    """`part/name` → value; `part_kl/z.d` of a single dimension, which is none of what a run is told
+    by.
+
+    >>> named("val", {"kl": 2.5, "kl/z.0": 0.5})
+    {'val/kl': 2.5, 'val_kl/z.0': 0.5}
+    """
+    return {
+        f"{part}_{name}" if name.startswith("kl/") else f"{part}/{name}": value
+        for name, value in numbers.items()
+    }
 
 
 def over_batches(batches: Iterable[Batch], run: Callable[[Batch], Tensor]) -> Tensor:

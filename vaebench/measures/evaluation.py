@@ -18,6 +18,7 @@ from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
 from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
+from vaebench.measures.terms import Terms
 from vaebench.progress import doing
 
 
@@ -30,6 +31,7 @@ class Measures:
     likelihood: ImportanceSampling = field(
         default_factory=lambda: ImportanceSampling(k=II("k"), examples=II("examples"))
     )
+    terms: Terms = field(default_factory=lambda: Terms(examples=II("examples")))
     rate: RateDistortion = field(default_factory=lambda: RateDistortion(examples=II("examples")))
     units: Units = field(default_factory=lambda: Units(examples=II("examples")))
     information: Information = field(default_factory=Information)
@@ -40,7 +42,7 @@ class Measures:
 
 NAMES = tuple(f.name for f in fields(Measures) if f.name not in ("k", "examples"))
 SHARED = ("k", "examples")
-SHARING = ("likelihood", "rate", "units", "probe")
+SHARING = ("likelihood", "terms", "rate", "units", "probe")
 """Measures whose number of examples is the shared one."""
 
 MAY_BE_ZERO = ("examples", "seed", "train")

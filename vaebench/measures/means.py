@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaebench.data import Part
-
 
 class Means:
     """Means over examples, summed on the device and read once."""
@@ -41,8 +39,8 @@ class Means:
         self.total, self.count = both[:-1], round(both[-1].item())
         return self
 
-    def read(self, part: Part) -> dict[str, float]:
-        """`part/name` → mean, and a fresh start."""
+    def read(self) -> dict[str, float]:
+        """Name → mean, and a fresh start."""
         values = [] if self.total is None else (self.total / self.count).tolist()
         self.total, self.count = None, 0
-        return {f"{part}/{name}": v for name, v in zip(self.names, values, strict=True)}
+        return dict(zip(self.names, values, strict=True))

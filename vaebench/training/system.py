@@ -17,10 +17,10 @@ from vaebench.data.seeds import BINARIZATION, EVALUATION, derived, noise_state, 
 from vaebench.distributions import Noise
 from vaebench.inference import batch_size
 from vaebench.measures.base import BATCH as EVAL_BATCH
-from vaebench.measures.energy import free_energy
-from vaebench.measures.latents import Latents
+from vaebench.measures.base import named
 from vaebench.measures.likelihood import likelihood_metrics, log_likelihood
 from vaebench.measures.means import Means
+from vaebench.measures.terms import HeldOut
 from vaebench.training.average import Average
 from vaebench.training.compiled import compiled, plain
 
@@ -171,7 +171,7 @@ class System(pl.LightningModule):
             return
         if self.trainer.world_size > 1:
             self.means.over(lambda x: self.trainer.strategy.reduce(x, reduce_op="sum"))
-        metrics = self.means.read("train")
+        metrics = named("train", self.means.read())
         if self.undone:
             metrics["train/undone"] = self.undone
         self.latest |= metrics
@@ -229,18 +229,10 @@ class System(pl.LightningModule):
         self._begin_evaluation()
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        self._evaluate(batch)
-
-    def _evaluate(self, batch: Batch) -> None:
-        estimate = self.objective(self.model, batch, self._step())
-        terms = {"loss": estimate.loss} | estimate.terms
-        if self.model.has_free_energy:
-            terms |= free_energy(estimate.evidence)
-        self.held_out.add(terms, batch_size(batch))
-        self.latents.add(batch, estimate.evidence)
+        self.held_out.add(batch, self._step())
 
     def on_validation_epoch_end(self) -> None:
-        metrics = self.held_out.read("val") | self.latents.read("val")
+        metrics = named("val", self.held_out.read())
         self.latest |= metrics
         self.log_dict(metrics, logger=False)  # for the choice of the best checkpoint
         self._log(metrics)
@@ -254,7 +246,7 @@ class System(pl.LightningModule):
         self.test = {}
 
     def test_step(self, batch: Batch, index: int) -> None:
-        self._evaluate(batch)
+        self.validation_step(batch, index)
         if not self.objective.has_bound:
             return
         self._keep("log_p", log_likelihood(self.model, batch, self.eval_k, self.noise))
@@ -265,7 +257,7 @@ class System(pl.LightningModule):
             self._keep("exact", exact)
 
     def on_test_epoch_end(self) -> None:
-        metrics = self.held_out.read("test") | self.latents.read("test")
+        metrics = named("test", self.held_out.read())
         per_example = {name: torch.cat(parts) for name, parts in self.test.items()}
         self.examples = {}
         if "log_p" in per_example:
@@ -285,7 +277,7 @@ class System(pl.LightningModule):
     def _begin_evaluation(self) -> None:
         """Evaluation has randomness of its own, the same at each pass, and leaves training's alone."""
         self._exchange_average()
-        self.held_out, self.latents = Means(), Latents(self.model)
+        self.held_out = HeldOut(self.model, self.objective)
         self.training_noise = noise_state(self.device)
         torch.manual_seed(derived(0, EVALUATION))
 
