@@ -19,7 +19,7 @@ from vaebench.cli import conf_dir
 from vaebench.compose import Composition, compose
 from vaebench.errors import Refusal
 from vaebench.measures.base import Subject, evaluating
-from vaebench.measures.evaluation import NAMES, Measures, measure
+from vaebench.measures.evaluation import NAMES, Measures, measure, why_not
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
 from vaebench.measures.probes import Probe
@@ -213,6 +213,8 @@ def test_every_measure_gives_numbers_or_says_why_not(subject, choice):
     assert list(found) == list(NAMES)
     for name, numbers in found.items():
         as_expected(name, choice, numbers)
+        known = why_not(getattr(TINY, name), subject)  # before anything is trained
+        assert known == (numbers if isinstance(numbers, str) else "")
         if not isinstance(numbers, str):
             assert all(math.isfinite(v) for v in numbers.values()), (name, numbers)
 

@@ -16,7 +16,14 @@ from vaebench.commands.options import one_run, read
 from vaebench.commands.saved import Looking, Saved, look_at
 from vaebench.errors import Refusal
 from vaebench.measures.base import Numbers
-from vaebench.measures.evaluation import Measures, latent_table, measure, select
+from vaebench.measures.evaluation import (
+    NAMES,
+    SETTINGS,
+    Measures,
+    latent_table,
+    measure,
+    select,
+)
 from vaebench.measures.likelihood import FEW
 from vaebench.progress import doing
 from vaebench.runs.layout import EVALUATION
@@ -41,7 +48,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     """
     words, options = read("evaluate", arguments, Options)
     path = one_run("evaluate", words)
-    names = select(options.measures, options)
+    names = select(options.measures or NAMES, options)
     with Heartbeat(console := Console()):
         _evaluate(console, path, names, options)
 
@@ -79,8 +86,6 @@ def _evaluate(console: Console, path: str, names: list[str], options: Options) -
         written = write_latents(saved.folder, table)
         console.print(f"written {near(written)}", highlight=False, soft_wrap=True)
 
-
-SETTINGS = ("k", "examples", "train", "chains", "temperatures")
 
 ERRORS = {"_se": "± over examples", "_mc_se": "± Monte Carlo"}
 

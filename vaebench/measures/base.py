@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -40,6 +40,7 @@ class Subject:
         part: which split the examples come from.
         seed: of all noise of a measure.
         step: of training, where its weights were taken.
+        kept: what measures leave of each example, by name, `[N]` each.
     """
 
     composition: Composition
@@ -47,10 +48,16 @@ class Subject:
     part: Part = "test"
     seed: int = 0
     step: int = 0
+    kept: dict[str, Tensor] = field(default_factory=dict, compare=False)
 
-    def noise(self, stream: int = 0) -> Noise:
-        """Noise of one measure's own: what else is measured does not touch it."""
-        seed = derived(self.seed, EVALUATION, 2, stream)
+    def noise(self, stream: int | None = None) -> Noise:
+        """Noise of one measure's own: what else is measured does not touch it.
+
+        Args:
+            stream: None: that of the likelihood.
+        """
+        own = (1,) if stream is None else (2, stream)
+        seed = derived(self.seed, EVALUATION, *own)
         return Noise(torch.Generator(self.device).manual_seed(seed))
 
     def batches(self, examples: int = 0, part: Part | None = None) -> Iterator[Batch]:

@@ -18,7 +18,7 @@ from vaebench.runs.history import read_arrays
 from vaebench.runs.layout import CONFIG, ERROR, HISTORY, HYDRA, OVERRIDES, SUMMARY
 from vaebench.runs.results import read_evaluation, read_examples
 
-NOT_A_CHOICE = ("seed", "name", "data_dir", "dataset.data_dir")
+NOT_A_CHOICE = ("seed", "name", "data_dir", "dataset.data_dir", "eval.measures")
 """Options that make no other experiment of a run."""
 
 ASIDE = ("eval", "checkpoint", "logger", "suggested")
@@ -86,9 +86,9 @@ class Run:
 
     def measured(self, metric: str) -> int | None:
         """Over how many test examples a metric is the mean; None where it is not known."""
-        if metric.startswith("evaluation/"):
-            beside = self.evaluation.get(f"{metric.rpartition('/')[0]}/examples")
-            return None if beside is None else int(beside)
+        beside = self.metrics().get(f"{metric.rpartition('/')[0]}/examples")
+        if beside is not None:
+            return int(beside)
         if not metric.startswith("test/"):
             return None
         kept = next((len(values) for values in self.examples.values()), None)

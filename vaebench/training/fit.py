@@ -22,13 +22,13 @@ from vaebench.errors import Refusal
 from vaebench.heads import Conditional
 from vaebench.nets.language import SentenceReader
 from vaebench.nets.recurrent import lacks_bfloat16
-from vaebench.runs.layout import WEIGHTS
 from vaebench.training.checkpoints import initialise
 from vaebench.training.compiled import check_widths, try_out
 from vaebench.training.loggers import Identity
 from vaebench.training.machine import device_name, keep_memory, peak_memory
 from vaebench.training.rejected import rejected
 from vaebench.training.system import System
+from vaebench.training.testing import Tested, check_measures, measured
 from vaebench.training.trainer import build_trainer
 
 
@@ -38,7 +38,8 @@ class Result:
 
     Attributes:
         system: with the evaluated weights.
-        metrics: the last value of every metric.
+        metrics: those of training and validation when the weights were taken, and of the test.
+        tested: what the test says beside them.
         loggers: still open.
         seconds: of training, validation included.
         device: where it ran.
@@ -47,6 +48,7 @@ class Result:
 
     system: System
     metrics: dict[str, float]
+    tested: Tested
     loggers: list[Logger]
     seconds: float
     device: str
@@ -90,8 +92,6 @@ def build_system(cfg: DictConfig, composition: Composition) -> System:
         optimizer,
         batch_size=cfg.trainer.batch_size,
         seed=cfg.seed,
-        eval_k=cfg.eval.k,
-        eval_examples=cfg.eval.examples,
         average=cfg.trainer.average,
         compiles=cfg.trainer.compile,
     )
@@ -106,6 +106,7 @@ def prepare(
         Refusal: what does not go together, or not on this machine.
     """
     composition = compose(cfg)
+    check_measures(cfg, composition)
     system = build_system(cfg, composition)
     trainer = build_trainer(cfg, system, folder, console)
     composition.report.notes.extend(_exceptions(composition, cfg.trainer.precision, trainer))
@@ -166,12 +167,14 @@ def fit(
     if system.validated < trainer.global_step:
         # A stop within an epoch leaves its last steps unvalidated: they may still be the best.
         trainer.validate(system, verbose=False)
-    chosen = Path(trainer.default_root_dir) / WEIGHTS[cfg.eval.checkpoint.value]
-    trainer.test(system, ckpt_path=chosen, verbose=False, weights_only=True)
     device = trainer.strategy.root_device
+    # One of several processes is enough: the others would measure the same.
+    folder = Path(trainer.default_root_dir)
+    tested = Tested({}, []) if rank else measured(cfg, system, device, folder)
     return Result(
         system,
         dict(system.latest),
+        tested,
         trainer.loggers,
         seconds,
         device_name(device),
