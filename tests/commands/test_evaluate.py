@@ -29,7 +29,10 @@ RUNS = {
     "run": [*QUICK, "logger=csv"],
     "auto": ["model=autoencoder", *QUICK, "logger=csv"],
     "limited": ["objective=constrained", "objective.multiplier_lr=0.1", *QUICK, "logger=csv"],
-    "average": ["model=hierarchical", "trainer.average=0.9", *QUICK, "logger=csv"],
+    "average": [
+        *("model=hierarchical", "trainer.average=0.9", "weights=gaussian", "anneal=linear"),
+        *("anneal.steps=1000", *QUICK, "logger=csv"),
+    ],
     "exact": [*PPCA, "eval.k=5"],
     "words": ["model=rnnlm", "dataset=topics", "trainer.max_steps=3", "eval.k=5", "logger=csv"],
     "yard": PPCA,
@@ -125,7 +128,7 @@ def test_another_seed_is_another_likelihood_within_its_noise(here, copied):
     assert abs(np.mean(draws) - own) < 5.4 * math.sqrt(1 + 1 / 8) * spread  # t of 7
 
 
-@pytest.mark.parametrize("name", ["run", "auto", "limited"])
+@pytest.mark.parametrize("name", ["run", "auto", "limited", "average"])
 def test_what_validation_told_of_the_best_weights_is_measured_again(here, copied, name):
     """To the last bit: the same terms, by the same draws; the objective's own state is among them."""
     folder = copied(name)
