@@ -28,6 +28,13 @@ PPCA = ["dataset=ppca", "nets.hidden=[]", "trainer.max_epochs=3", "logger=none"]
 RUNS = {
     "run": [*QUICK, "logger=csv"],
     "auto": ["model=autoencoder", *QUICK, "logger=csv"],
+    "limited": ["objective=constrained", "objective.multiplier_lr=0.1", *QUICK, "logger=csv"],
+    "average": [
+        *("model=hierarchical", "trainer.average=0.9", "weights=gaussian", "anneal=linear"),
+        *("anneal.steps=1000", *QUICK, "logger=csv"),
+    ],
+    "exact": [*PPCA, "eval.k=5"],
+    "words": ["model=rnnlm", "dataset=topics", "trainer.max_steps=3", "eval.k=5", "logger=csv"],
     "yard": PPCA,
     # Three epochs of the plain VAE leave examples on which not one of 5000 samples counts: L_5000
     # is nats below log p(x) there, whatever its error says. This encoder is better.
@@ -53,7 +60,7 @@ def test_every_measure_is_printed_and_kept(here, copied):
     assert re.search(r"likelihood · k=50 · examples=400 · \d+\.\d s", done.out)
     assert re.search(r"│ nll +│ +\d+\.\d{3} │ +0\.\d{3} │", done.out)
     found = evaluation(folder)
-    measures = ["likelihood", "rate", "units", "information", "gap", "ais", "probe"]
+    measures = ["likelihood", "terms", "rate", "units", "information", "gap", "ais", "probe"]
     assert {name.partition("/")[0] for name in found} == set(measures)
     assert found["likelihood/nll"] == pytest.approx(-found["rate/bound"], abs=2)
     assert found["likelihood/k"] == 50
@@ -92,18 +99,44 @@ def test_a_seed_fixes_every_number_and_another_changes_them(here, copied):
     assert all(found[0][name] != found[2][name] for name in (*drawn, "gap/bound"))
 
 
-def test_the_nll_is_that_of_the_runs_own_test_but_for_noise(here, copied):
-    """The same weights, examples and estimator; L_5 by other draws."""
-    folder = copied("run")
-    assert here("evaluate", "run", "measures=[likelihood]", "k=5").code == 0
+@pytest.mark.parametrize("name", ["run", "auto", "limited", "average", "exact", "words"])
+def test_the_numbers_of_a_runs_own_test_are_found_again(here, copied, name):
+    """To the last bit, at the same k and seed: there is one implementation of them."""
+    folder = copied(name)
+    measures = "terms" if name == "auto" else "terms,likelihood"
+    assert here("evaluate", name, f"measures=[{measures}]", "k=5").code == 0
     found, own = evaluation(folder), json.loads((folder / "summary.json").read_text())
-    draws = []
+    plain = {n.partition("/")[2]: v for n, v in found.items() if n.startswith("terms/")}
+    plain |= {n.partition("/")[2]: v for n, v in found.items() if n.startswith("likelihood/")}
+    told = {n: v for n, v in own.items() if n.startswith("test")}
+    assert "test/loss" in told
+    assert ("test/nll" in told) == (name != "auto")
+    assert ("test/exact_nll" in told) == (name == "exact")
+    assert ("test/perplexity" in told) == (name == "words")
+    again = {n: plain[n.removeprefix("test/").replace("test_", "")] for n in told}
+    assert again == told
+
+
+def test_another_seed_is_another_likelihood_within_its_noise(here, copied):
+    folder, draws = copied("run"), []
+    own = json.loads((folder / "summary.json").read_text())["test/nll"]
     for seed in range(1, 9):
         assert here("evaluate", "run", "measures=[likelihood]", "k=5", f"seed={seed}").code == 0
         draws.append(evaluation(folder)["likelihood/nll"])
+    assert len({*draws, own}) == 9
     spread = np.std(draws, ddof=1)
-    assert abs(np.mean(draws) - own["test/nll"]) < 5.4 * math.sqrt(1 + 1 / 8) * spread  # t of 7
-    assert found["likelihood/nll_se"] == pytest.approx(own["test/nll_se"], rel=0.05)
+    assert abs(np.mean(draws) - own) < 5.4 * math.sqrt(1 + 1 / 8) * spread  # t of 7
+
+
+@pytest.mark.parametrize("name", ["run", "auto", "limited", "average"])
+def test_what_validation_told_of_the_best_weights_is_measured_again(here, copied, name):
+    """To the last bit: the same terms, by the same draws; the objective's own state is among them."""
+    folder = copied(name)
+    assert here("evaluate", name, "measures=[terms]", "split=val", "weights=best").code == 0
+    found, own = evaluation(folder), json.loads((folder / "summary.json").read_text())
+    told = {n: v for n, v in own.items() if n.startswith(("val/", "val_kl/"))}
+    assert {f"val/{n}" for n in ("loss", "recon", "active_units")} <= told.keys()
+    assert told == {n: found[n.replace("val_", "terms/").replace("val/", "terms/")] for n in told}
 
 
 def test_a_split_and_a_number_of_examples_are_looked_at(here, copied):
@@ -170,7 +203,7 @@ WRONG = {
     "run weights=lst": "one of evaluated, best, last was expected",
     "run latents=maybe": "latents=maybe: true or false was expected",
     "run measures=[likelyhood]": "Did you mean measures=[likelihood]?",
-    "run measures=[xyz]": "there are likelihood, rate, units, information, gap, ais, probe",
+    "run measures=[xyz]": "there are likelihood, terms, rate, units, information, gap, ais, probe",
     "run accelerator=tpu": "one of auto, cpu, gpu, mps was expected",
     "nowhere": "is no run folder",
     "": "takes one run folder",

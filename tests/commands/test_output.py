@@ -165,7 +165,8 @@ def test_a_grid_says_where_it_is_and_what_it_does(here, monkeypatch):
     assert done.code == 0, done.err
     assert "job 0 (k=1) · 1 of 2\n" in done.out
     assert re.search(r"job 1 \(k=2\) · 2 of 2, about \d+ s left\n", done.out)
-    assert re.search(r"  job 1 · 2 of 2 · testing · \d+ % · \d+ s · about \d+ s left\n", done.out)
+    testing = r"testing · likelihood · \d+ % · \d+ s · about \d+ s left"
+    assert re.search(rf"  job 1 · 2 of 2 · {testing}\n", done.out)
 
 
 # ------------------------------------------------------------------------------------------- check

@@ -92,6 +92,36 @@ def test_an_autoencoder_reports_no_bound_and_no_likelihood(here, tmp_path):
     assert not (folder / "pictures" / "samples.png").exists()
 
 
+def test_a_measure_that_was_asked_for_is_told_everywhere(here, tmp_path):
+    done = here("logger=csv", "eval.measures=[probe,rate,units]", "hydra.run.dir=run", *QUICK)
+    assert done.code == 0, done.err
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["test/probe/linear"] > summary["test/probe/majority"]
+    with (tmp_path / "run" / "metrics.csv").open() as file:
+        last = [*csv.DictReader(file)][-1]
+    assert float(last["test/probe/linear"]) == summary["test/probe/linear"]
+    assert f"│ test/probe/linear       │           {summary['test/probe/linear']:.3f} │" in done.out
+    assert re.search(r"│ test/rate/rate +│ +\d\.\d{3} ± \d\.\d{3} │", done.out)
+    assert re.search(r"│ test/probe/examples +│ +400 │", done.out)
+    assert "_se" not in done.out
+    assert "_kl/" not in done.out
+    assert not (tmp_path / "run" / "examples.csv").exists()
+
+
+def test_a_run_that_measures_nothing_is_complete_and_compares(here, tmp_path):
+    for name, words in {"nothing": ["eval.measures=[]"], "usual": ["seed=1"]}.items():
+        done = here("logger=csv", f"hydra.run.dir={name}", *words, *QUICK)
+        assert done.code == 0, done.err
+        assert ("test split" in done.out) == (name == "usual")
+    summary = json.loads((tmp_path / "nothing" / "summary.json").read_text())
+    assert not [name for name in summary if name.startswith("test")]
+    assert "val/bound" in summary
+    assert (tmp_path / "nothing" / "pictures" / "samples.png").exists()
+    done = here("compare", "nothing", "usual", "metric=val/bound", "out=page")
+    assert done.code == 0, done.err
+    assert len(re.findall(r"│ all the same +│ +2 ", done.out)) == 1, done.out  # seeds of one choice
+
+
 def test_the_yardstick_reports_its_exact_likelihood(here, tmp_path):
     here("logger=csv", "dataset=ppca", "trainer.max_epochs=10", "optimizer.lr=3e-3", "eval.k=200")
     (folder,) = run_folders(tmp_path)

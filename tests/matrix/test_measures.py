@@ -18,12 +18,13 @@ from tests.matrix.run import composed, offered
 from vaebench.cli import conf_dir
 from vaebench.compose import Composition, compose
 from vaebench.errors import Refusal
-from vaebench.measures.base import Subject
-from vaebench.measures.evaluation import NAMES, Measures, measure
+from vaebench.measures.base import Subject, evaluating
+from vaebench.measures.evaluation import NAMES, Measures, measure, why_not
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
 from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
+from vaebench.measures.terms import Terms
 from vaebench.pictures import PICTURES, View, draw
 
 FOLDERS = [conf_dir()]
@@ -42,6 +43,7 @@ PLANE = "model.latent_dim=2"
 EXAMPLES = 12
 TINY = Measures(
     likelihood=ImportanceSampling(k=5, examples=EXAMPLES),
+    terms=Terms(examples=EXAMPLES),
     rate=RateDistortion(examples=EXAMPLES),
     units=Units(examples=EXAMPLES),
     information=Information(examples=EXAMPLES),
@@ -105,6 +107,7 @@ def only(choices: tuple[str, ...], reason: str, *more: Reasons) -> Callable[[str
 ONE_PLANE = "one latent of two dimensions"
 TABLE: dict[str, Callable[[str], set[str]]] = {
     "likelihood": but(NO_BOUND),
+    "terms": but(),
     "rate": but(NO_BOUND, NO_LATENTS),
     "units": but(NO_LATENTS),
     "information": but(NO_BOUND, NO_LATENTS, NO_DENSITY),
@@ -187,7 +190,7 @@ def choice(request):
 def shared(choice):
     """What is looked at, composed once for measures and pictures, and what Hydra knows of it."""
     with composition(cells()[choice]) as made:
-        made.model.eval()
+        evaluating(made, torch.device("cpu"))
         yield Subject(made, torch.device("cpu")), HydraConfig.instance().cfg
 
 
@@ -210,6 +213,8 @@ def test_every_measure_gives_numbers_or_says_why_not(subject, choice):
     assert list(found) == list(NAMES)
     for name, numbers in found.items():
         as_expected(name, choice, numbers)
+        known = why_not(getattr(TINY, name), subject)  # before anything is trained
+        assert known == (numbers if isinstance(numbers, str) else "")
         if not isinstance(numbers, str):
             assert all(math.isfinite(v) for v in numbers.values()), (name, numbers)
 

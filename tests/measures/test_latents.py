@@ -30,7 +30,7 @@ def measured(model, batches, k=1):
     latents = Latents(model.vae)
     for x in batches:
         latents.add({"x": x}, infer(model.vae, {"x": x}, k))
-    return latents.read("val")
+    return latents.read()
 
 
 def test_moments_of_batches_are_those_of_all_values():
@@ -46,9 +46,9 @@ def test_moments_of_batches_are_those_of_all_values():
 def test_a_unit_is_active_where_its_posterior_mean_varies_with_x(posterior):
     model = wide_ppca(posterior=posterior)
     model.encoder.weight.data.zero_()
-    assert measured(model, data().split(100))["val/active_units"] == 0
+    assert measured(model, data().split(100))["active_units"] == 0
     model.encoder.weight.data[0] = torch.tensor([1.0, 0.0, 0.0])
-    assert measured(model, data().split(100))["val/active_units"] == 1
+    assert measured(model, data().split(100))["active_units"] == 1
 
 
 @pytest.mark.parametrize("factor", [0.95, 1.05])
@@ -58,13 +58,13 @@ def test_the_threshold_is_a_variance_of_a_hundredth(factor):
     x = data()
     scale = (factor * 0.01 / x[:, 0].var()).sqrt()
     model.encoder.weight.data[0, 0] = scale
-    assert measured(model, x.split(100))["val/active_units"] == (factor > 1)
+    assert measured(model, x.split(100))["active_units"] == (factor > 1)
 
 
 def test_the_kls_of_the_dimensions_add_up_to_the_kl():
     model, x = wide_ppca(), data()
     found = measured(model, x.split(37), k=2)
-    kls = [value for name, value in found.items() if name.startswith("val_kl/z.")]
+    kls = [value for name, value in found.items() if name.startswith("kl/z.")]
     assert len(kls) == 2
     kl = infer(model.vae, {"x": x}, 1).kl().mean()
     assert_close(torch.tensor(sum(kls)), kl.detach())
@@ -75,14 +75,14 @@ def test_many_dimensions_are_reported_as_one_number_for_each_latent(monkeypatch)
     each = measured(model, [x])
     monkeypatch.setattr(module, "MOST", 1)
     summed = measured(model, [x])
-    total = sum(value for name, value in each.items() if name.startswith("val_kl/z."))
-    assert summed == {"val_kl/z": pytest.approx(total), "val/active_units": 2.0}
+    total = sum(value for name, value in each.items() if name.startswith("kl/z."))
+    assert summed == {"kl/z": pytest.approx(total), "active_units": 2.0}
 
 
 def test_a_covariance_has_no_kl_by_dimension_and_a_point_has_active_units():
-    assert list(measured(wide_ppca(posterior=FullGaussian), [data()])) == ["val/active_units"]
+    assert list(measured(wide_ppca(posterior=FullGaussian), [data()])) == ["active_units"]
     model = wide_ppca(posterior=PointMass)
-    assert measured(model, [data()]) == {"val/active_units": 2.0}
+    assert measured(model, [data()]) == {"active_units": 2.0}
 
 
 def test_the_variance_of_a_mean_over_draws_is_unbiased_however_few_they_are():
@@ -173,5 +173,5 @@ def test_a_unit_that_is_moved_is_active_only_where_it_carries_something(carries)
     model.encoder.weight.data.zero_()
     if not carries:
         model.decoder.weight.data.zero_()
-    active = measured(model, data(60).split(20))["val/active_units"]
+    active = measured(model, data(60).split(20))["active_units"]
     assert active == (2 if carries else 0)

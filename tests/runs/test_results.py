@@ -57,6 +57,14 @@ def test_what_cannot_be_written_is_refused(tmp_path, write):
         write(tmp_path / "nowhere", {"rate/kl": 2.0})
 
 
+def test_a_metric_is_of_as_many_examples_as_its_measure_says(tmp_path):
+    summary = {"test/nll": 1.0, "test/gap/log_p": -1.0, "test/gap/examples": 50}
+    run = Run(tmp_path, summary | {"config.eval.examples": 200})
+    assert run.measured("test/nll") == 200
+    assert run.measured("test/gap/log_p") == 50
+    assert run.measured("evaluation/gap/log_p") is None
+
+
 def test_a_failure_is_told_by_its_first_line_until_the_run_begins_again(tmp_path):
     folder = tmp_path / "run"
     assert reason_of(folder) == "did not finish"

@@ -13,7 +13,7 @@ from vaebench.errors import Refusal
 from vaebench.runs.layout import LAST
 from vaebench.training import build_system
 from vaebench.training.checkpoints import Keeper
-from vaebench.training.fit import callbacks, own_callbacks
+from vaebench.training.trainer import callbacks, own_callbacks
 
 HERE = "tests.training.test_callbacks"
 COUNTING = f"+callbacks._target_={HERE}.Counting"

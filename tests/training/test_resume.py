@@ -73,6 +73,25 @@ def test_a_resumed_run_equals_one_never_stopped(tmp_path, undisturbed, crash):
         assert torch.equal(value, weights[name]), name
 
 
+@pytest.mark.parametrize("measure", ["terms.Terms", "likelihood.ImportanceSampling"])
+def test_a_run_that_dies_in_its_test_is_tested_again(tmp_path, undisturbed, monkeypatch, measure):
+    weights, history, metrics = undisturbed
+
+    def die(*args):
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"vaebench.measures.{measure}.numbers", die)
+        with pytest.raises(RuntimeError, match="killed"):
+            run(tmp_path)
+    assert (tmp_path / "metrics.csv").read_text() != history
+    system = run(tmp_path, resume=True)
+    assert (tmp_path / "metrics.csv").read_text() == history
+    assert system.latest == metrics
+    for name, value in system.model.state_dict().items():
+        assert torch.equal(value, weights[name]), name
+
+
 def test_a_corrupt_checkpoint_is_skipped_and_said_so(tmp_path, undisturbed):
     weights, history, _ = undisturbed
     with pytest.raises(RuntimeError, match="killed"):

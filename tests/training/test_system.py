@@ -17,9 +17,9 @@ from vaebench.compose import compose
 from vaebench.config.schema import register
 from vaebench.data import Loader
 from vaebench.data.seeds import BINARIZATION, derived
+from vaebench.measures.means import Means
 from vaebench.training import History, Identity, build_system, build_trainer, checkpoints, fit
 from vaebench.training.checkpoints import Best
-from vaebench.training.system import Means
 
 
 def config(*overrides):
@@ -96,9 +96,9 @@ def test_a_mean_over_batches_is_that_over_their_examples():
     means, values = Means(), torch.randn(7)
     for part in values.split([4, 2, 1]):
         means.add({"bound": part}, len(part))
-    assert means.read("val")["val/bound"] == pytest.approx(values.mean().item(), rel=1e-5)
+    assert means.read()["bound"] == pytest.approx(values.mean().item(), rel=1e-5)
     means.add({"bound": values}, len(values))  # a fresh start
-    assert means.read("val") == {"val/bound": pytest.approx(values.mean().item(), rel=1e-5)}
+    assert means.read() == {"bound": pytest.approx(values.mean().item(), rel=1e-5)}
 
 
 def test_a_stop_within_an_epoch_still_validates_the_last_weights(tmp_path):

@@ -16,13 +16,19 @@ from vaebench.commands.options import one_run, read
 from vaebench.commands.saved import Looking, Saved, loggers_of, look_at
 from vaebench.errors import Refusal
 from vaebench.measures.base import Numbers
-from vaebench.measures.evaluation import Measures, latent_table, measure, select
+from vaebench.measures.evaluation import (
+    NAMES,
+    SETTINGS,
+    Measures,
+    latent_table,
+    measure,
+    select,
+)
 from vaebench.measures.likelihood import ENOUGH
 from vaebench.progress import doing
 from vaebench.runs.layout import EVALUATION
 from vaebench.runs.results import add_evaluation, write_latents
 from vaebench.runs.write import near
-from vaebench.training.checkpoints import step_of
 
 
 @dataclass
@@ -41,7 +47,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     """
     words, options = read("evaluate", arguments, Options)
     path = one_run("evaluate", words)
-    names = select(options.measures, options)
+    names = select(options.measures or NAMES, options)
     with Heartbeat(console := Console()):
         _evaluate(console, path, names, options)
 
@@ -79,8 +85,6 @@ def _evaluate(console: Console, path: str, names: list[str], options: Options) -
         written = write_latents(saved.folder, table)
         console.print(f"written {near(written)}", highlight=False, soft_wrap=True)
 
-
-SETTINGS = ("k", "examples", "train", "chains", "temperatures")
 
 ERRORS = {"_se": "± over examples", "_mc_se": "± Monte Carlo"}
 
@@ -123,6 +127,5 @@ def timed(found: Iterator[tuple[str, Numbers | str]]) -> Iterator[tuple[str, Num
 def tell_loggers(saved: Saved, numbers: dict[str, Any]) -> None:
     """The same numbers for the run's loggers."""
     figures = {f"evaluation/{n}": v for n, v in numbers.items() if isinstance(v, int | float)}
-    step = step_of(saved.checkpoint)
     for logger in loggers_of(saved):
-        logger.evaluated(figures, step)
+        logger.evaluated(figures, saved.step)

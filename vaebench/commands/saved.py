@@ -18,11 +18,11 @@ from yaml import YAMLError
 from vaebench.compose import Composition, compose
 from vaebench.config.schema import Accelerator, Config
 from vaebench.errors import Refusal
-from vaebench.measures.base import Subject
+from vaebench.measures.base import Subject, evaluating
 from vaebench.paths import conf_dir
 from vaebench.runs.layout import CONFIG, HYDRA, HYDRA_CONFIG, run_folder
 from vaebench.training import RunLogger, build_loggers, close, root_device
-from vaebench.training.checkpoints import weights_of
+from vaebench.training.checkpoints import checkpoint_of, restore
 
 
 def load_config(folder: Path) -> tuple[DictConfig, dict[str, str]]:
@@ -103,9 +103,10 @@ class Saved:
     Attributes:
         folder: where it lies.
         cfg: its config.
-        composition: data, model in evaluation mode, objective.
-        device: where the model is.
+        composition: data; model and objective in evaluation mode.
+        device: where they are.
         checkpoint: the file of its weights.
+        step: of training, where they were taken.
     """
 
     folder: Path
@@ -113,6 +114,7 @@ class Saved:
     composition: Composition
     device: torch.device
     checkpoint: Path
+    step: int
 
 
 def open_run(
@@ -136,16 +138,16 @@ def open_run(
     if data_dir:
         cfg.data_dir = data_dir
     name = cfg.eval.checkpoint.value if weights is Weights.evaluated else weights.value
-    checkpoint, state = weights_of(folder, name)
+    checkpoint, held = checkpoint_of(folder, name)
     composition = compose(cfg)
     try:
-        composition.model.load_state_dict(state)
+        restore(composition, held["state_dict"])
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise Refusal(f"{checkpoint} is not of the model in {path}: {reason}") from error
     device = root_device(accelerator.value)
-    composition.model.to(device).eval()
-    return Saved(folder, cfg, composition, device, checkpoint)
+    evaluating(composition, device)
+    return Saved(folder, cfg, composition, device, checkpoint, held["global_step"])
 
 
 def look_at(path: str, options: Looking) -> tuple[Saved, Subject]:
@@ -153,7 +155,9 @@ def look_at(path: str, options: Looking) -> tuple[Saved, Subject]:
     saved = open_run(
         path, data_dir=options.data_dir, accelerator=options.accelerator, weights=options.weights
     )
-    return saved, Subject(saved.composition, saved.device, options.split.value, options.seed)
+    return saved, Subject(
+        saved.composition, saved.device, options.split.value, options.seed, saved.step
+    )
 
 
 def loggers_of(saved: Saved) -> Iterator[RunLogger]:

@@ -83,7 +83,7 @@ def _train(
             logger.log_hyperparams(options)
         with workers(cfg.trainer.devices, folder, resume_from):
             result = fit(cfg, system, trainer, resume_from)
-        write_examples(folder, {n: v.tolist() for n, v in result.system.examples.items()})
+        write_examples(folder, {n: v.tolist() for n, v in result.tested.examples.items()})
         pictures = draw_run(result, composition, folder)
         summary = summarise(cfg, choices, composition, result)
         for logger in loggers:
@@ -96,7 +96,8 @@ def _train(
         raise failure(error, folder) from error
     finally:
         close(loggers)
-    report(console, composition, result, folder, pictures)
+    report(console, cfg, composition, result)
+    where(console, result, folder, pictures)
     return summary
 
 
@@ -161,7 +162,9 @@ def summarise(
     """summary.json: flat, so that a table of runs is a list of these."""
     about = {
         "quantity": composition.report.quantity,
-        "notes": " | ".join([*composition.report.notes, *result.system.notes]),
+        "notes": " | ".join(
+            [*composition.report.notes, *result.system.notes, *result.tested.notes]
+        ),
         "seed": cfg.seed,
         "device": result.device,
         "seconds": round(result.seconds, 3),
@@ -195,25 +198,29 @@ def failure(error: BaseException, folder: Path) -> RunFailed:
     return RunFailed(line)
 
 
-def report(
-    console: Console, composition: Composition, result: Result, folder: Path, pictures: list[Path]
-) -> None:
-    """The final table, and where everything is."""
+def report(console: Console, cfg: DictConfig, composition: Composition, result: Result) -> None:
+    """The numbers of the test, those of every run first, each beside its standard error."""
     metrics = {n: v for n, v in result.metrics.items() if n.startswith("test/")}
+    errors = {n.removesuffix("_se"): v for n, v in metrics.items() if n.endswith("_se")}
     what = composition.report.quantity if composition.objective.has_bound else "reconstruction"
-    title = f"test split, {what}, nats{_of_examples(composition, result)}"
+    title = f"test split, {what}, nats{_of_examples(cfg, composition)}"
     table = Table(title=title, title_style="bold")
     table.add_column("metric")
     table.add_column("value", justify="right")
-    error = metrics.pop("test/nll_se", None)
-    for name in sorted(metrics, key=telling_order):
-        shown = written(name, metrics[name])
-        if name == "test/nll":
-            shown += "" if error is None else f" ± {error:.3f}"
-            exact = not composition.objective.needs_latents
-            name = "test/nll, exact" if exact else f"test/nll = -L_{result.system.eval_k}"
-        table.add_row(name, shown)
-    console.print(table)
+    shown = [n for n in metrics if not n.endswith("_se") and "_kl/" not in n]
+    for name in sorted(shown, key=lambda n: (n.rpartition("/")[0], telling_order(n))):
+        error = f" ± {errors[name]:.3f}" if name in errors else ""
+        exact = not composition.objective.needs_latents
+        called = {"test/nll": "test/nll, exact" if exact else f"test/nll = -L_{cfg.eval.k}"}
+        table.add_row(called.get(name, name), written(name, metrics[name]) + error)
+    if shown:
+        console.print(table)
+    for note in result.tested.notes:
+        console.print(note, style="dim", highlight=False, soft_wrap=True)
+
+
+def where(console: Console, result: Result, folder: Path, pictures: list[Path]) -> None:
+    """How long it took, and where everything is."""
     console.print(f"{result.seconds:.1f} s of training on {result.device}", highlight=False)
     console.print(f"run folder  {near(folder)}", highlight=False, soft_wrap=True)
     for path in pictures:
@@ -224,7 +231,7 @@ def report(
             console.print(line, highlight=False, soft_wrap=True)
 
 
-def _of_examples(composition: Composition, result: Result) -> str:
-    """A line on how many test examples all of its numbers are of, where that is not all of them."""
-    n, all_of_them = result.system.eval_examples, len(composition.data.split("test"))
+def _of_examples(cfg: DictConfig, composition: Composition) -> str:
+    """A line on how many test examples its numbers are of, where that is not all of them."""
+    n, all_of_them = cfg.eval.examples, len(composition.data.split("test"))
     return f"\n{n} of {all_of_them} examples" if 0 < n < all_of_them else ""

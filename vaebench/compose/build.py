@@ -102,7 +102,8 @@ def check_parts(cfg: DictConfig) -> None:
             raise Incompatible(f"this {group}: this {owner} needs one.", group)
         if group not in cfg[owner] and not idle:
             why = f"this {group} has nothing to do: this {owner} has no {group}."
-            raise Incompatible(why, owner, options=(f"{group}={IDLE[group]}",))
+            idle_choice = (f"{group}={IDLE[group]}",) if IDLE[group] else ()
+            raise Incompatible(why, owner, options=idle_choice)
 
 
 def check_batch(data: Dataset) -> None:

@@ -98,6 +98,8 @@ def _bad_value(error: BaseException, args: Sequence[str]) -> str | None:
         names = [n.strip() for n in invalid[2].split(",")]
         hint = did_you_mean(invalid[1], names, f"{name}={{}}")
         return f"{name}={invalid[1]}: one of {', '.join(names)} was expected.{hint}"
+    if "is not a ListConfig" in text:
+        return f"{name}={shown}: a list was expected.{use(override(name, [shown]))}"
     if "is not Optional" in text:
         return f"{name}={shown or 'null'}: a value was expected"
     if "Invalid type assigned" in text:

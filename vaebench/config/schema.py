@@ -63,8 +63,9 @@ class Budget(Enum):
 
 @dataclass
 class Evaluation:
-    """`eval.*`: the likelihood at the end of training."""
+    """`eval.*`: what is measured of the test split at the end of training."""
 
+    measures: list[str] = default(default_factory=lambda: ["terms", "likelihood"])
     k: int = 100
     examples: int = 0
     checkpoint: Checkpoint = Checkpoint.best

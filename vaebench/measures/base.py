@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -38,16 +38,25 @@ class Subject:
         device: where the model is.
         part: which split the examples come from.
         seed: of all noise of a measure.
+        step: of training, where its weights were taken.
+        kept: what measures leave of each example, by name, `[N]` each.
     """
 
     composition: Composition
     device: torch.device
     part: Part = "test"
     seed: int = 0
+    step: int = 0
+    kept: dict[str, Tensor] = field(default_factory=dict, compare=False)
 
-    def noise(self, stream: int = 0) -> Noise:
-        """Noise of one measure's own: what else is measured does not touch it."""
-        seed = derived(self.seed, EVALUATION, 2, stream)
+    def noise(self, stream: int | None = None) -> Noise:
+        """Noise of one measure's own: what else is measured does not touch it.
+
+        Args:
+            stream: None: that of the likelihood.
+        """
+        own = (1,) if stream is None else (2, stream)
+        seed = derived(self.seed, EVALUATION, *own)
         return Noise(torch.Generator(self.device).manual_seed(seed))
 
     def batches(self, examples: int = 0, part: Part | None = None) -> Iterator[Batch]:
@@ -93,6 +102,12 @@ class Subject:
             )
 
 
+def evaluating(composition: Composition, device: torch.device) -> None:
+    """Moves model and objective to a device, in evaluation mode."""
+    for part in (composition.model, composition.objective):
+        part.to(device).eval()
+
+
 def joined(parts: Sequence[Tensor]) -> Tensor:
     """Examples of several batches in one; sentences are padded to the longest."""
     if parts[0].ndim != 2:
@@ -105,12 +120,28 @@ def joined(parts: Sequence[Tensor]) -> Tensor:
 class Measure(ABC):
     """One kind of number about a trained model. Its fields are its options."""
 
-    @abstractmethod
     def __call__(self, subject: Subject) -> Numbers:
         """The numbers by name.
 
         Raises:
             Inapplicable: they mean nothing here.
+        """
+        self.need(subject)
+        return self.numbers(subject)
+
+    def need(self, subject: Subject) -> None:
+        """What can be said of a composition whatever its weights are.
+
+        Raises:
+            Inapplicable: the numbers mean nothing here.
+        """
+
+    @abstractmethod
+    def numbers(self, subject: Subject) -> Numbers:
+        """The numbers by name.
+
+        Raises:
+            Inapplicable: with these weights they mean nothing.
         """
 
 
@@ -121,6 +152,19 @@ def mean_and_se(name: str, values: Tensor) -> Numbers:
     if len(values) > 1:
         found[f"{name}_se"] = (values.std() / math.sqrt(len(values))).item()
     return found
+
+
+def named(part: str, numbers: Numbers) -> Numbers:
+    """`part/name` → value; `part_kl/z.d` of a single dimension, which is none of what a run is told
+    by.
+
+    >>> named("val", {"kl": 2.5, "kl/z.0": 0.5})
+    {'val/kl': 2.5, 'val_kl/z.0': 0.5}
+    """
+    return {
+        f"{part}_{name}" if name.startswith("kl/") else f"{part}/{name}": value
+        for name, value in numbers.items()
+    }
 
 
 def over_batches(batches: Iterable[Batch], run: Callable[[Batch], Tensor]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -17,6 +17,7 @@ from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
 from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
+from vaebench.measures.terms import Terms
 from vaebench.progress import doing
 from vaebench.suggest import unknown
 
@@ -30,6 +31,7 @@ class Measures:
     likelihood: ImportanceSampling = field(
         default_factory=lambda: ImportanceSampling(k=II("k"), examples=II("examples"))
     )
+    terms: Terms = field(default_factory=lambda: Terms(examples=II("examples")))
     rate: RateDistortion = field(default_factory=lambda: RateDistortion(examples=II("examples")))
     units: Units = field(default_factory=lambda: Units(examples=II("examples")))
     information: Information = field(default_factory=Information)
@@ -40,28 +42,43 @@ class Measures:
 
 NAMES = tuple(f.name for f in fields(Measures) if f.name not in ("k", "examples"))
 SHARED = ("k", "examples")
-SHARING = ("likelihood", "rate", "units", "probe")
+SHARING = ("likelihood", "terms", "rate", "units", "probe")
 """Measures whose number of examples is the shared one."""
+
+SETTINGS = ("k", "examples", "train", "chains", "temperatures")
+"""Numbers of a measure that say how it was taken."""
 
 MAY_BE_ZERO = ("examples", "seed", "train")
 
 
-def select(measures: list[str], options: Measures) -> list[str]:
-    """Names of measures, each known and with options that mean something; all if none is named.
+def select(names: Iterable[str], options: Measures, option: str = "measures") -> list[str]:
+    """Names of measures, each known and with options that mean something.
+
+    Args:
+        option: that they were given to.
 
     Raises:
         Refusal: one is not.
     """
-    if wrong := unknown("measures", measures, NAMES):
+    names = [str(name) for name in names]
+    if wrong := unknown(option, names, NAMES):
         raise Refusal(wrong)
-    names = measures or list(NAMES)
     for name in names:
         check(name, getattr(options, name))
     return names
 
 
+def why_not(measure: Measure, subject: Subject) -> str:
+    """Why a measure does not apply to a composition, whatever its weights; empty where it does."""
+    try:
+        measure.need(subject)
+    except Inapplicable as reason:
+        return str(reason)
+    return ""
+
+
 def measure(
-    options: Measures, names: list[str], subject: Subject
+    options: Measures, names: Iterable[str], subject: Subject
 ) -> Iterator[tuple[str, Numbers | str]]:
     """Each measure's name, and its numbers or why it does not apply."""
     for name in names:

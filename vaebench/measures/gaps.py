@@ -53,16 +53,18 @@ class InferenceGap(Measure):
     samples: int = 16
     lr: float = 0.05
 
-    def __call__(self, subject: Subject) -> Numbers:
+    def need(self, subject: Subject) -> None:
         subject.need_bound()
-        _ = subject.latents
-        model, batch = subject.composition.model, subject.batch(self.examples)
         need_continuous(subject)
-        options: dict[str, Any] = {"k": self.samples, "steps": self.steps, "lr": self.lr}
         try:
-            own = emitted(model, batch)
+            emitted(subject.composition.model, subject.batch(1))
         except Incompatible as error:
             raise Inapplicable(str(error)) from error
+
+    def numbers(self, subject: Subject) -> Numbers:
+        model, batch = subject.composition.model, subject.batch(self.examples)
+        options: dict[str, Any] = {"k": self.samples, "steps": self.steps, "lr": self.lr}
+        own = emitted(model, batch)
         best = optimise(model, batch, noise=subject.noise(4), **options)
         at_own, _ = self._bound(model, batch, own, subject.noise(5))
         at_best, log_w = self._bound(model, batch, best, subject.noise(5))
@@ -122,9 +124,11 @@ class AnnealedImportance(Measure):
     temperatures: int = 200
     leapfrog: int = 5
 
-    def __call__(self, subject: Subject) -> Numbers:
+    def need(self, subject: Subject) -> None:
         subject.need_bound()
         need_continuous(subject)
+
+    def numbers(self, subject: Subject) -> Numbers:
         model, batch, noise = (
             subject.composition.model,
             subject.batch(self.examples),

@@ -107,10 +107,9 @@ class Latents:
             if kl is not None:
                 self.kls[name] = _with(self.kls.get(name), _rows(_flat(kl, dist.event_shape)))
 
-    def read(self, part: str) -> dict[str, float]:
-        """`part/active_units` and `part_kl/z.d`; nothing where there are no latents."""
-        found = {f"{part}_{name}": value for name, value in self.divergences.items()}
-        return found | ({f"{part}/active_units": self.active} if self.variances else {})
+    def read(self) -> dict[str, float]:
+        """`kl/z.d` and `active_units`; nothing where there are no latents."""
+        return self.divergences | ({"active_units": self.active} if self.variances else {})
 
     @property
     def variances(self) -> dict[str, Tensor]:

@@ -18,6 +18,9 @@ from vaebench.models import Model
 
 LARGEST = 700.0  # nats, whose exp is still a float
 
+SAMPLING = ("nll_mc_se", "ess", "ess_min", "ess_few")
+"""What `sampling_metrics` says of `nll`."""
+
 ENOUGH = 10
 """Effective samples of an example below which its `variance` says too little of its error."""
 
@@ -143,8 +146,10 @@ class ImportanceSampling(Measure):
     k: int = 5000
     examples: int = 0
 
-    def __call__(self, subject: Subject) -> Numbers:
+    def need(self, subject: Subject) -> None:
         subject.need_bound()
+
+    def numbers(self, subject: Subject) -> Numbers:
         model, data, noise = subject.composition.model, subject.composition.data, subject.noise()
         k = self.k if subject.roles[0] else 1
 
@@ -158,6 +163,7 @@ class ImportanceSampling(Measure):
             return torch.stack(columns, 1)
 
         log_p, ess, variance, *rest = over_batches(subject.batches(self.examples), run).unbind(1)
+        subject.kept["nll"] = -log_p
         units = dict(zip(data.units(subject.batch(1)), rest, strict=False))
         exact = rest[len(units) :]
         numbers = likelihood_metrics(log_p, model, units)

@@ -21,8 +21,11 @@ class Probe(Measure):
     examples: int = 0
     neighbours: int = 5
 
-    def __call__(self, subject: Subject) -> Numbers:
+    def need(self, subject: Subject) -> None:
         label_of(subject)
+        _ = subject.latents
+
+    def numbers(self, subject: Subject) -> Numbers:
         from sklearn.linear_model import LogisticRegression
         from sklearn.neighbors import KNeighborsClassifier
         from sklearn.pipeline import make_pipeline

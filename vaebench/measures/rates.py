@@ -24,7 +24,7 @@ from vaebench.measures.base import (
 from vaebench.measures.latents import Latents
 from vaebench.models import Model
 from vaebench.progress import steps
-from vaebench.trace import Trace
+from vaebench.trace import Evidence, Trace
 
 ENTRIES = 4_000_000
 """Numbers in one chunk of a table of densities."""
@@ -41,10 +41,12 @@ class RateDistortion(Measure):
     k: int = 10
     examples: int = 0
 
-    @torch.no_grad()
-    def __call__(self, subject: Subject) -> Numbers:
+    def need(self, subject: Subject) -> None:
         subject.need_bound()
         _ = subject.latents
+
+    @torch.no_grad()
+    def numbers(self, subject: Subject) -> Numbers:
         model, noise = subject.composition.model, subject.noise(1)
 
         def run(batch: Batch) -> Tensor:
@@ -66,9 +68,11 @@ class Units(Measure):
 
     examples: int = 0
 
-    @torch.no_grad()
-    def __call__(self, subject: Subject) -> Numbers:
+    def need(self, subject: Subject) -> None:
         _ = subject.latents
+
+    @torch.no_grad()
+    def numbers(self, subject: Subject) -> Numbers:
         model, noise = subject.composition.model, subject.noise(2)
         latents = Latents(model)
         for batch in subject.batches(self.examples):
@@ -91,22 +95,32 @@ class Information(Measure):
 
     examples: int = 1000
 
-    @torch.no_grad()
-    def __call__(self, subject: Subject) -> Numbers:
+    def need(self, subject: Subject) -> None:
         subject.need_bound()
+        _ = subject.latents
         if subject.composition.model.refine is not None:
             raise Inapplicable("refined samples have no density log q(z | x) of their own")
-        batch, model = subject.batch(self.examples), subject.composition.model
-        evidence, n = infer(model, batch, 1, noise=subject.noise(3)), batch_size(batch)
-        own = torch.stack([evidence.q[name].log_prob[0] for name in subject.latents]).sum(0)
-        prior = torch.stack([evidence.p[name].log_prob[0] for name in subject.latents]).sum(0)
+        self._marginal(subject, subject.batch(1))
+
+    @torch.no_grad()
+    def _marginal(self, subject: Subject, batch: Batch) -> tuple[Evidence, Tensor]:
+        """A draw of each example's latents, and the log q(z) of it, `[B]`."""
+        model = subject.composition.model
+        evidence = infer(model, batch, 1, noise=subject.noise(3))
         z = {name: evidence.q[name].value[0] for name in subject.latents}
         try:
-            marginal = aggregate_posterior(model, batch, z)
+            return evidence, aggregate_posterior(model, batch, z)
         except Incompatible as error:
             raise Inapplicable(
                 f"log q(z) needs the posterior's density at a given z: {error}"
             ) from error
+
+    @torch.no_grad()
+    def numbers(self, subject: Subject) -> Numbers:
+        batch = subject.batch(self.examples)
+        (evidence, marginal), n = self._marginal(subject, batch), batch_size(batch)
+        own = torch.stack([evidence.q[name].log_prob[0] for name in subject.latents]).sum(0)
+        prior = torch.stack([evidence.p[name].log_prob[0] for name in subject.latents]).sum(0)
         information = own - marginal
         numbers = mean_and_se("mutual_information", information)
         numbers |= mean_and_se("marginal_kl", marginal - prior)

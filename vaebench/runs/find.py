@@ -21,7 +21,7 @@ from vaebench.runs.results import read_evaluation, read_examples
 DATA_DIRS = ("data_dir", "dataset.data_dir")
 """Options that may differ between two calls of a command without making another run of it."""
 
-NOT_A_CHOICE = ("seed", "name", *DATA_DIRS)
+NOT_A_CHOICE = ("seed", "name", *DATA_DIRS, "eval.measures")
 """Options that make no other experiment of a run."""
 
 ASIDE = ("eval", "checkpoint", "logger", "suggested")
@@ -89,9 +89,9 @@ class Run:
 
     def measured(self, metric: str) -> int | None:
         """Over how many test examples a metric is the mean; None where it is not known."""
-        if metric.startswith("evaluation/"):
-            beside = self.evaluation.get(f"{metric.rpartition('/')[0]}/examples")
-            return None if beside is None else int(beside)
+        beside = self.metrics().get(f"{metric.rpartition('/')[0]}/examples")
+        if beside is not None:
+            return int(beside)
         if not metric.startswith("test/"):
             return None
         kept = next((len(values) for values in self.examples.values()), None)

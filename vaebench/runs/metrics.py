@@ -38,7 +38,11 @@ METRICS = (
     Metric("perplexity_without_end", label="PPL w/o end"),
     Metric("perplexity", label="PPL"),
     Metric("accuracy", higher=True),
+    Metric("linear", higher=True),
+    Metric("knn", higher=True),
     Metric("active_units", higher=True, digits=0),
+    *(Metric(name, digits=0) for name in ("dimensions", "k", "train", "examples", "ess_few")),
+    *(Metric(name, digits=0) for name in ("temperatures", "chains")),
     Metric("tokens", digits=0, counts="test tokens with end tokens"),
     Metric("tokens_without_end", digits=0, counts="without"),
 )

@@ -4,10 +4,8 @@ from vaebench.training.fit import (
     Result,
     build_loggers,
     build_system,
-    build_trainer,
     fit,
     prepare,
-    root_device,
 )
 from vaebench.training.loggers import (
     History,
@@ -18,3 +16,4 @@ from vaebench.training.loggers import (
     close,
 )
 from vaebench.training.system import Diverged, System
+from vaebench.training.trainer import build_trainer, root_device

@@ -18,6 +18,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
+from vaebench.compose import Composition
 from vaebench.errors import Refusal, RunFailed
 from vaebench.runs.layout import BEST, CONFIG, LAST, PREVIOUS, WEIGHTS, run_folder
 from vaebench.training.average import evaluated
@@ -169,8 +170,8 @@ def step_of(checkpoint: Path) -> int:
     )
 
 
-def weights_of(folder: Path, name: str) -> tuple[Path, dict[str, torch.Tensor]]:
-    """The file of a run's `best` or `last` weights, and the model's weights in it.
+def checkpoint_of(folder: Path, name: str) -> tuple[Path, dict[str, Any]]:
+    """The file of a run's `best` or `last` weights, and what it holds.
 
     Raises:
         Refusal: there are none, or they are corrupt.
@@ -179,12 +180,24 @@ def weights_of(folder: Path, name: str) -> tuple[Path, dict[str, torch.Tensor]]:
     if not path.exists():
         raise Refusal(f"{folder} has no {WEIGHTS[name]}: nothing was trained there yet")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        held = torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
         raise Refusal(f"{path} is corrupt") from error
-    except (KeyError, TypeError) as error:
-        raise Refusal(f"{path} is no checkpoint of a run") from error
-    return path, evaluated(state)
+    if not isinstance(held, dict) or "state_dict" not in held:
+        raise Refusal(f"{path} is no checkpoint of a run")
+    return path, held
+
+
+def restore(composition: Composition, state: dict[str, torch.Tensor]) -> None:
+    """The weights that a run evaluates, from the state of its system, and its objective's own state.
+
+    Raises:
+        RuntimeError: they are of another model.
+    """
+    composition.model.load_state_dict(evaluated(state))
+    own = {n.removeprefix("objective."): v for n, v in state.items() if n.startswith("objective.")}
+    # Of a run of an older version there may be less.
+    composition.objective.load_state_dict(own, strict=False)
 
 
 def initialise(model: nn.Module, run: str) -> None:
@@ -196,9 +209,10 @@ def initialise(model: nn.Module, run: str) -> None:
     folder = run_folder(run)
     config = OmegaConf.load(folder / CONFIG)
     try:
-        _, weights = weights_of(folder, config.eval.checkpoint)
+        _, held = checkpoint_of(folder, config.eval.checkpoint)
     except Refusal as refusal:
         raise Refusal(f"init_from={run}: {refusal}") from refusal
+    weights = evaluated(held["state_dict"])
     own = model.state_dict()
     for name in sorted(own.keys() ^ weights.keys()):
         where = "this model" if name in own else "the run"

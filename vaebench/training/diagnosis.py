@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vaebench.data.seeds import noise_state, set_noise_state
 from vaebench.inference import infer
 from vaebench.trace import Evidence, Site
-from vaebench.training.system import System, noise_state, set_noise_state
+from vaebench.training.system import System
 
 
 def diagnose(system: System) -> str:

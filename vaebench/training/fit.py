@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import logging
-import sys
 import time
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +10,7 @@ import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
-from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.plugins.environments import LightningEnvironment
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from vaebench.compose import Composition, compose, instantiate
@@ -29,16 +22,14 @@ from vaebench.errors import Refusal
 from vaebench.heads import Conditional
 from vaebench.nets.language import SentenceReader
 from vaebench.nets.recurrent import lacks_bfloat16
-from vaebench.runs.layout import WEIGHTS
-from vaebench.training.checkpoints import Best, Keeper, initialise
+from vaebench.training.checkpoints import initialise
 from vaebench.training.compiled import check_widths, try_out
-from vaebench.training.log import Log
 from vaebench.training.loggers import Identity
-from vaebench.training.progress import Bar
-from vaebench.training.rejected import lacking, rejected
-from vaebench.training.schedules import LearningRate
+from vaebench.training.machine import device_name, keep_memory, peak_memory
+from vaebench.training.rejected import rejected
 from vaebench.training.system import System
-from vaebench.training.watch import Averaging, Collapse, Guard
+from vaebench.training.testing import Tested, check_measures, measured
+from vaebench.training.trainer import build_trainer
 
 
 @dataclass(frozen=True)
@@ -47,7 +38,8 @@ class Result:
 
     Attributes:
         system: with the evaluated weights.
-        metrics: the last value of every metric.
+        metrics: those of training and validation when the weights were taken, and of the test.
+        tested: what the test says beside them.
         loggers: still open.
         seconds: of training, validation included.
         device: where it ran.
@@ -56,6 +48,7 @@ class Result:
 
     system: System
     metrics: dict[str, float]
+    tested: Tested
     loggers: list[Logger]
     seconds: float
     device: str
@@ -99,116 +92,9 @@ def build_system(cfg: DictConfig, composition: Composition) -> System:
         optimizer,
         batch_size=cfg.trainer.batch_size,
         seed=cfg.seed,
-        eval_k=cfg.eval.k,
-        eval_examples=cfg.eval.examples,
         average=cfg.trainer.average,
         compiles=cfg.trainer.compile,
     )
-
-
-def build_trainer(cfg: DictConfig, system: System, folder: Path, console: Console) -> pl.Trainer:
-    """Lightning's trainer with our checkpoints and bar, and no logger yet.
-
-    Where several processes train, it is built inside `processes.rank_zero`.
-
-    Raises:
-        Refusal: where the machine lacks the accelerator.
-    """
-    quiet()
-    try:
-        return pl.Trainer(
-            accelerator=cfg.trainer.accelerator.value,
-            strategy="ddp" if cfg.trainer.devices > 1 else "auto",
-            devices=cfg.trainer.devices,
-            plugins=[LightningEnvironment()],  # whatever cluster this may be a job of
-            use_distributed_sampler=False,  # the loader knows its rank
-            max_epochs=cfg.trainer.max_epochs,
-            max_steps=cfg.trainer.max_steps,
-            logger=False,
-            callbacks=callbacks(cfg, system, folder, console),
-            gradient_clip_val=cfg.trainer.clip_norm or None,
-            detect_anomaly=cfg.trainer.detect_anomaly,
-            default_root_dir=folder,
-            num_sanity_val_steps=0,
-            inference_mode=False,  # refined samples follow a gradient in evaluation too
-            enable_checkpointing=False,  # ours are atomic
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-    except MisconfigurationException as error:
-        raise Refusal(
-            f"trainer.accelerator={cfg.trainer.accelerator.value}: {lacking(error)}. "
-            "Use trainer.accelerator=auto."
-        ) from error
-
-
-def root_device(accelerator: str) -> torch.device:
-    """The device that an accelerator's name stands for on this machine.
-
-    Raises:
-        Refusal: where the machine lacks it.
-    """
-    quiet()
-    try:
-        trainer = pl.Trainer(
-            accelerator=accelerator,
-            devices=1,
-            plugins=[LightningEnvironment()],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-    except MisconfigurationException as error:
-        line = f"accelerator={accelerator}: {lacking(error)}. Use accelerator=auto."
-        raise Refusal(line) from error
-    return trainer.strategy.root_device
-
-
-def callbacks(cfg: DictConfig, system: System, folder: Path, console: Console) -> list[pl.Callback]:
-    """In this order: a checkpoint holds what the others did at its step."""
-    monitor, mode = system.monitor
-    chosen: list[pl.Callback] = [
-        Guard(cfg.trainer.on_nan, folder),
-        Averaging(),
-        Log(cfg.trainer.log_every),
-        LearningRate(instantiate(cfg.schedule), monitor, mode),
-        Collapse(console),
-        Bar(console),
-        *own_callbacks(cfg),
-        Best(folder, monitor, mode),
-        Keeper(folder, cfg.checkpoint.every),
-    ]
-    if cfg.trainer.patience:
-        # After validation rather than at the epoch's end, whose checkpoint must know of it.
-        chosen.append(
-            EarlyStopping(
-                monitor,
-                mode=mode,
-                patience=cfg.trainer.patience,
-                check_on_train_epoch_end=False,
-                check_finite=False,
-            )
-        )
-    return chosen
-
-
-def own_callbacks(cfg: DictConfig) -> list[pl.Callback]:
-    """Those of the `callbacks` group: one, or several by name.
-
-    Raises:
-        Refusal: what is no Lightning callback.
-    """
-    several = {"": cfg.callbacks} if "_target_" in cfg.callbacks else cfg.callbacks
-    found = []
-    for name, node in several.items():
-        path = f"callbacks.{name}".rstrip(".")
-        if not isinstance(node, DictConfig) or "_target_" not in node:
-            raise Refusal(f"{path} names no class: {path}._target_ is to say which")
-        found.append(instantiate(node))
-        if not isinstance(found[-1], pl.Callback):
-            raise Refusal(f"{path}: {node._target_} is no pytorch_lightning.Callback")
-    return found
 
 
 def prepare(
@@ -220,6 +106,7 @@ def prepare(
         Refusal: what does not go together, or not on this machine.
     """
     composition = compose(cfg)
+    check_measures(cfg, composition)
     system = build_system(cfg, composition)
     trainer = build_trainer(cfg, system, folder, console)
     composition.report.notes.extend(_exceptions(composition, cfg.trainer.precision, trainer))
@@ -280,52 +167,16 @@ def fit(
     if system.validated < trainer.global_step:
         # A stop within an epoch leaves its last steps unvalidated: they may still be the best.
         trainer.validate(system, verbose=False)
-    chosen = Path(trainer.default_root_dir) / WEIGHTS[cfg.eval.checkpoint.value]
-    trainer.test(system, ckpt_path=chosen, verbose=False, weights_only=True)
     device = trainer.strategy.root_device
+    # One of several processes is enough: the others would measure the same.
+    folder = Path(trainer.default_root_dir)
+    tested = Tested({}, []) if rank else measured(cfg, system, device, folder)
     return Result(
         system,
         dict(system.latest),
+        tested,
         trainer.loggers,
         seconds,
         device_name(device),
         peak_memory(device),
     )
-
-
-def quiet() -> None:
-    """Lightning's advice about data loaders does not apply to tensors that live on the device."""
-    for name in ("pytorch_lightning", "lightning_fabric", "lightning"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="pytorch_lightning")
-    warnings.filterwarnings("ignore", module="lightning_fabric")
-
-
-def keep_memory() -> None:
-    """glibc: keep freed memory instead of returning it, which costs page faults at every step."""
-    if not sys.platform.startswith("linux"):
-        return
-    m_trim_threshold, m_mmap_threshold, large = -1, -3, 2**30
-    try:
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(m_mmap_threshold, large)
-        libc.mallopt(m_trim_threshold, large)
-    except (OSError, AttributeError):
-        return  # another C library: nothing to tune
-
-
-def device_name(device: torch.device) -> str:
-    """`cpu`, or the name of the accelerator."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def peak_memory(device: torch.device) -> float:
-    """Peak memory in MiB; 0 where the system does not tell."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0.0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -48,25 +48,14 @@ class Bar(pl.Callback):
         self.console.print(f"  {status(trainer, system)} · {seconds:.0f} s", highlight=False)
 
     def on_validation_start(self, trainer: pl.Trainer, system: System) -> None:
-        self._evaluate("validating", trainer.num_val_batches)
+        batches = Loop("validating", int(sum(trainer.num_val_batches)))
+        self.batches = self.evaluation.enter_context(doing(batches))
 
     def on_validation_batch_end(self, *args: Any) -> None:
         self.batches.done += 1
 
     def on_validation_end(self, trainer: pl.Trainer, system: System) -> None:
         self.evaluation.close()
-
-    def on_test_start(self, trainer: pl.Trainer, system: System) -> None:
-        self._evaluate("testing", trainer.num_test_batches)
-
-    def on_test_batch_end(self, *args: Any) -> None:
-        self.batches.done += 1
-
-    def on_test_end(self, trainer: pl.Trainer, system: System) -> None:
-        self.evaluation.close()
-
-    def _evaluate(self, what: str, batches: list[int | float]) -> None:
-        self.batches = self.evaluation.enter_context(doing(Loop(what, int(sum(batches)))))
 
     def on_exception(self, trainer: pl.Trainer, system: System, error: BaseException) -> None:
         self.training.close()

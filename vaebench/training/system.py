@@ -12,14 +12,13 @@ import torch
 from torch import Tensor
 
 from vaebench.compose import Composition
-from vaebench.data import Batch, Loader, Part
-from vaebench.data.seeds import BINARIZATION, EVALUATION, derived
-from vaebench.distributions import Noise
+from vaebench.data import Batch, Loader
+from vaebench.data.seeds import BINARIZATION, EVALUATION, derived, noise_state, set_noise_state
 from vaebench.inference import batch_size
 from vaebench.measures.base import BATCH as EVAL_BATCH
-from vaebench.measures.energy import free_energy
-from vaebench.measures.latents import Latents
-from vaebench.measures.likelihood import likelihood_metrics, log_likelihood
+from vaebench.measures.base import named
+from vaebench.measures.means import Means
+from vaebench.measures.terms import HeldOut
 from vaebench.training.average import WeightAverage
 from vaebench.training.compiled import compiled, plain
 
@@ -47,43 +46,6 @@ class Pending:
     terms: dict[str, Tensor]
 
 
-class Means:
-    """Means over examples, summed on the device and read once."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.total: Tensor | None = None
-        self.count = 0
-
-    def add(self, terms: dict[str, Tensor], size: int) -> None:
-        """Adds a batch's means; the same names at every call."""
-        self.names = list(terms)
-        means = torch.stack([term.detach().mean() for term in terms.values()]) * size
-        self.total = means if self.total is None else self.total + means
-        self.count += size
-
-    def state(self) -> dict[str, Any]:
-        """Plain values and tensors, for a checkpoint."""
-        return {"names": self.names, "total": self.total, "count": self.count}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """What `state` gave."""
-        self.names, self.total, self.count = state["names"], state["total"], state["count"]
-
-    def over(self, sum_over_processes: Callable[[Tensor], Tensor]) -> Means:
-        """The means over the examples of all processes."""
-        assert self.total is not None
-        both = sum_over_processes(torch.cat([self.total, self.total.new_tensor([self.count])]))
-        self.total, self.count = both[:-1], round(both[-1].item())
-        return self
-
-    def read(self, part: Part) -> dict[str, float]:
-        """`part/name` → mean, and a fresh start."""
-        values = [] if self.total is None else (self.total / self.count).tolist()
-        self.total, self.count = None, 0
-        return {f"{part}/{name}": v for name, v in zip(self.names, values, strict=True)}
-
-
 UNITS = "units/"  # before the name of what is counted in each test example
 
 
@@ -95,8 +57,6 @@ class System(pl.LightningModule):
         optimizer: parameter groups → optimizer.
         batch_size: of training.
         seed: of the order of examples, of binarization and of all noise.
-        eval_k: samples of the test likelihood.
-        eval_examples: how many test examples; 0: all.
         average: decay of the moving average of the weights, which is then evaluated; 0: none.
         compiles: whether the loss is compiled, for complete batches alone.
     """
@@ -108,24 +68,20 @@ class System(pl.LightningModule):
         *,
         batch_size: int,
         seed: int,
-        eval_k: int,
-        eval_examples: int,
         average: float,
         compiles: bool,
     ) -> None:
         super().__init__()
+        self.composition = composition
         self.data, self.model = composition.data, composition.model
         self.objective, self.optimizer = composition.objective, optimizer
         self.batch_size, self.seed = batch_size, seed
-        self.eval_k, self.eval_examples = eval_k, eval_examples
         self.average = WeightAverage(self.model, average) if average else None
         self.compiles = compiles
         self.step = (compiled if compiles else plain)(self.objective, self.model)
         self.means, self.logged, self.validated, self.undone = Means(), 0, -1, 0
         self.latest: dict[str, float] = {}
         self.notes: list[str] = []
-        self.test: dict[str, list[Tensor]] = {}
-        self.examples: dict[str, Tensor] = {}
         self.restored: dict[str, Any] | None = None
 
     # ------------------------------------------------------------------ data
@@ -150,14 +106,7 @@ class System(pl.LightningModule):
         return torch.Generator(self.device).manual_seed(seed)
 
     def val_dataloader(self) -> Loader:
-        return self._held_out("val")
-
-    def test_dataloader(self) -> Loader:
-        return self._held_out("test", self.eval_examples)
-
-    def _held_out(self, part: Part, limit: int = 0) -> Loader:
-        split = self.data.split(part).to(self.device)
-        return Loader(split.first(limit) if limit else split, EVAL_BATCH, shuffle=False)
+        return Loader(self.data.split("val").to(self.device), EVAL_BATCH, shuffle=False)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, index: int) -> Batch:
         return batch  # sliced on the device already
@@ -207,13 +156,18 @@ class System(pl.LightningModule):
             return
         if self.trainer.world_size > 1:
             self.means.over(lambda x: self.trainer.strategy.reduce(x, reduce_op="sum"))
-        metrics = self.means.read("train")
+        metrics = named("train", self.means.read())
         if self.undone:
             metrics["train/undone"] = self.undone
-        self.latest |= metrics
-        self._log(metrics)
+        self.tell(metrics)
 
-    def _log(self, metrics: dict[str, float]) -> None:
+    def tell(self, metrics: dict[str, float]) -> None:
+        """Into the history.
+
+        Raises:
+            Diverged: one of them is no number.
+        """
+        self.latest |= metrics
         bad = [name for name, value in metrics.items() if not math.isfinite(value)]
         if bad:
             raise Diverged(f"{bad[0]} is {metrics[bad[0]]} at step {self.global_step}")
@@ -260,90 +214,25 @@ class System(pl.LightningModule):
         self.means.load(self.restored["means"][rank])
         self.restored = None
 
-    # ------------------------------------------------------------ evaluation
+    # ------------------------------------------------------------ validation
     def on_validation_epoch_start(self) -> None:
-        self._begin_evaluation()
-
-    def validation_step(self, batch: Batch, index: int) -> None:
-        self._evaluate(batch)
-
-    def _evaluate(self, batch: Batch) -> None:
-        estimate = self.objective(self.model, batch, self._step())
-        terms = {"loss": estimate.loss} | estimate.terms
-        if self.model.has_free_energy:
-            terms |= free_energy(estimate.evidence)
-        self.held_out.add(terms, batch_size(batch))
-        self.latents.add(batch, estimate.evidence)
-
-    def on_validation_epoch_end(self) -> None:
-        metrics = self.held_out.read("val") | self.latents.read("val")
-        self.latest |= metrics
-        self.log_dict(metrics, logger=False)  # for the choice of the best checkpoint
-        self._log(metrics)
-        self.validated = self.global_step
-        self._end_evaluation()
+        """Validation has randomness of its own, the same at each pass, and leaves training's alone."""
         self._exchange_average()
-
-    def on_test_epoch_start(self) -> None:
-        self._begin_evaluation()
-        self.noise = Noise(self._generator(derived(0, EVALUATION, 1)))
-        self.test = {}
-
-    def test_step(self, batch: Batch, index: int) -> None:
-        self._evaluate(batch)
-        if not self.objective.has_bound:
-            return
-        self._keep("log_p", log_likelihood(self.model, batch, self.eval_k, self.noise))
-        for name, count in self.data.units(batch).items():
-            self._keep(UNITS + name, count)
-        exact = self.data.exact_log_prob(batch)
-        if exact is not None:
-            self._keep("exact", exact)
-
-    def on_test_epoch_end(self) -> None:
-        metrics = self.held_out.read("test") | self.latents.read("test")
-        per_example = {name: torch.cat(parts) for name, parts in self.test.items()}
-        self.examples = {}
-        if "log_p" in per_example:
-            self.examples = {"test/nll": -per_example["log_p"]}
-            units = {n.removeprefix(UNITS): v for n, v in per_example.items() if UNITS in n}
-            found = likelihood_metrics(per_example["log_p"], self.model, units)
-            metrics |= {f"test/{name}": value for name, value in found.items()}
-        if "exact" in per_example:
-            metrics["test/exact_nll"] = -per_example["exact"].mean().item()
-        self.latest |= metrics
-        self._log(metrics)
-        self._end_evaluation()
-
-    def _keep(self, name: str, values: Tensor) -> None:
-        self.test.setdefault(name, []).append(values)
-
-    def _begin_evaluation(self) -> None:
-        """Evaluation has randomness of its own, the same at each pass, and leaves training's alone."""
-        self._exchange_average()
-        self.held_out, self.latents = Means(), Latents(self.model)
+        self.held_out = HeldOut(self.model, self.objective)
         self.training_noise = noise_state(self.device)
         torch.manual_seed(derived(0, EVALUATION))
 
-    def _end_evaluation(self) -> None:
+    def validation_step(self, batch: Batch, index: int) -> None:
+        self.held_out.add(batch, self._step())
+
+    def on_validation_epoch_end(self) -> None:
+        metrics = named("val", self.held_out.read())
+        self.log_dict(metrics, logger=False)  # for the choice of the best checkpoint
+        self.tell(metrics)
+        self.validated = self.global_step
         set_noise_state(self.device, self.training_noise)
+        self._exchange_average()
 
     def _exchange_average(self) -> None:
-        """A test is the end of a run: its weights stay, for pictures and for whoever asks."""
         if self.average is not None:
             self.average.swap(self.model)
-
-
-def noise_state(device: torch.device) -> dict[str, Tensor]:
-    """Where the global generators stand: the CPU's, and the device's."""
-    state = {"cpu": torch.get_rng_state()}
-    if device.type != "cpu":
-        state[device.type] = getattr(torch, device.type).get_rng_state()
-    return state
-
-
-def set_noise_state(device: torch.device, state: dict[str, Tensor]) -> None:
-    """What `noise_state` gave; a checkpoint of another kind of device brings the CPU's alone."""
-    torch.set_rng_state(state["cpu"])
-    if device.type in state and device.type != "cpu":
-        getattr(torch, device.type).set_rng_state(state[device.type])
