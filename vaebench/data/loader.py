@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vaebench.data.arrangement import bucketed
 from vaebench.data.resident import Batch, Resident
 from vaebench.data.seeds import ORDER, derived
-from vaebench.data.text.buckets import bucketed
 from vaebench.errors import DataError
 
 
