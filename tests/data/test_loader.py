@@ -5,16 +5,17 @@ import torch
 from torch.testing import assert_close
 
 from tests.theorems import assert_mean
-from vaebench.data import Loader, Resident
-from vaebench.data.access import AsIs, DynamicBinarization, Tokens
+from vaebench.data import ByLength, Column, InMemorySplit, Loader, Shuffled
+from vaebench.data.access import dynamic_binarization, integers
+from vaebench.data.protocol import thresholds
 
 N = 103
 
 
-def split() -> Resident:
+def split() -> InMemorySplit:
     """Examples that are their own number, with a label that is its negative."""
     x = torch.arange(N, dtype=torch.float32)
-    return Resident(x.unsqueeze(1), AsIs(), {"y": -x})
+    return InMemorySplit({"x": Column(x.unsqueeze(1)), "y": Column(-x)})
 
 
 def order(**options) -> list[int]:
@@ -119,9 +120,8 @@ def test_processes_draw_the_data_that_one_process_would():
     grey = torch.rand(N, 64, generator=torch.Generator().manual_seed(0))
 
     def batches(**options):
-        access = DynamicBinarization()
         bits = torch.Generator().manual_seed(1)
-        data = Resident(access.prepare(grey), access, {})
+        data = InMemorySplit({"x": Column(thresholds(grey), dynamic_binarization)})
         return [b["x"] for b in Loader(data, 10, shuffle=True, generator=bits, **options)]
 
     for whole, even, odd in zip(
@@ -135,14 +135,17 @@ def test_processes_draw_the_data_that_one_process_would():
 LENGTHS = torch.randint(1, 40, (N,), generator=torch.Generator().manual_seed(0))
 
 
-def sentences(lengths: torch.Tensor = LENGTHS, *, bucket: bool = True) -> Resident:
+def sentences(lengths: torch.Tensor = LENGTHS, *, bucket: bool = True) -> InMemorySplit:
     """Rows that hold their own number, counted from 1, as often as they are long."""
     inside = torch.arange(int(lengths.max())) < lengths.unsqueeze(1)
     x = inside * torch.arange(1, len(lengths) + 1).unsqueeze(1)
-    return Resident(x.int(), Tokens(), {"y": lengths}, lengths=lengths, bucket=bucket)
+    columns = {"x": Column(x.int(), integers, lengths=lengths), "y": Column(lengths)}
+    return InMemorySplit(columns, ByLength(lengths) if bucket else Shuffled())
 
 
-def batches(split: Resident, batch_size: int = 10, *, epoch: int = 0, **options) -> list[list[int]]:
+def batches(
+    split: InMemorySplit, batch_size: int = 10, *, epoch: int = 0, **options
+) -> list[list[int]]:
     """Which examples meet in each batch."""
     loader = Loader(split, batch_size, **{"shuffle": True, "epoch": lambda: epoch} | options)
     return [(batch["x"][:, 0] - 1).tolist() for batch in loader]
@@ -183,7 +186,7 @@ def everything(found: list[list[int]]) -> list[int]:
     return [i for batch in found for i in batch]
 
 
-def padding(split: Resident) -> int:
+def padding(split: InMemorySplit) -> int:
     return sum((batch["x"] == 0).sum().item() for batch in Loader(split, 10, shuffle=True))
 
 

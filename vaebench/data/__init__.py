@@ -1,6 +1,8 @@
 """Data sets: what a batch holds, the protocol behind it, and batches on the device."""
 
+from vaebench.data.arrangement import Arrangement, ByFactor, ByLabel, ByLength, Shuffled
 from vaebench.data.base import Dataset, Part
+from vaebench.data.columns import Column, Columns, InMemorySplit, MappedSplit
 from vaebench.data.images.base import Images, Raw
 from vaebench.data.images.colour import CIFAR10, SVHN
 from vaebench.data.images.digits import Digits
@@ -10,8 +12,7 @@ from vaebench.data.images.omniglot import Omniglot
 from vaebench.data.images.user import UserImages
 from vaebench.data.loader import Loader
 from vaebench.data.protocol import Split
-from vaebench.data.resident import Batch, Resident
-from vaebench.data.spec import EOS, PAD, UNK, Field, Spec, Support
+from vaebench.data.spec import EOS, PAD, UNK, Batch, Field, Spec, Support
 from vaebench.data.synthetic.ppca import PPCA
 from vaebench.data.text.lines import Text
 from vaebench.data.text.ptb import PennTreebank
@@ -27,20 +28,28 @@ __all__ = [
     "PPCA",
     "SVHN",
     "UNK",
+    "Arrangement",
     "Batch",
+    "ByFactor",
+    "ByLabel",
+    "ByLength",
+    "Column",
+    "Columns",
     "Dataset",
     "Digits",
     "FashionMNIST",
     "Field",
     "FreyFaces",
     "Images",
+    "InMemorySplit",
     "Loader",
+    "MappedSplit",
     "Omniglot",
     "Part",
     "PennTreebank",
     "Raw",
-    "Resident",
     "Sentences",
+    "Shuffled",
     "Spec",
     "Split",
     "Support",

@@ -10,6 +10,8 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
+Batch = dict[str, Tensor]
+
 
 class Support(StrEnum):
     """Values that an entry can take."""

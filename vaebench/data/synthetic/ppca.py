@@ -9,11 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaebench.data.access import AsIs
 from vaebench.data.base import Dataset, Part
+from vaebench.data.columns import Column, InMemorySplit
 from vaebench.data.protocol import Split
-from vaebench.data.resident import Batch, Resident
-from vaebench.data.spec import Field, Spec
+from vaebench.data.spec import Batch, Field, Spec
 from vaebench.errors import DataError
 
 
@@ -58,8 +57,8 @@ class PPCA(Dataset):
         train = self.x[self.index["train"]]
         return Spec({"x": Field((train.shape[1],), mean=train.mean(0))}, len(train))
 
-    def split(self, part: Part) -> Resident:
-        return Resident(self.x[self.index[part]], AsIs(), {})
+    def split(self, part: Part) -> InMemorySplit:
+        return InMemorySplit({"x": Column(self.x, rows=self.index[part])})
 
     @property
     def protocol(self) -> dict[str, Any]:
