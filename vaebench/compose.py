@@ -15,7 +15,7 @@ from vaebench.config.chosen import chosen, instead
 from vaebench.config.groups import PLAINEST
 from vaebench.config.schema import Budget, check_keys, check_ranges, unresolved
 from vaebench.config.signatures import check_options
-from vaebench.data import Dataset, Support
+from vaebench.data import Dataset, Loader, Support
 from vaebench.errors import Refusal
 from vaebench.models import Model
 from vaebench.objectives import Objective
@@ -130,16 +130,18 @@ def compose(cfg: DictConfig) -> Composition:
     model: Model = instantiate(cfg.model)(spec)
     instantiate(cfg.weights)(model)
     objective: Objective = instantiate(cfg.objective)(model, spec)
-    check_batch(data)
+    check_batch(data, cfg.trainer.batch_size, partial=not cfg.trainer.compile)
     report = check(model, objective, spec)
     report.notes.extend(data.notes)
     return Composition(data, model, objective, report)
 
 
-def check_batch(data: Dataset) -> None:
-    """Refuses a data set whose batches are not what its spec says."""
-    split = data.split("train").first(2)
-    batch = split.batch(torch.arange(len(split)))
+def check_batch(data: Dataset, size: int = 2, *, partial: bool = True) -> None:
+    """Refuses a data set whose batches are not what its spec says, or cannot be of this size."""
+    split = data.split("train")
+    Loader(split, size, shuffle=True, partial=partial)
+    first = split.first(2)
+    batch = first.batch(torch.arange(len(first)))
     for name, field in data.spec.fields.items():
         if name not in batch or not field.fits(batch[name]):
             shown = tuple(batch[name].shape[1:]) if name in batch else "missing"

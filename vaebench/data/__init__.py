@@ -1,6 +1,7 @@
 """Data sets: what a batch holds, the protocol behind it, and batches on the device."""
 
 from vaebench.data.arrangement import Arrangement, ByFactor, ByLabel, ByLength, Shuffled
+from vaebench.data.arrays.base import Arrays
 from vaebench.data.base import Dataset, Part
 from vaebench.data.columns import Column, Columns, InMemorySplit, MappedSplit
 from vaebench.data.images.base import Images, Raw
@@ -29,6 +30,7 @@ __all__ = [
     "SVHN",
     "UNK",
     "Arrangement",
+    "Arrays",
     "Batch",
     "ByFactor",
     "ByLabel",

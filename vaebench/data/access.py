@@ -77,6 +77,21 @@ class Dequantization:
 
 
 @dataclass(frozen=True)
+class ChannelsFirst:
+    """Images `[B, H, W]` or `[B, H, W, C]`, C = 1 or 3, as `[B, C, H, W]`, numbers `[B]` as vectors
+    `[B, 1]`; others as they are."""
+
+    access: Access
+
+    def __call__(self, rows: Tensor, generator: torch.Generator | None) -> Tensor | Batch:
+        if rows.ndim in (1, 3):
+            rows = rows.unsqueeze(1)
+        elif rows.ndim == 4 and rows.shape[-1] in (1, 3) and rows.shape[1] not in (1, 3):
+            rows = rows.movedim(-1, 1).contiguous()
+        return self.access(rows, generator)
+
+
+@dataclass(frozen=True)
 class FromBytes:
     """Rows of `[*shape]` that are stored as bytes `[B, n]`, as in a file that is mapped.
 

@@ -137,11 +137,9 @@ class ByFactor(Arrangement):
 
     def _alike(self, varying: int) -> Iterator[Tensor]:
         """Examples that are alike in all factors but one."""
-        fixed = torch.ones(self.factors.shape[1], dtype=torch.bool)
-        fixed[varying] = False
-        _, group, counts = self.factors[:, fixed].unique(
-            dim=0, return_inverse=True, return_counts=True
-        )
+        fixed = self.factors.clone()
+        fixed[:, varying] = 0
+        _, group, counts = fixed.unique(dim=0, return_inverse=True, return_counts=True)
         yield from group.argsort(stable=True).split(counts.tolist())
 
     def first(self, n: int) -> Arrangement:

@@ -133,14 +133,16 @@ class Columns(ABC):
             batch |= made if isinstance(made, dict) else {name: made}
         return batch | ({"index": index.to(self.device)} if self.numbered else {})
 
-    def mean(self, name: str) -> Tensor:
-        """Mean of a name over the examples, `[*shape]`: in chunks, summed in 64 bits."""
-        chunks = torch.arange(len(self)).split(CHUNK)
-        sums = (self.batch(chunk)[name].sum(0, dtype=torch.float64) for chunk in chunks)
-        total = next(sums)
-        for more in sums:
-            total += more
-        return (total / len(self)).float()
+    def means(self) -> Batch:
+        """Means over the examples of all names that are floats, `[*shape]` each: in chunks, summed in
+        64 bits."""
+        sums: Batch = {}
+        for chunk in torch.arange(len(self)).split(CHUNK):
+            for name, values in self.batch(chunk).items():
+                if values.is_floating_point():
+                    more = values.sum(0, dtype=torch.float64)
+                    sums[name] = sums[name] + more if name in sums else more
+        return {name: (total / len(self)).float() for name, total in sums.items()}
 
 
 class InMemorySplit(Columns):

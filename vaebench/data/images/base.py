@@ -114,8 +114,8 @@ class Images(Dataset):
         train = self.parts["train"]
         support, levels = self._support(train.levels)
         seen = Threshold if self.binarize == "threshold" else GreyLevels
-        mean = InMemorySplit({"x": train.column(seen(train.levels))}).mean("x")
-        fields = {"x": Field(tuple(train.x.shape[1:]), support, levels, mean)}
+        means = InMemorySplit({"x": train.column(seen(train.levels))}).means()
+        fields = {"x": Field(tuple(train.x.shape[1:]), support, levels, means["x"])}
         if train.y is not None:
             fields["y"] = Field((), Support.LABEL, int(train.y.max()) + 1)
         return Spec(fields, len(train))
