@@ -33,7 +33,7 @@ def floats(rows: Tensor, generator: torch.Generator | None) -> Tensor:
 
 def grey(rows: Tensor, levels: int) -> Tensor:
     """Grey values in [0, 1]: j / (L-1) of levels j; with L = 0 they are stored."""
-    return rows / (levels - 1) if levels else rows
+    return rows.float() / (levels - 1) if levels else rows
 
 
 @dataclass(frozen=True)

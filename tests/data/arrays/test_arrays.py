@@ -272,7 +272,7 @@ WRONG = {
     "beyond float32": ({"x": HUGE}, "x holds nan or infinity"),
     "negative labels": (
         X | {"y": ARRAYS["y"] - 1},
-        r"from -1 to 1; labels .*support=\[y:real\]\.$",
+        r"from -1 to 1, which are not labels .*support=\[y:real\]\.$",
     ),
     "bits in bytes": (
         {"x": ARRAYS["x"] % 2},
@@ -302,10 +302,13 @@ SAID = {
     "tokens": ({"support": ["y:tokens"]}, "NAME:SUPPORT was expected"),
     "binary of three": (
         {"support": ["y:binary"]},
-        r"0 to 2; binary were expected\. Use dataset\.sup",
+        r"0 to 2, which are not binary\. Use dataset\.sup",
     ),
-    "unit of three": ({"support": ["y:unit"]}, "were expected"),
-    "labels of fractions": ({"support": ["angle:label"]}, "angle holds numbers from .* labels"),
+    "unit of three": ({"support": ["y:unit"]}, "which are not continuous grey values"),
+    "labels of fractions": (
+        {"support": ["angle:label"]},
+        "angle holds numbers from .* which are not labels",
+    ),
     "no such column": ({"columns": ["x", "why"]}, r"dataset\.columns=\[why\]: there are x, y"),
     "an observed name taken": ({"observed": "colour"}, "x is what a batch calls something else"),
     "an official split": ({"split": Split("official", 8)}, r"Use dataset\.split\.kind=random"),

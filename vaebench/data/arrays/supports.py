@@ -70,13 +70,7 @@ def opened(name: str, array: StoredArray, declared: Declared, mapped: bool) -> O
         return Column(stored, access)
 
     values = _values(column(floats if array.dtype.kind == "f" else integers))
-    line = _objection(support, values)
-    if support is Support.LEVELS and name not in declared and values.high <= 1:
-        line = "bytes of 0 and 1 alone, which may be bits or dark greys."
-        line += use(*(declaring(declared, name, s) for s in (Support.BINARY, Support.LEVELS)))
-    elif line and "finite" not in line:
-        line += use(declaring(declared, name, Support.REAL))
-    if line:
+    if line := _objection(name, declared, support, values):
         raise DataError(f"{array.path}: {name} holds {line}")
     levels = _levels(support, array, values)
     return Opened(column(_access(support, levels)), support, levels)
@@ -131,17 +125,19 @@ def _values(column: Column) -> Values:
     return Values(low, high, whole)
 
 
-def _objection(support: Support, values: Values) -> str:
+def _objection(name: str, declared: Declared, support: Support, values: Values) -> str:
     """What is held that is not of a support, or nothing."""
     if not (math.isfinite(values.low) and math.isfinite(values.high)):
         return "nan or infinity; all values must be finite"
-    if support is Support.REAL:
-        return ""
-    fits = values.low >= 0 and (values.whole or support is Support.UNIT)
+    if support is Support.LEVELS and name not in declared and values.high <= 1:
+        either = (declaring(declared, name, s) for s in (Support.BINARY, Support.LEVELS))
+        return f"bytes of 0 and 1 alone, which may be bits or dark greys.{use(*either)}"
     bounded = support in (Support.UNIT, Support.BINARY)
-    if fits and not (bounded and values.high > 1):
+    fits = values.low >= 0 and (values.whole or support is Support.UNIT)
+    if support is Support.REAL or (fits and not (bounded and values.high > 1)):
         return ""
-    return f"{values}; {support.words} were expected."
+    real = use(declaring(declared, name, Support.REAL))
+    return f"{values}, which are not {support.words}.{real}"
 
 
 def _levels(support: Support, array: StoredArray, values: Values) -> int:
