@@ -135,6 +135,14 @@ def test_the_others_come_once_and_labelled_ones_equally_often_or_once_more(monke
     assert sum(times) == count * len(batches("label"))
 
 
+def test_other_epochs_bring_other_examples_without_a_label_together():
+    first, second = (
+        {frozenset(i for i in b if not LABELLED[i]) for b in batches("label", epoch=e)}
+        for e in (0, 1)
+    )
+    assert not first & second
+
+
 def test_each_process_has_its_share_of_labelled_ones():
     for rank, share in enumerate([2, 1]):
         for batch in batches("label", rank=rank, world=2):
@@ -171,3 +179,5 @@ def test_factors_vary_in_random_turn():
 def test_the_only_factor_varies_freely(monkeypatch):
     monkeypatch.setitem(MADE, "factor", ByFactor(torch.arange(N).unsqueeze(1)))
     assert sorted(map(len, batches("factor"))) == [8] + [SIZE] * 7
+    first, second = ({frozenset(b) for b in batches("factor", epoch=e)} for e in (0, 1))
+    assert not first & second
