@@ -79,6 +79,13 @@ def test_only_the_rows_of_the_split_move_to_a_device_and_as_stored():
     assert moved.batch(torch.arange(3, device="meta"))["x"].shape == (3, 2, 3)
 
 
+def test_rows_that_move_are_those_of_the_split():
+    """`cpu:0` is another name for where they are."""
+    moved, index = split().to("cpu:0"), torch.tensor([4, 20])
+    assert moved.columns["x"].rows is None
+    assert torch.equal(moved.batch(index)["x"], split().batch(index)["x"])
+
+
 def test_what_is_in_place_is_not_copied():
     assert split().to("cpu").columns["x"].stored is STORED
     assert split().first(3).columns["x"].stored is STORED
