@@ -367,3 +367,12 @@ def test_memory_is_said_in_units(said, size):
 def test_memory_that_is_no_size_is_refused(tmp_path, said):
     with pytest.raises(DataError, match=r"Use dataset\.memory=4GB\.$"):
         own(npz(tmp_path, X), memory=said)
+
+
+@pytest.mark.parametrize(("at", "value"), [(0, 0.5), (0, -1.0), (-1, 0.5), (-1, -1.0)])
+def test_one_wrong_value_among_thousands_is_found(tmp_path, at, value):
+    """Values are looked at in chunks."""
+    y = np.ones(3000)
+    y[at] = value
+    line = refusal(npz(tmp_path, {"x": np.zeros(3000), "y": y}), support=["y:label"])
+    assert re.search(rf"numbers from {value:g} to 1, which are not labels", line)
