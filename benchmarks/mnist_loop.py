@@ -88,7 +88,8 @@ def test_bits(args: argparse.Namespace) -> Tensor:
         split=Split(kind="official", val=VALIDATION_IMAGES),
         binarize="dynamic",
     )
-    return data.split("test").first(args.eval_examples).kept.flatten(1).to(args.device)
+    index = torch.arange(args.eval_examples)
+    return data.split("test").batch(index)["x"].flatten(1).to(args.device)
 
 
 def training_images(args: argparse.Namespace) -> Tensor:

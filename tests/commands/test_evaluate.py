@@ -165,8 +165,8 @@ def test_latents_are_written_with_what_is_known_of_the_examples(here, copied):
             "z.sample": (len(split), 10),
             "y": (len(split),),
         }
-        assert_close(torch.from_numpy(table["z.mean"]), loaded.encode(split.kept))
-        assert torch.equal(torch.from_numpy(table["y"]), split.extra["y"])
+        assert_close(torch.from_numpy(table["z.mean"]), loaded.encode(loaded.examples("val")))
+        assert torch.equal(torch.from_numpy(table["y"]), split.columns["y"].stored)
         assert (table["z.mean"] != table["z.sample"]).all()
 
 
@@ -350,7 +350,7 @@ class Exact:
 
     def __init__(self, folder: Path, examples: int) -> None:
         self.loaded = vaebench.load(folder)
-        self.x = self.loaded.data.split("test").kept[:examples].double()
+        self.x = self.loaded.examples("test", examples).double()
         nets = (self.loaded.model.likelihood.net[1], self.loaded.model.posterior.net[1])
         (self.w, self.b), (self.a, self.c) = (
             (net.weight.detach().double(), net.bias.detach().double()) for net in nets
@@ -474,7 +474,7 @@ def test_codes_and_decodings_are_the_means_of_the_nets(trained):
 
 def test_arrays_do_as_well_as_tensors(trained):
     loaded = vaebench.load(str(trained("run")))
-    x = loaded.data.split("test").kept[:3]
+    x = loaded.examples("test", 3)
     assert torch.equal(loaded.encode(x.numpy()), loaded.encode(x))
     assert torch.equal(loaded.encode({"x": x}), loaded.encode(x))
 
@@ -487,7 +487,7 @@ def test_arrays_of_double_precision_do_too(trained):
 
 def test_log_prob_is_the_importance_weighted_bound(trained):
     loaded = vaebench.load(trained("run"))
-    x = loaded.data.split("test").kept[:6]
+    x = loaded.examples("test", 6)
     noise = Noise(torch.Generator().manual_seed(4))
     found = loaded.log_prob(x, k=30, seed=4)
     assert found.shape == (6,)
@@ -542,7 +542,7 @@ def test_no_sample_at_all_is_an_error(trained):
 
 def test_an_autoencoder_codes_but_neither_samples_nor_scores(trained):
     loaded = vaebench.load(trained("auto"))
-    x = loaded.data.split("test").kept[:3]
+    x = loaded.examples("test", 3)
     assert loaded.decode(loaded.encode(x)).shape == x.shape
     with pytest.raises(Refusal, match="the prior means nothing"):
         loaded.sample(3)

@@ -64,9 +64,9 @@ def test_examples_of_a_binarized_training_split_are_bits_drawn_by_the_seed(loade
     assert set(x.unique().tolist()) == {0.0, 1.0}
     assert torch.equal(x, vae.examples("train", 50))
     assert not torch.equal(x, vae.examples("train", 50, seed=1))
-    assert torch.equal(vae.examples("test", 8), vae.data.split("test").kept[:8])
+    assert torch.equal(vae.examples("test", 8), vae.data.split("test").batch(torch.arange(8))["x"])
     with pytest.raises(Refusal, match=r"x spans .*: the model's data lie in \[0, 1\]"):
-        vae.encode(vae.data.split("train").kept[:8])  # thresholds, which nobody sees
+        vae.encode(vae.data.split("train").columns["x"].stored[:8])  # thresholds, which nobody sees
 
 
 def test_no_such_examples_are_refused(loaded):
@@ -228,7 +228,7 @@ def test_what_has_no_bound_scores_nothing_and_no_sample_no_number(loaded, method
 def test_rows_as_they_are_stored_score_as_rows_of_a_batch(loaded, name):
     """32 bits a token, and padded to the longest sentence of all."""
     vae = loaded(name)
-    x, kept = vae.examples("test", 4), vae.data.split("test").kept[:4]
+    x, kept = vae.examples("test", 4), vae.data.split("test").columns["x"].stored[:4]
     assert kept.dtype is torch.int32
     assert kept.shape[1] > x.shape[1]
     assert_close(vae.log_prob(kept), vae.log_prob(x))

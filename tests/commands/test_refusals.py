@@ -52,6 +52,8 @@ WRONG = {
     "likelihood=sentence": "the data are binary",
     "dataset=images": "an .npz file, such as dataset.path=~/photos",
     "dataset=images dataset.path=/nowhere": "no such folder or file",
+    "dataset=arrays": "or a folder of .npy files, such as dataset.path=~/faces.npz",
+    "dataset=arrays dataset.path=/nowhere": "no such file or folder",
     "dataset.binarize=dynamc": "Did you mean dataset.binarize=dynamic?",
     "dataset.dequantize=true": "needs dataset.binarize=none",
     "dataset.split.val=5000": "too few",
@@ -257,6 +259,8 @@ WRONG = {
 NO_SUGGESTION = {
     "dataset=images",
     "dataset=images dataset.path=/nowhere",
+    "dataset=arrays",
+    "dataset=arrays dataset.path=/nowhere",
     "init_from=nowhere",
     "resume nowhere",
     "resume",

@@ -5,8 +5,9 @@ import torch
 from torch.testing import assert_close
 
 from tests.theorems import assert_mean
-from vaebench.data import InMemorySplit, Loader
-from vaebench.data.access import AsIs, DynamicBinarization, Tokens
+from vaebench.data import ByLength, Column, InMemorySplit, Loader, Shuffled
+from vaebench.data.access import dynamic_binarization, integers
+from vaebench.data.protocol import thresholds
 
 N = 103
 
@@ -14,7 +15,7 @@ N = 103
 def split() -> InMemorySplit:
     """Examples that are their own number, with a label that is its negative."""
     x = torch.arange(N, dtype=torch.float32)
-    return InMemorySplit(x.unsqueeze(1), AsIs(), {"y": -x})
+    return InMemorySplit({"x": Column(x.unsqueeze(1)), "y": Column(-x)})
 
 
 def order(**options) -> list[int]:
@@ -119,9 +120,8 @@ def test_processes_draw_the_data_that_one_process_would():
     grey = torch.rand(N, 64, generator=torch.Generator().manual_seed(0))
 
     def batches(**options):
-        access = DynamicBinarization()
         bits = torch.Generator().manual_seed(1)
-        data = InMemorySplit(access.prepare(grey), access, {})
+        data = InMemorySplit({"x": Column(thresholds(grey), dynamic_binarization)})
         return [b["x"] for b in Loader(data, 10, shuffle=True, generator=bits, **options)]
 
     for whole, even, odd in zip(
@@ -139,7 +139,8 @@ def sentences(lengths: torch.Tensor = LENGTHS, *, bucket: bool = True) -> InMemo
     """Rows that hold their own number, counted from 1, as often as they are long."""
     inside = torch.arange(int(lengths.max())) < lengths.unsqueeze(1)
     x = inside * torch.arange(1, len(lengths) + 1).unsqueeze(1)
-    return InMemorySplit(x.int(), Tokens(), {"y": lengths}, lengths=lengths, bucket=bucket)
+    columns = {"x": Column(x.int(), integers, lengths=lengths), "y": Column(lengths)}
+    return InMemorySplit(columns, ByLength(lengths) if bucket else Shuffled())
 
 
 def batches(

@@ -28,7 +28,7 @@ def test_mnist_has_60000_and_10000_images_and_a_mean_of_0_1307():
     data = MNIST(data_dir=str(root), split=Split("official", 5000), binarize="none")
     assert data.protocol["split"]["sizes"] == {"train": 55_000, "val": 5000, "test": 10_000}
     parts = data.parts
-    everything = torch.cat([parts["train"].x, parts["val"].x])
+    everything = torch.cat([parts["train"].grey(), parts["val"].grey()])
     assert abs(everything.mean().item() - 0.1307) < 5e-5
     assert parts["test"].y.bincount().tolist()[:3] == [980, 1135, 1032]
 
@@ -46,7 +46,7 @@ def test_cifar10_has_50000_and_10000_images_and_its_mean_colour():
     data = CIFAR10(data_dir=str(root), split=Split("official", 5000), binarize="none")
     assert data.protocol["split"]["sizes"] == {"train": 45_000, "val": 5000, "test": 10_000}
     parts = data.parts
-    colour = torch.cat([parts["train"].x, parts["val"].x]).mean((0, 2, 3))
+    colour = torch.cat([parts["train"].grey(), parts["val"].grey()]).mean((0, 2, 3))
     assert_close(colour, torch.tensor([0.4914, 0.4822, 0.4465]), atol=5e-4, rtol=0)
     assert parts["test"].y.bincount().tolist() == [1000] * 10
 
@@ -56,7 +56,7 @@ def test_svhn_has_73257_and_26032_images_and_its_mean_colour():
     data = SVHN(data_dir=str(root), split=Split("official", 5000), binarize="none")
     assert data.protocol["split"]["sizes"] == {"train": 68_257, "val": 5000, "test": 26_032}
     parts = data.parts
-    colour = torch.cat([parts["train"].x, parts["val"].x]).mean((0, 2, 3))
+    colour = torch.cat([parts["train"].grey(), parts["val"].grey()]).mean((0, 2, 3))
     assert_close(colour, torch.tensor([0.4377, 0.4438, 0.4728]), atol=5e-4, rtol=0)
 
 
@@ -65,5 +65,5 @@ def test_omniglot_has_19280_and_13180_drawings_white_on_black():
     data = Omniglot(data_dir=str(root), split=Split("official", 1928), binarize="none")
     assert data.protocol["split"]["sizes"] == {"train": 17_352, "val": 1928, "test": 13_180}
     for raw in data.parts.values():
-        assert raw.x.mean() < 0.2
-        assert (raw.x.amax((1, 2, 3)) > 0.3).all()
+        assert raw.grey().mean() < 0.2
+        assert (raw.grey().amax((1, 2, 3)) > 0.3).all()

@@ -29,7 +29,7 @@ defaults of the others, neighbouring cells compose to the same config, and only 
 
 NEEDS_FILES = {"data_dir", "path"}
 """A data set with one of these options reads files that a test does not have: MNIST, Fashion-MNIST,
-Frey faces, one's own images. It differs from the embedded one in nothing that a cell is about."""
+Frey faces, one's own images and arrays. It differs from the embedded one in nothing that a cell is about."""
 
 SMALL = {
     "hidden": lambda now: 16 if isinstance(now, int) else [16],

@@ -56,8 +56,7 @@ FILES = {
         import torch
         from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-        from vaebench.data import Dataset, Field, Spec
-        from vaebench.data.base import AsIs, InMemorySplit
+        from vaebench.data import Column, Dataset, Field, InMemorySplit, Spec
 
 
         class Blobs(Dataset):
@@ -77,7 +76,7 @@ FILES = {
                 return Spec({"x": Field((2,), mean=train.mean(0))}, len(train))
 
             def split(self, part):
-                return InMemorySplit(self.x[self.index[part]], AsIs(), {})
+                return InMemorySplit({"x": Column(self.x[self.index[part]])})
 
             @property
             def protocol(self):

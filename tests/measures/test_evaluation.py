@@ -21,8 +21,7 @@ from tests.theorems import (
 from vaebench.check import Report
 from vaebench.commands.options import read
 from vaebench.compose import Composition
-from vaebench.data import Dataset, Field, Spec, Support
-from vaebench.data.base import AsIs, InMemorySplit
+from vaebench.data import Column, Dataset, Field, InMemorySplit, Spec, Support
 from vaebench.distributions import Noise
 from vaebench.errors import Refusal
 from vaebench.heads.posteriors import FullGaussian, PointMass
@@ -51,7 +50,9 @@ class Given(Dataset):
         return Spec(fields, len(self.x))
 
     def split(self, part):
-        return InMemorySplit(self.x, AsIs(), {} if self.y is None else {"y": self.y})
+        return InMemorySplit(
+            {"x": Column(self.x)} | ({} if self.y is None else {"y": Column(self.y)})
+        )
 
     @property
     def protocol(self):

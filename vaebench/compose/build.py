@@ -15,7 +15,7 @@ from vaebench.config.groups import OWNERS
 from vaebench.config.options import IDLE, idle_class
 from vaebench.config.schema import Budget, check_keys, check_ranges, unresolved
 from vaebench.config.signatures import check_options
-from vaebench.data import Dataset, Support
+from vaebench.data import Dataset, Loader, Support
 from vaebench.errors import Incompatible, Refusal
 from vaebench.inference import outline
 from vaebench.models import Model
@@ -72,7 +72,7 @@ def assemble(cfg: DictConfig, data: dict[str, Dataset]) -> Composition:
     key = OmegaConf.to_yaml(cfg.dataset, resolve=True)
     if key not in data:
         data[key] = instantiate(cfg.dataset)
-        check_batch(data[key])
+        check_batch(data[key], cfg.trainer.batch_size, partial=not cfg.trainer.compile)
     spec = data[key].spec
     # Called with the spec here: as a keyword of `instantiate` it would become a DictConfig.
     model: Model = instantiate(cfg.model)(spec)
@@ -106,11 +106,13 @@ def check_parts(cfg: DictConfig) -> None:
             raise Incompatible(why, owner, options=idle_choice)
 
 
-def check_batch(data: Dataset) -> None:
-    """Refuses a data set whose batches are not what its spec says."""
-    split = data.split("train").first(2)
+def check_batch(data: Dataset, size: int = 2, *, partial: bool = True) -> None:
+    """Refuses a data set whose batches are not what its spec says, or cannot be of this size."""
+    split = data.split("train")
+    Loader(split, size, shuffle=True, partial=partial)
+    first = split.first(2)
     with torch.random.fork_rng(devices=[]):  # the model's weights are yet to be drawn
-        batch = split.batch(torch.arange(len(split)))
+        batch = first.batch(torch.arange(len(first)))
     for name, field in data.spec.fields.items():
         if name not in batch or not field.fits(batch[name]):
             shown = tuple(batch[name].shape[1:]) if name in batch else "missing"

@@ -1,6 +1,9 @@
 """Data sets: what a batch holds, the protocol behind it, and batches on the device."""
 
+from vaebench.data.arrangement import Arrangement, ByFactor, ByLabel, ByLength, Shuffled
+from vaebench.data.arrays.base import Arrays
 from vaebench.data.base import Dataset, Part
+from vaebench.data.columns import Column, Columns, InMemorySplit, MappedSplit
 from vaebench.data.images.base import Images, Raw
 from vaebench.data.images.colour import CIFAR10, SVHN
 from vaebench.data.images.digits import Digits
@@ -8,7 +11,6 @@ from vaebench.data.images.frey import FreyFaces
 from vaebench.data.images.mnist import MNIST, FashionMNIST
 from vaebench.data.images.omniglot import Omniglot
 from vaebench.data.images.user import UserImages
-from vaebench.data.in_memory import InMemorySplit
 from vaebench.data.loader import Loader
 from vaebench.data.protocol import Split
 from vaebench.data.spec import EOS, PAD, UNK, Batch, Field, Spec, Support

@@ -1,4 +1,4 @@
-"""A data set as every command sees it, and what one of a user's own is made of."""
+"""A data set as every command sees it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from vaebench.data.access import AsIs
-from vaebench.data.in_memory import InMemorySplit
+from vaebench.data.columns import Columns
 from vaebench.data.spec import Batch, Spec
-
-__all__ = ["AsIs", "Batch", "Dataset", "InMemorySplit", "Part"]
 
 Part = Literal["train", "val", "test"]
 
@@ -25,7 +22,7 @@ class Dataset(ABC):
         """Names, shapes and supports of a batch."""
 
     @abstractmethod
-    def split(self, part: Part) -> InMemorySplit:
+    def split(self, part: Part) -> Columns:
         """One split, on the CPU."""
 
     @property
@@ -38,9 +35,9 @@ class Dataset(ABC):
         """What a reader of results on these data should know."""
         return []
 
-    def originals(self, part: Part) -> Batch:
-        """What examples were before the protocol made bits of them, for pictures: by name, `[N, *]`
-        in the order of the split; empty where a batch holds what was read."""
+    def originals(self, part: Part, examples: int) -> Batch:
+        """What the first so many examples of a split were before the protocol made bits of them, for
+        pictures: by name, `[examples, *]`; empty where a batch holds what was read."""
         return {}
 
     def units(self, batch: Batch) -> dict[str, Tensor]:

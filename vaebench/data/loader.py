@@ -1,26 +1,24 @@
-"""Batches of a split in memory, in an order that (seed, epoch) fix."""
+"""Batches of a split, in an arrangement that (seed, epoch) fix."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vaebench.data.in_memory import InMemorySplit
+from vaebench.data.columns import Columns
 from vaebench.data.seeds import ORDER, derived
 from vaebench.data.spec import Batch
-from vaebench.data.text.buckets import bucketed
 from vaebench.errors import DataError
 
 
 class Loader:
-    """Batches of a split in memory.
+    """Batches of a split.
 
-    A shuffled epoch's order is a function of `(seed, epoch)` alone; where the split asks for it, its
-    batches hold examples of similar length. A split that is not shuffled comes in its own order.
+    A shuffled epoch's batches are those of the split's arrangement, a function of `(seed, epoch)`
+    alone. A split that is not shuffled comes in its own order.
 
     Where several processes train, each takes every world-th example of the same batches; whatever
     the protocol draws is drawn for the whole batch, so that the data are those of one process. A
@@ -29,11 +27,11 @@ class Loader:
     Args:
         split: what to slice.
         batch_size: M.
-        shuffle: whether the order changes with the epoch.
-        seed: of the order.
+        shuffle: whether the batches change with the epoch.
+        seed: of the arrangement.
         epoch: tells the epoch when a pass begins.
         generator: of whatever the protocol draws at an access.
-        partial: whether the incomplete last batch is kept.
+        partial: whether incomplete batches are kept.
         rank: which of the processes this is.
         world: how many there are.
 
@@ -44,7 +42,7 @@ class Loader:
 
     def __init__(
         self,
-        split: InMemorySplit,
+        split: Columns,
         batch_size: int,
         *,
         shuffle: bool,
@@ -55,44 +53,46 @@ class Loader:
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        if not partial and len(split) < batch_size:
-            raise DataError(
-                f"trainer.batch_size={batch_size}: no complete batch in {len(split)} examples. "
-                f"Use trainer.batch_size={len(split)}."
-            )
         self.split, self.batch_size, self.shuffle = split, batch_size, shuffle
         self.seed, self.generator, self.epoch = seed, generator, epoch
         self.partial, self.rank, self.world = partial, rank, world
         self.position, self.share = 0, 1.0
+        sizes = [*map(len, self._numbers(0))]
+        self.count = sum(map(self._is_kept, sizes))  # of every epoch
+        if not self.count:
+            raise DataError(
+                f"trainer.batch_size={batch_size}: no complete batch in {len(split)} examples. "
+                f"Use trainer.batch_size={max(sizes)}."
+            )
 
     def __len__(self) -> int:
-        return (math.ceil if self.partial else math.floor)(len(self.split) / self.batch_size)
-
-    def order(self) -> Tensor:
-        """The order of this epoch's examples, `[N]`."""
-        if not self.shuffle:
-            return torch.arange(len(self.split))
-        seed = derived(self.seed, ORDER, self.epoch())
-        generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(len(self.split), generator=generator)
-        if self.split.lengths is None or not self.split.bucket:
-            return order
-        return bucketed(order, self.split.lengths, self.batch_size, generator)
+        return self.count
 
     def __iter__(self) -> Iterator[Batch]:
         batches = self._batches()
         start, self.position = self.position, 0
-        for i, (index, width) in enumerate(batches[start:], start + 1):
+        for i, (index, widths) in enumerate(batches[start:], start + 1):
             self.position = i % len(batches)
-            batch = self.split.batch(index, self.generator, width)
+            batch = self.split.batch(index, self.generator, widths)
             yield batch if self.world == 1 else self._own(batch, len(index))
 
-    def _batches(self) -> list[tuple[Tensor, int | None]]:
-        """The examples of each batch, on the device, and its width, known before they get there."""
-        order = self.order()
-        widths = [self.split.width(index) for index in order.split(self.batch_size)]
-        indices = order.to(self.split.kept.device).split(self.batch_size)
-        return list(zip(indices, widths, strict=True))[: len(self)]
+    def _batches(self) -> list[tuple[Tensor, dict[str, int | None]]]:
+        """The examples of each batch, where the split wants them, and its widths, known before."""
+        numbers = [index for index in self._numbers(self.epoch()) if self._is_kept(len(index))]
+        widths = [self.split.widths(index) for index in numbers]
+        placed = torch.cat(numbers).to(self.split.index_device).split([*map(len, numbers)])
+        return list(zip(placed, widths, strict=True))
+
+    def _numbers(self, epoch: int) -> list[Tensor]:
+        """The examples of each batch of an epoch, incomplete ones among them."""
+        examples = len(self.split)
+        if not self.shuffle:
+            return list(torch.arange(examples).split(self.batch_size))
+        generator = torch.Generator().manual_seed(derived(self.seed, ORDER, epoch))
+        return self.split.arrangement.batches(examples, self.batch_size, generator)
+
+    def _is_kept(self, size: int) -> bool:
+        return self.partial or size == self.batch_size
 
     def _own(self, batch: Batch, size: int) -> Batch:
         """This process's part; where a last batch has none, one example that weighs nothing."""

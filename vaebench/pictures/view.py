@@ -96,9 +96,10 @@ class View:
     def shown(self) -> dict[str, Tensor]:
         """The data by what they are called, `[n, C, H, W]` each: where bits were made of them, what
         they were made of comes first."""
-        found = self.subject.composition.data.originals(self.subject.part).get(self.name)
+        data, part = self.subject.composition.data, self.subject.part
+        found = data.originals(part, len(self)).get(self.name)
         x = {"x": self.images}
-        return x if found is None else {"original": found[: len(self)]} | x
+        return x if found is None else {"original": found} | x
 
     @cached_property
     def codes(self) -> Point:

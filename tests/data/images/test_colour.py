@@ -40,10 +40,10 @@ def data(tmp_path, kind, files):
 def test_images_and_labels_are_those_of_the_files(data, kind):
     parts = data().parts
     sizes = {"train": TRAIN - VAL, "val": VAL, "test": TEST}
-    assert {part: len(p.x) for part, p in parts.items()} == sizes
-    rest = torch.cat([parts["train"].x, parts["val"].x])
+    assert {part: len(p) for part, p in parts.items()} == sizes
+    rest = torch.cat([parts["train"].grey(), parts["val"].grey()])
     assert_close(rest, torch.from_numpy(pictures(TRAIN) / 255).float())
-    assert_close(parts["test"].x, torch.from_numpy(pictures(TEST) / 255).float())
+    assert_close(parts["test"].grey(), torch.from_numpy(pictures(TEST) / 255).float())
     each = np.tile(labels(BATCH), 5) if kind is CIFAR10 else labels(TRAIN)
     assert torch.cat([parts["train"].y, parts["val"].y]).tolist() == each.tolist()
     assert parts["test"].y.tolist() == labels(TEST).tolist()
@@ -76,15 +76,15 @@ def test_patches_are_the_same_whenever_they_are_read(data):
     np.random.seed(7)
     again = data(patch=8).parts
     for part, raw in first.items():
-        assert raw.x.shape[1:] == (3, 8, 8)
-        assert raw.x.equal(again[part].x)
+        assert raw.grey().shape[1:] == (3, 8, 8)
+        assert raw.grey().equal(again[part].grey())
 
 
 def test_a_patch_is_one_of_its_own_image_with_its_label(data):
     whole, cut = data().parts, data(patch=8).parts
     for part in ("train", "val", "test"):
-        windows = whole[part].x.unfold(2, 8, 1).unfold(3, 8, 1)
-        same = (windows == cut[part].x[:, :, None, None]).all(-1).all(-1).all(1)
+        windows = whole[part].grey().unfold(2, 8, 1).unfold(3, 8, 1)
+        same = (windows == cut[part].grey()[:, :, None, None]).all(-1).all(-1).all(1)
         assert same.any(-1).any(-1).all()
         assert cut[part].y.equal(whole[part].y)
 
@@ -94,11 +94,11 @@ def test_training_and_test_patches_lie_at_places_of_their_own(tmp_path, monkeypa
     write_svhn(tmp_path, monkeypatch, ramp, ramp)
     split = Split("official", VAL)
     parts = SVHN(data_dir=str(tmp_path), split=split, binarize="none", patch=8).parts
-    assert not parts["train"].x[:VAL].equal(parts["test"].x[:VAL])
+    assert not parts["train"].grey()[:VAL].equal(parts["test"].grey()[:VAL])
 
 
 def test_a_patch_of_the_whole_side_is_the_image(data):
-    assert data(patch=32).parts["test"].x.equal(data().parts["test"].x)
+    assert data(patch=32).parts["test"].grey().equal(data().parts["test"].grey())
 
 
 def test_a_run_records_its_patches_and_says_so(data):

@@ -23,7 +23,7 @@ def faces(root: Path) -> FreyFaces:
 
 
 def everything(root: Path) -> torch.Tensor:
-    return torch.cat([part.x for part in faces(root).parts.values()])
+    return torch.cat([part.grey() for part in faces(root).parts.values()])
 
 
 @pytest.mark.parametrize("folder", [".", "freyfaces"])

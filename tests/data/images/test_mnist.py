@@ -52,10 +52,10 @@ def open_(kind, root: Path, **options) -> MNIST:
 @pytest.mark.usefixtures("raw")
 def test_images_and_labels_are_those_of_the_files(tmp_path, kind):
     parts = open_(kind, tmp_path).parts
-    assert {part: len(p.x) for part, p in parts.items()} == {"train": 70, "val": 30, "test": 20}
-    rest = torch.cat([parts["train"].x, parts["val"].x])
+    assert {part: len(p) for part, p in parts.items()} == {"train": 70, "val": 30, "test": 20}
+    rest = torch.cat([parts["train"].grey(), parts["val"].grey()])
     assert_close(rest, torch.from_numpy(pictures(TRAIN)[:, None] / 255).float())
-    assert_close(parts["test"].x, torch.from_numpy(pictures(TEST)[:, None] / 255).float())
+    assert_close(parts["test"].grey(), torch.from_numpy(pictures(TEST)[:, None] / 255).float())
     assert parts["test"].y.tolist() == labels(TEST).tolist()
 
 
@@ -132,7 +132,7 @@ def test_a_download_takes_its_place_and_is_read(tmp_path, kind, raw, monkeypatch
 
     monkeypatch.setattr(getattr(torchvision.datasets, kind.source), "download", fetch)
     parts = open_(kind, tmp_path / "empty").parts
-    assert len(parts["test"].x) == TEST
+    assert len(parts["test"]) == TEST
     kept = tmp_path / "empty" / kind.source / "raw"
     assert {file.name for file in kept.iterdir()} == set(files)
 

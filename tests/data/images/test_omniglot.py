@@ -35,15 +35,15 @@ def test_drawings_come_drawer_by_drawer_white_on_black_each_averaged(data):
     parts = data().parts
     who = [(a, c, d) for d in range(DRAWERS) for a in range(2) for c in range(3)]
     expected = torch.stack([averaged(drawing(*each)) for each in who])
-    rest = torch.cat([parts["train"].x, parts["val"].x])
+    rest = torch.cat([parts["train"].grey(), parts["val"].grey()])
     assert_close(rest, expected, atol=0.5 / 255 + 1e-6, rtol=0)
     expected = torch.stack([averaged(drawing(0, c, d)) for d in range(DRAWERS) for c in range(3)])
-    assert_close(parts["test"].x, expected, atol=0.5 / 255 + 1e-6, rtol=0)
+    assert_close(parts["test"].grey(), expected, atol=0.5 / 255 + 1e-6, rtol=0)
 
 
 def test_the_last_drawer_s_characters_of_every_alphabet_validate(data):
     last = [averaged(drawing(a, c, DRAWERS - 1)) for a in range(2) for c in range(3)]
-    assert_close(data().parts["val"].x, torch.stack(last), atol=0.5 / 255 + 1e-6, rtol=0)
+    assert_close(data().parts["val"].grey(), torch.stack(last), atol=0.5 / 255 + 1e-6, rtol=0)
 
 
 def test_the_spec_is_that_of_28_by_28_bytes_without_labels(data):

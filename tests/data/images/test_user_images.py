@@ -26,7 +26,7 @@ def read(path: Path, **options) -> Raw:
     parts = images(path, **options).parts.values()
     y = None if any(p.y is None for p in parts) else torch.cat([p.y for p in parts])
     parts = list(images(path, **options).parts.values())
-    return Raw(torch.cat([p.x for p in parts]), parts[0].levels, y)
+    return Raw(torch.cat([p.grey() for p in parts]), parts[0].levels, y)
 
 
 def refusal(path: Path, **options) -> str:

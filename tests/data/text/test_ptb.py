@@ -71,7 +71,7 @@ def test_what_is_unknown_in_the_files_is_our_unknown_word(tmp_path):
     data = treebank(tmp_path)
     assert data.spec["x"].symbols.count("<unk>") == 1
     assert data.protocol["unknown"] == {"train": 3, "val": 0, "test": 7}
-    assert data.split("train").kept[0, 1] == UNK
+    assert data.split("train").columns["x"].stored[0, 1] == UNK
 
 
 def test_words_are_split_at_white_space_alone(tmp_path):

@@ -8,7 +8,21 @@ import pytest
 import torch
 
 from vaebench.compose import check_batch
-from vaebench.data import EOS, PAD, UNK, Split, Support, Text, as_text, as_tokens, numbers
+from vaebench.data import (
+    EOS,
+    PAD,
+    UNK,
+    ByLength,
+    Column,
+    Shuffled,
+    Split,
+    Support,
+    Text,
+    as_text,
+    as_tokens,
+    numbers,
+)
+from vaebench.data.access import integers
 from vaebench.data.text.corpus import Rows
 from vaebench.data.text.tokens import SPECIAL, characters, vocabulary, words
 from vaebench.errors import DataError, Refusal
@@ -143,7 +157,7 @@ def test_decoding_stops_at_the_first_end_and_drops_padding():
 @pytest.mark.parametrize("unit", ["word", "character"])
 def test_rows_are_the_sentences_of_the_file_in_its_order(text, unit):
     data = text(unit=unit)
-    assert data.split("train").lengths.tolist() == [
+    assert data.split("train").columns["x"].lengths.tolist() == [
         len(words(line) if unit == "word" else line) + 1 for line in LINES[:5]
     ]
     expected = [" ".join(words(s)) if unit == "word" else s for s in LINES[:5]]
@@ -153,8 +167,8 @@ def test_rows_are_the_sentences_of_the_file_in_its_order(text, unit):
 @pytest.mark.parametrize("part", ["train", "val", "test"])
 def test_a_row_is_tokens_then_one_end_then_padding(text, part):
     split = text().split(part)
-    x = split.kept
-    column, last = torch.arange(x.shape[1]), split.lengths.unsqueeze(1) - 1
+    x, lengths = split.columns["x"].stored, split.columns["x"].lengths
+    column, last = torch.arange(x.shape[1]), lengths.unsqueeze(1) - 1
     assert torch.equal(x == EOS, column == last)
     assert torch.equal(x == PAD, column > last)
 
@@ -174,7 +188,7 @@ def test_a_batch_is_as_wide_as_its_longest_sentence(text):
     assert train.batch(torch.tensor([3, 4]))["x"].shape == (2, 3)
     assert train.batch(torch.tensor([4, 0]))["x"].shape == (2, 7)
     assert train.batch(torch.tensor([3]))["x"].dtype is torch.int64
-    assert train.kept.dtype is torch.int32
+    assert train.columns["x"].stored.dtype is torch.int32
 
 
 def test_empty_lines_byte_order_marks_and_line_ends_of_windows_are_no_words(tmp_path):
@@ -255,8 +269,8 @@ def test_a_random_split_is_the_same_in_every_run(text):
 
 
 def test_whether_batches_are_bucketed_is_the_option(text):
-    assert text().split("train").bucket
-    assert not text(bucket=False).split("train").bucket
+    assert isinstance(text().split("train").arrangement, ByLength)
+    assert isinstance(text(bucket=False).split("train").arrangement, Shuffled)
 
 
 # ------------------------------------------------------------------------------------ what is refused
@@ -336,7 +350,7 @@ class Changed(Text):
 
     def split(self, part):
         split = super().split(part)
-        split.kept, split.lengths = self.change(split.kept), None
+        split.columns = {"x": Column(self.change(split.columns["x"].stored), integers)}
         return split
 
 

@@ -10,30 +10,56 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaebench.data.access import Access, AsIs, Dequantization, DynamicBinarization, Threshold
+from vaebench.data.access import (
+    Access,
+    Dequantization,
+    GreyLevels,
+    Threshold,
+    as_is,
+    dynamic_binarization,
+    floats,
+    grey,
+)
 from vaebench.data.base import Dataset, Part
-from vaebench.data.in_memory import InMemorySplit
-from vaebench.data.protocol import HELD_OUT_SEED, Binarize, Split
+from vaebench.data.columns import Column, InMemorySplit
+from vaebench.data.protocol import HELD_OUT_SEED, Binarize, Split, thresholds
 from vaebench.data.spec import Batch, Field, Spec, Support
 from vaebench.errors import DataError
 
 
 @dataclass(frozen=True)
 class Raw:
-    """What a file holds: values `[N, *shape]` in {0, 1/(L-1), …, 1}, perhaps labels `[N]`.
+    """What a file holds: images `[N, *shape]`, perhaps labels `[N]`.
 
-    `levels` is the number of grey levels L, 0 for continuous values in [0, 1]; `notes` say what was
-    done to files that were not such images.
+    Args:
+        x: grey levels {0, …, L-1} in bytes, or floats in [0, 1].
+        levels: the number of grey levels L, 0 for floats.
+        y: labels.
+        notes: what was done to files that were not such images.
+        rows: which rows of `x` are meant; None: all.
     """
 
     x: Tensor
     levels: int
     y: Tensor | None = None
     notes: tuple[str, ...] = ()
+    rows: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.column(as_is))
 
     def take(self, index: Tensor) -> Raw:
-        """A subset of the examples."""
-        return replace(self, x=self.x[index], y=None if self.y is None else self.y[index])
+        """A subset of all examples."""
+        return replace(self, rows=index, y=None if self.y is None else self.y[index])
+
+    def column(self, access: Access) -> Column:
+        """The images behind an access."""
+        return Column(self.x, access, self.rows)
+
+    def grey(self, n: int | None = None) -> Tensor:
+        """Grey values in [0, 1] of the first n examples, `[n, *shape]`; None: of all."""
+        stored = self.x[:n] if self.rows is None else self.x[self.rows[:n]]
+        return grey(stored, self.levels)
 
 
 class Images(Dataset):
@@ -64,8 +90,7 @@ class Images(Dataset):
         """The raw examples of each split."""
         rest, test = self.read()
         for raw in (rest, test):
-            if raw is not None and not (raw.x.min() >= 0 and raw.x.max() <= 1):
-                raise DataError(f"{type(self).__name__}: grey values outside [0, 1]")
+            self._check(raw)
         if (test is not None) != (self.held_out.kind == "official"):
             has = "brings an official test set" if test is not None else "has no official split"
             kind, size = ("official", 0) if test is not None else ("random", 0.1)
@@ -73,18 +98,27 @@ class Images(Dataset):
                 f"dataset.split.kind={self.held_out.kind}: {type(self).__name__} {has}. "
                 f"Use dataset.split.kind={kind} dataset.split.test={size}."
             )
-        parts = {name: rest.take(i) for name, i in self.held_out.indices(len(rest.x)).items()}
+        parts = {name: rest.take(i) for name, i in self.held_out.indices(len(rest)).items()}
         return parts if test is None else parts | {"test": test}
+
+    def _check(self, raw: Raw | None) -> None:
+        if raw is None:
+            return
+        if raw.x.is_floating_point() == (raw.levels > 0):
+            raise DataError(f"{type(self).__name__}: {raw.levels} grey levels of {raw.x.dtype}")
+        if not (raw.x.min() >= 0 and raw.x.max() <= (raw.levels - 1 if raw.levels else 1)):
+            raise DataError(f"{type(self).__name__}: grey values outside [0, 1]")
 
     @cached_property
     def spec(self) -> Spec:
         train = self.parts["train"]
         support, levels = self._support(train.levels)
-        mean = (train.x > 0.5).float().mean(0) if self.binarize == "threshold" else train.x.mean(0)
-        fields = {"x": Field(tuple(train.x.shape[1:]), support, levels, mean)}
+        seen = Threshold if self.binarize == "threshold" else GreyLevels
+        means = InMemorySplit({"x": train.column(seen(train.levels))}).means()
+        fields = {"x": Field(tuple(train.x.shape[1:]), support, levels, means["x"])}
         if train.y is not None:
             fields["y"] = Field((), Support.LABEL, int(train.y.max()) + 1)
-        return Spec(fields, len(train.x))
+        return Spec(fields, len(train))
 
     def _support(self, levels: int) -> tuple[Support, int]:
         if self.binarize != "none":
@@ -94,23 +128,34 @@ class Images(Dataset):
         return (Support.UNIT if self.dequantize or not levels else Support.LEVELS), levels
 
     def split(self, part: Part) -> InMemorySplit:
-        raw, access = self.parts[part], self._access()
-        kept, extra = access.prepare(raw.x), {} if raw.y is None else {"y": raw.y}
+        raw, once = self.parts[part], None
         if self.binarize == "static" or part != "train":
             seed = HELD_OUT_SEED + list(self.parts).index(part)
-            kept = access(kept, torch.Generator().manual_seed(seed))
-            access = AsIs()
-        return InMemorySplit(kept, access, extra)
+            once = torch.Generator().manual_seed(seed)
+        columns = {"x": self._column(raw, once)}
+        return InMemorySplit(columns | ({} if raw.y is None else {"y": Column(raw.y)}))
 
-    def originals(self, part: Part) -> Batch:
-        return {} if self.binarize == "none" else {"x": self.parts[part].x}
+    def _column(self, raw: Raw, once: torch.Generator | None) -> Column:
+        """Images as the protocol has them; what it draws is drawn `once`, or at every access."""
+        match self.binarize:
+            case "dynamic" | "static":
+                # Thresholds, of two bytes each: a step would wait for them.
+                made = raw.column(as_is).computed(lambda x: thresholds(grey(x, raw.levels)))
+                column = Column(made, dynamic_binarization)
+                if once is None:
+                    return column
+                bits = column.computed(lambda x: dynamic_binarization(x, once).byte())
+                return Column(bits, floats)
+            case "threshold":
+                return raw.column(Threshold(raw.levels))
+        if not self.dequantize:
+            return raw.column(GreyLevels(raw.levels))
+        access = Dequantization(raw.levels)
+        column = raw.column(access)
+        return column if once is None else Column(column.computed(lambda x: access(x, once)))
 
-    def _access(self) -> Access:
-        if self.binarize in ("dynamic", "static"):
-            return DynamicBinarization()
-        if self.binarize == "threshold":
-            return Threshold()
-        return Dequantization(self.parts["train"].levels) if self.dequantize else AsIs()
+    def originals(self, part: Part, examples: int) -> Batch:
+        return {} if self.binarize == "none" else {"x": self.parts[part].grey(examples)}
 
     @property
     def notes(self) -> list[str]:
@@ -118,7 +163,7 @@ class Images(Dataset):
 
     @property
     def protocol(self) -> dict[str, Any]:
-        sizes = {part: len(raw.x) for part, raw in self.parts.items()}
+        sizes = {part: len(raw) for part, raw in self.parts.items()}
         return {
             "split": asdict(self.held_out) | {"sizes": sizes},
             "binarize": self.binarize,

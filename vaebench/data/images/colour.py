@@ -12,7 +12,7 @@ import torch
 
 from vaebench.data.download import Downloaded
 from vaebench.data.images.base import Raw
-from vaebench.data.images.files import corrupt, grey
+from vaebench.data.images.files import corrupt, tensor
 from vaebench.data.protocol import HELD_OUT_SEED
 from vaebench.errors import DataError
 
@@ -52,7 +52,7 @@ class Colour(Downloaded):
             images, labels = self.arrays(self.open(self.root, train=train))
         if self.patch:  # the two sets at places of their own
             images = patches(images, self.patch, seed=HELD_OUT_SEED + train)
-        return Raw(grey(images), 256, torch.as_tensor(labels))
+        return Raw(tensor(images), 256, torch.as_tensor(labels))
 
     @property
     def protocol(self) -> dict[str, Any]:

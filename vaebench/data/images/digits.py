@@ -14,5 +14,5 @@ class Digits(Images):
         from sklearn.datasets import load_digits
 
         digits = load_digits()
-        x = torch.from_numpy(digits.images).float().unsqueeze(1) / 16
+        x = torch.from_numpy(digits.images).byte().unsqueeze(1)
         return Raw(x, 17, torch.from_numpy(digits.target)), None

@@ -39,9 +39,9 @@ def corrupt(path: Path) -> Iterator[None]:
         raise DataError(f"{path} is truncated or corrupt; replace it") from error
 
 
-def grey(values: np.ndarray[Any, Any]) -> Tensor:
-    """uint8 grey values as floats j/255."""
-    return torch.from_numpy(np.ascontiguousarray(values)).float().div_(255)
+def tensor(values: np.ndarray[Any, Any]) -> Tensor:
+    """Of the same values, whatever their order in memory."""
+    return torch.from_numpy(np.ascontiguousarray(values))
 
 
 def check_md5(path: Path, published: str) -> None:
@@ -123,11 +123,11 @@ def raw_images(x: np.ndarray[Any, Any], y: Tensor | None, source: str) -> Raw:
     """Arrays of images as `Raw`: uint8 means 256 grey levels, bool two, floats lie in [0, 1]."""
     x = _channels_first(x, source)
     if x.dtype == np.bool_:
-        return Raw(torch.from_numpy(np.ascontiguousarray(x)).float(), 2, y)
+        return Raw(tensor(x).byte(), 2, y)
     if x.dtype == np.uint8 and x.max() <= 1:
         raise DataError(f"{source}: uint8 images of 0 and 1 alone; store bool, or 0 and 255")
     if x.dtype == np.uint8:
-        return Raw(grey(x), 256, y)
+        return Raw(tensor(x), 256, y)
     if not np.issubdtype(x.dtype, np.floating):
         raise DataError(f"{source}: images are {x.dtype}; uint8, or floats in [0, 1], are needed")
     if not (np.isfinite(x).all() and x.min() >= 0 and x.max() <= 1):
@@ -135,7 +135,7 @@ def raw_images(x: np.ndarray[Any, Any], y: Tensor | None, source: str) -> Raw:
             raise DataError(f"{source}: images hold nan or infinity; all values must be finite")
         span = f"from {x.min():.3g} to {x.max():.3g}"
         raise DataError(f"{source}: images are floats {span}; scale them to [0, 1]")
-    return Raw(torch.from_numpy(np.ascontiguousarray(x)).float(), 0, y)
+    return Raw(tensor(x).float(), 0, y)
 
 
 def _channels_first(x: np.ndarray[Any, Any], source: str) -> np.ndarray[Any, Any]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from vaebench.data.download import Downloaded
 from vaebench.data.images.base import Raw
-from vaebench.data.images.files import check_idx, corrupt, grey
+from vaebench.data.images.files import check_idx, corrupt
 from vaebench.errors import DataError
 
 SIZE = (28, 28)
@@ -42,7 +42,7 @@ class MNIST(Downloaded):
             parts = [self.open(self.root, train=train) for train in (True, False)]
         for part in parts:
             _check_sizes(part, self.place)
-        rest, test = (Raw(grey(p.data.unsqueeze(1).numpy()), 256, p.targets) for p in parts)
+        rest, test = (Raw(p.data.unsqueeze(1), 256, p.targets) for p in parts)
         return rest, test
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from vaebench.data.download import Downloaded
 from vaebench.data.images.base import Raw
-from vaebench.data.images.files import corrupt, grey
+from vaebench.data.images.files import corrupt, tensor
 
 Array = np.ndarray[Any, Any]
 
@@ -48,7 +48,7 @@ class Omniglot(Downloaded):
 
     def read(self) -> tuple[Raw, Raw | None]:
         self.obtain()
-        rest, test = (Raw(grey(_read(self.place / name)), 256) for name in self.files)
+        rest, test = (Raw(tensor(_read(self.place / name)), 256) for name in self.files)
         return rest, test
 
     @property

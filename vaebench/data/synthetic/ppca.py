@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaebench.data.access import AsIs
 from vaebench.data.base import Dataset, Part
-from vaebench.data.in_memory import InMemorySplit
+from vaebench.data.columns import Column, InMemorySplit
 from vaebench.data.protocol import Split
 from vaebench.data.spec import Batch, Field, Spec
 from vaebench.errors import DataError
@@ -59,7 +58,7 @@ class PPCA(Dataset):
         return Spec({"x": Field((train.shape[1],), mean=train.mean(0))}, len(train))
 
     def split(self, part: Part) -> InMemorySplit:
-        return InMemorySplit(self.x[self.index[part]], AsIs(), {})
+        return InMemorySplit({"x": Column(self.x, rows=self.index[part])})
 
     @property
     def protocol(self) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from vaebench.data.access import Tokens
+from vaebench.data.access import integers
+from vaebench.data.arrangement import ByLength, Shuffled
 from vaebench.data.base import Dataset, Part
-from vaebench.data.in_memory import InMemorySplit
+from vaebench.data.columns import Column, InMemorySplit
 from vaebench.data.protocol import Split
 from vaebench.data.spec import PAD, UNK, Batch, Field, Spec, Support
 from vaebench.data.text.corpus import Corpus, Rows
@@ -163,9 +164,9 @@ class Sentences(Dataset):
         return Spec({"x": x}, len(train.tokens))
 
     def split(self, part: Part) -> InMemorySplit:
-        rows, access = self.corpus.parts[part], Tokens()
-        kept = access.prepare(rows.tokens)
-        return InMemorySplit(kept, access, {}, lengths=rows.lengths, bucket=self.bucket)
+        rows = self.corpus.parts[part]
+        columns = {"x": Column(rows.tokens, integers, lengths=rows.lengths)}
+        return InMemorySplit(columns, ByLength(rows.lengths) if self.bucket else Shuffled())
 
     def units(self, batch: Batch) -> dict[str, Tensor]:
         """`tokens`, the end of a sentence among them, and `tokens_without_end`."""
