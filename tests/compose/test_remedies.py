@@ -87,8 +87,8 @@ def test_no_more_is_tried_than_people_wait_for(monkeypatch):
         tried.append(cfg)
         raise Incompatible(f"no. {len(tried)}", "posterior", "prior", "nets", "objective", "model")
 
-    with composed(Cell((), SMALL), [conf_dir()]):
-        found = remedies.Search(refuse).remedies(Incompatible("no", "posterior", "prior"))
+    with composed(Cell((), SMALL), [conf_dir()]) as cfg:
+        found = remedies.Search(refuse).remedies(Incompatible("no", "posterior", "prior"), cfg)
     assert found == []
     assert len(tried) <= remedies.TRIALS
 
@@ -104,8 +104,8 @@ def test_an_error_in_what_is_tried_is_no_remedy():
     def fail(cfg):
         raise RuntimeError("of somebody else's")
 
-    with composed(Cell((), SMALL), [conf_dir()]):
-        assert remedies.Search(fail).remedies(Incompatible("no", "refine")) == []
+    with composed(Cell((), SMALL), [conf_dir()]) as cfg:
+        assert remedies.Search(fail).remedies(Incompatible("no", "refine"), cfg) == []
 
 
 def test_assembling_tells_parts_and_nothing_that_was_chosen():

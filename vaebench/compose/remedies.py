@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -74,16 +75,15 @@ class Search:
             for new in candidates:
                 if passed == ENOUGH or self.left <= 0:
                     break
-                tried = self._with(line, new)
-                outcome = self._outcome(tried.cfg)
+                tried, outcome = self._try(line, new)
                 if outcome is None:
                     found.append(new)
                     break
                 if self._is_further(outcome, new, path):
                     beyond.append((new, tried, outcome))
                     passed += 1
-            if found and len(path) > 1:
-                return found
+            if found and (len(path) > 1 or _option(found[-1]) in given(line.words)):
+                return found  # of an option taken back, whoever typed it need change no part
         if found or len(path) == DEPTH:
             return found
         for new, tried, outcome in beyond:
@@ -146,27 +146,32 @@ class Search:
             line = Line(words, with_choice(line.cfg, self.folders, word, words))
         return line
 
-    def _outcome(self, cfg: DictConfig) -> Refusal | None:
-        """What a composition is refused for."""
+    def _try(self, line: Line, new: str) -> tuple[Line, Refusal | None]:
+        """The line with some overrides taken over, and what that is refused for."""
         self.left -= 1
         try:
-            self.assemble(cfg)
+            line = self._with(line, new)
+            self.assemble(line.cfg)
         except Refusal as refusal:
-            return refusal
-        except Exception as error:
-            return Refusal(str(error))
-        return None
+            return line, refusal
+        except Exception as error:  # what Hydra objects to, or somebody else's class
+            return line, Refusal(str(error))
+        return line, None
 
     def _holds(self, line: Line, new: str) -> bool:
         """Whether it works as Hydra composes it, with all that it brings along."""
-        try:
-            cfg = config_of(self.folders, self._with(line, new).words)
-        except Exception:
-            return False
-        return self._outcome(cfg) is None
+        with contextlib.suppress(Exception):
+            self.assemble(config_of(self.folders, self._with(line, new).words))
+            return True
+        return False
 
 
 def _joined(*suggestions: str) -> str:
     """One of several, of which a later override takes the place of an earlier one of its group."""
     words = [word for suggestion in suggestions for word in shlex.split(suggestion)]
     return shlex.join({option_of(word): word for word in words}.values())
+
+
+def _option(word: str) -> str:
+    """The option of a part that a word sets; empty where it chooses a part."""
+    return name if "." in (name := option_of(word)) else ""

@@ -130,7 +130,7 @@ class Columns(ABC):
         at, batch = index.to(self.index_device), dict[str, Tensor]()
         for name, column in self.columns.items():
             made = column.access(column.take(at, widths[name]).to(self.device), generator)
-            batch |= made if isinstance(made, dict) else {name: made}
+            batch |= made if isinstance(made, Mapping) else {name: made}
         return batch | ({"index": index.to(self.device)} if self.numbered else {})
 
     def means(self) -> Batch:
