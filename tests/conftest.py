@@ -12,6 +12,10 @@ import pytest
 import torch
 from hydra.core.hydra_config import HydraConfig
 
+from tests.composing import composed_once
+
+__all__ = ["composed_once"]
+
 torch.set_num_threads(1)
 
 FOLDERS = {"matrix": "matrix"}
