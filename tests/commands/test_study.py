@@ -14,6 +14,8 @@ from vaebench.config.parts import cells
 from vaebench.config.schema import register
 from vaebench.paths import conf_dir
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 TINY = {
     "flow_energies": ["energies=[2]", "flows=[planar]", "lengths=[2]", "steps=3", "batch=8"],
     "flow_gaps": ["posteriors=[gaussian,iaf,hamiltonian]", "K=1", "steps=3", "batch=8"],
