@@ -170,6 +170,7 @@ def test_a_swap_begins_where_the_run_of_the_other_objective_ended(here, tmp_path
         assert begun == f"grid/begun-{other}-0"
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("experiment", "jobs"), [("iwae_table1", 10), ("wake_sleep", 12), ("darn", 2)]
 )
