@@ -12,14 +12,15 @@ import pytest
 import torch
 from hydra.core.hydra_config import HydraConfig
 
+from tests.composing import composed_once
+
+__all__ = ["composed_once"]
+
 torch.set_num_threads(1)
 
 FOLDERS = {"matrix": "matrix"}
 FIXTURES = {"command": "process", "page": "browser"}
 """What a test lies in, or asks for, and the marker that it thereby has; others say it themselves."""
-
-SHARED = {"trained", "known", "grid", "undisturbed", "page", "runner", "outside", "shared"}
-"""Fixtures of a module that are dear: tests which ask for one stay on one worker."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -29,16 +30,8 @@ def pytest_collection_modifyitems(items):
         asked = getattr(item, "fixturenames", ())
         marks = [mark for name, mark in FIXTURES.items() if name in asked]
         marks += [FOLDERS[folder] for folder in (item.path.parent.name,) if folder in FOLDERS]
-        if SHARED & {*asked}:
-            marks.append(pytest.mark.xdist_group(_group(item)))
         for mark in marks:
             item.add_marker(mark)
-
-
-def _group(item):
-    """The module, or where what is shared differs from choice to choice, the choice in it."""
-    params = item.callspec.params if hasattr(item, "callspec") else {}
-    return f"{item.path.stem}-{params['choice']}" if "choice" in params else item.path.stem
 
 
 @pytest.fixture(autouse=True)

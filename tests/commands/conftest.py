@@ -61,6 +61,14 @@ def here(tmp_path, monkeypatch, capfd):
     return run
 
 
+@pytest.fixture(scope="module")
+def undrawn():
+    """Runs of a module that looks at numbers alone draw no pictures, half of a short run's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vaebench.commands.train.draw_run", lambda *_: [])
+        yield
+
+
 @pytest.fixture(scope="session")
 def runs() -> dict[tuple[str, ...], Path]:
     """Command lines that were trained in this process, and where: modules share them."""

@@ -14,6 +14,8 @@ from vaebench.config.parts import cells
 from vaebench.config.schema import register
 from vaebench.paths import conf_dir
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 TINY = {
     "flow_energies": ["energies=[2]", "flows=[planar]", "lengths=[2]", "steps=3", "batch=8"],
     "flow_gaps": ["posteriors=[gaussian,iaf,hamiltonian]", "K=1", "steps=3", "batch=8"],
@@ -168,6 +170,7 @@ def test_a_swap_begins_where_the_run_of_the_other_objective_ended(here, tmp_path
         assert begun == f"grid/begun-{other}-0"
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("experiment", "jobs"), [("iwae_table1", 10), ("wake_sleep", 12), ("darn", 2)]
 )

@@ -52,6 +52,19 @@ def test_the_loss_is_its_formula_between_the_kls_of_two_dimensions():
     assert_close(flat_gradient(found.loss, model.vae), exact)
 
 
+@pytest.mark.parametrize("per", PER)
+@pytest.mark.parametrize("free_bits", [1e-12, 100.0])
+def test_beta_weighs_what_is_free_too(per, free_bits):
+    """The loss grows along a line in β, by what is charged."""
+    model = wide_ppca()
+    none, one, two = (
+        loss(model, free_bits=free_bits, free_bits_per=per, beta=beta).loss
+        for beta in (0.0, 1.0, 2.0)
+    )
+    assert_close(two - none, 2 * (one - none))
+    assert one - none > 0.1
+
+
 @pytest.mark.parametrize("kl", ["analytic", "mc"])
 def test_one_site_counts_as_a_whole(kl):
     model = wide_ppca()

@@ -65,7 +65,7 @@ def squared_bias(model, way: str, temperature: float) -> tuple[float, float]:
     """‖E[estimate] - exact‖² of the encoder's gradient without the part that is noise, and the
     standard error of it."""
     objective = elbo(model, BINARY, estimator=way, temperature=temperature)
-    samples = gradient_samples(objective, model, EXAMPLES, of=model.posterior, size=1000)
+    samples = gradient_samples(objective, model, EXAMPLES, of=model.posterior, size=2000)
     expected = -flat_gradient(expected_bound(model, EXAMPLES), model.posterior)
     off, noise = samples.mean(0) - expected, samples.var(0) / len(samples)
     error = (4 * off.square() * noise + 2 * noise.square()).sum().sqrt()
@@ -82,7 +82,8 @@ def test_the_bias_of_concrete_gradients_falls_with_the_temperature(make):
 
 def test_the_variance_of_concrete_gradients_grows_as_the_temperature_falls():
     model = belief_net()
-    draw = partial(gradient_samples, model=model, x=EXAMPLES, of=model.posterior)
+    options = {"of": model.posterior, "groups": 100, "size": 50}
+    draw = partial(gradient_samples, model=model, x=EXAMPLES, **options)
     hot, cold = (
         draw(elbo(model, BINARY, estimator="concrete", temperature=t)).var(0).sum()
         for t in (0.7, 0.05)

@@ -188,7 +188,7 @@ def test_the_bias_of_two_samples_shows_and_that_of_many_falls(of, part):
     exact, found = -limit(model, of, module), []
     for k in (2, 10, 100):
         objective = rws(model, k=k, phi="wake")
-        samples = gradient_samples(objective, model, EXAMPLES, of=module, size=100)
+        samples = gradient_samples(objective, model, EXAMPLES, of=module, size=200)
         assert z_scores(samples, exact).abs().max() > 3 * largest_z(len(exact))
         error = (samples.var(0) / len(samples)).sum().sqrt()
         found.append(((samples.mean(0) - exact).norm(), error))

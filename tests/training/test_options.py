@@ -158,6 +158,7 @@ def test_looking_for_products_draws_nothing_from_the_noise_of_a_run():
 
 
 # ------------------------------------------------------------------------------------- compilation
+@pytest.mark.process  # of a compiler
 @pytest.mark.parametrize("model", ["vae", "iwae estimator=dreg prior=vamp"])
 def test_compiled_training_takes_the_path_of_eager_training(tmp_path, model):
     """The same noise, the same estimator; what is left is the order of sums."""
