@@ -47,7 +47,7 @@ WRONG = {
     "dataset=ppca model=draw": "Use model.attention=false",
     "model=draw model.T=0": "model.T=0: at least 1",
     "model=draw model.attention=false model.read=3": "there is no grid",
-    "model=draw prior=vamp": "Use prior=normal",
+    "model=draw prior=vamp": "Use prior=mixture.",
     "dataset=topics nets=mlp": "reads numbers; the data are tokens",
     "likelihood=sentence": "the data are binary",
     "dataset=images": "an .npz file, such as dataset.path=~/photos",
@@ -173,7 +173,7 @@ WRONG = {
     "model=hierarchical prior=vamp": "its z2 depends on a draw of z1",
     "model=hierarchical objective=reconstruction": "is never trained",
     "objective=rws prior=vamp": "in prior=vamp both use posterior.net.1.weight: one would learn from "
-    "itself. Use prior=normal or objective=elbo.",
+    "itself. Use prior=mixture or objective=",
     "objective=wake_sleep posterior=planar": "scores only its own samples",
     "objective=piwae refine=hamiltonian": "holds p constant along q's path",
     "objective=piwae objective.M=0": "at least 1",
@@ -199,11 +199,11 @@ WRONG = {
     "weights=map weights.of=[postrior]": "weights.of=[postrior]: there are posterior, likelihood. "
     "Did you mean weights.of=[posterior]?",
     "weights=map weights.of=posterior": "a list was expected. Use weights.of=[posterior].",
-    "model=hierarchical posterior=bernoulli prior=vamp": "Use prior=bernoulli",
+    "model=hierarchical posterior=bernoulli prior=vamp": "Use prior=bernoulli.",
     "dataset.binarize=none dataset.dequantize=true likelihood=autoregressive "
     "likelihood.pixel=categorical": "Use likelihood.pixel=auto",
     "weights=gaussian weights.relative_sd=0": "Use weights.relative_sd=0.1",
-    "prior=autoregressive_bits": "is a density of bits. Use prior=normal",
+    "prior=autoregressive_bits": "is a density of bits. Use prior=autoregressive or posterior=bernoulli.",
     "dataset.split.val=-1": "at least one validation example",
     "k=1e3": "k=1e3: an integer was expected. Use k=1000.",
     "k=5.0": "Use k=5.",
@@ -235,7 +235,7 @@ WRONG = {
     "makes no use. Use estimator=auto or objective=elbo.",
     "objective=piwae estimator=dreg": "with estimator=pathwise or vimco, and estimator=dreg of k=8 is "
     "neither. Use estimator=auto.",
-    "objective=piwae k=1 posterior=bernoulli prior=bernoulli": "is neither. Use k=5 estimator=auto.",
+    "objective=piwae k=1 posterior=bernoulli prior=bernoulli": "is neither. Use k=5.",
     "objective=rws estimator=stl": "estimator=stl has nothing to do: objective=rws has no estimator. "
     "Use estimator=auto.",
     "model=made estimator=score": "objective=likelihood has no estimator. Use estimator=auto.",

@@ -128,11 +128,11 @@ class Search:
         options, now = options_of(self.folders, part), self._choice(part, words)
         own = {name for name in options.get(now, {}) if not name.startswith("_")}
 
-        def distance(name: str) -> tuple[float, bool, str]:
+        def distance(name: str) -> tuple[float, bool, int, str]:
             other = {option for option in options[name] if not option.startswith("_")}
             both = own | other
             alike = len(own & other) / len(both) if both else 1.0
-            return -alike, name != PLAINEST.get(part), name
+            return -alike, name != PLAINEST.get(part), len(name), name
 
         return [f"{part}={name}" for name in sorted({*options} - {now}, key=distance)]
 

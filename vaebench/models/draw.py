@@ -164,5 +164,4 @@ def _of_pseudo_inputs(x: Tensor) -> Distribution:
         "this prior is made of q(z | x), which this model has no density of: each of its steps "
         "depends on draws of those before.",
         "prior",
-        "model",
     )

@@ -108,7 +108,6 @@ class Hierarchical(RecognitionFirst):
             "this prior is made of q(z | x), which this model has no density of: its "
             f"{self.names[-1]} depends on a draw of {self.names[0]}.",
             "prior",
-            "model",
         )
 
 
