@@ -186,9 +186,7 @@ def test_one_layer_has_a_closed_form_kl():
 @pytest.mark.parametrize("make", [gaussian, belief_net], ids=["gaussian", "bits"])
 def test_two_layers_have_none_and_the_refusal_says_why(make):
     spec = REAL if make is gaussian else BINARY
-    orders = (
-        r"q visits latents in the order \['z1', 'z2'\], p in \['z2', 'z1'\].*Use objective.kl=mc"
-    )
+    orders = r"q visits latents in the order \['z1', 'z2'\], p in \['z2', 'z1'\]"
     with pytest.raises(Incompatible, match=orders):
         elbo(make(3, 2), spec, kl="analytic", estimator="score")
     auto = elbo(make(3, 2), spec, kl="auto", estimator="score")

@@ -68,6 +68,7 @@ class Search:
 
     def _find(self, error: Incompatible, line: Line, path: tuple[str, ...]) -> list[str]:
         """Those that work by themselves; else the first that does with more of them."""
+        taken_back = any(option.endswith(".") for option in error.options)
         found: list[str] = []
         beyond: list[tuple[str, Line, Any]] = []
         for candidates in self._candidates(error, line):
@@ -82,7 +83,7 @@ class Search:
                 if self._is_further(outcome, new, path):
                     beyond.append((new, tried, outcome))
                     passed += 1
-            if found and (len(path) > 1 or _option(found[-1]) in given(line.words)):
+            if found and (len(path) > 1 or (taken_back and "." in option_of(found[-1]))):
                 return found  # of an option taken back, whoever typed it need change no part
         if found or len(path) == DEPTH:
             return found
@@ -143,7 +144,8 @@ class Search:
             idle = unread(self.folders, word, line.words) if "." not in name else []
             kept = (w for w in line.words if option_of(w) != name and w not in idle)
             words = (*kept, word)
-            line = Line(words, with_choice(line.cfg, self.folders, word, words))
+            now = self._choice(name, line.words)
+            line = Line(words, with_choice(line.cfg, self.folders, now, word, words))
         return line
 
     def _try(self, line: Line, new: str) -> tuple[Line, Refusal | None]:
@@ -170,8 +172,3 @@ def _joined(*suggestions: str) -> str:
     """One of several, of which a later override takes the place of an earlier one of its group."""
     words = [word for suggestion in suggestions for word in shlex.split(suggestion)]
     return shlex.join({option_of(word): word for word in words}.values())
-
-
-def _option(word: str) -> str:
-    """The option of a part that a word sets; empty where it chooses a part."""
-    return name if "." in (name := option_of(word)) else ""

@@ -79,12 +79,13 @@ def unread(folders: Sequence[Path], word: str, others: Iterable[str]) -> list[st
 
 
 def with_choice(
-    cfg: DictConfig, folders: Sequence[Path], word: str, words: Sequence[str]
+    cfg: DictConfig, folders: Sequence[Path], now: str, word: str, words: Sequence[str]
 ) -> DictConfig:
     """A config with an override taken over: near enough to what Hydra makes of it, at a tenth of the
     time; but for choices that bring choices of other groups along, which Hydra composes.
 
     Args:
+        now: what was chosen of the group so far.
         word: `group=choice`, or an option.
         words: all overrides, this one among them.
     """
@@ -95,9 +96,8 @@ def with_choice(
     typed = given(words)
     found = {option_of(word): yaml.safe_load(choice)}
     if group in IDLE:
-        path = next(p for f in folders if (p := f / group / f"{choice}.yaml").is_file())
-        root = _root(path, group)
-        if root is None:
+        before, root = (_root(_found(folders, group, name), group) for name in (now, choice))
+        if before is None or root is None:
             return config_of(folders, words)
         found = {name: value for name, value in root.items() if name == group or name not in typed}
         found |= {
@@ -129,6 +129,10 @@ def _root(path: Path, group: str) -> dict[str, Any] | None:
     if group in found and group in own:
         own[group] = OmegaConf.merge(found[group], own[group])
     return found | {str(name): value for name, value in own.items()}
+
+
+def _found(folders: Sequence[Path], group: str, choice: str) -> Path:
+    return next(p for folder in folders if (p := folder / group / f"{choice}.yaml").is_file())
 
 
 def _base(path: Path, entry: str) -> Path:

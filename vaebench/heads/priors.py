@@ -100,8 +100,8 @@ class FlowPrior(Prior):
             raise Incompatible("prior.K=0: at least one transform. Use prior.K=1.")
         if latent.numel < 2 and family in ("realnvp", "nice"):
             raise Incompatible(
-                f"prior.family={family} moves one half of z by the other, and needs two dimensions. "
-                "Use model.latent_dim=2 or prior.family=radial."
+                f"prior.family={family} moves one half of z by the other, and needs two dimensions.",
+                options=("model.latent_dim=2", "prior.family=radial"),
             )
         options: dict[str, Any] = {"K": K}
         if family != "radial":

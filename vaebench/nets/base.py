@@ -99,7 +99,8 @@ class Family(ABC):
                 bias.zero_()
             elif mean is None:
                 raise Incompatible(
-                    "nets.output_bias=data_mean needs data with a mean. Use nets.output_bias=zero."
+                    "nets.output_bias=data_mean needs data with a mean.",
+                    options=("nets.output_bias=zero",),
                 )
             else:
                 params = params_for_mean(self.shared_mean(mean))

@@ -29,8 +29,8 @@ class Divergence:
         obstacle = None if kl == "mc" else outline.kl_obstacle
         if obstacle and kl == "analytic":
             raise Incompatible(
-                f"objective.kl=analytic with this posterior and this prior: {obstacle}. Use "
-                "objective.kl=mc."
+                f"objective.kl=analytic with this posterior and this prior: {obstacle}.",
+                options=("objective.kl=mc",),
             )
         if obstacle:
             self.notes.append(f"objective.kl is estimated from the k samples: {obstacle}")

@@ -62,8 +62,9 @@ class ELBO(Weighted):
         if free_bits and self.tempers:
             raise Incompatible(
                 f"objective.free_bits={free_bits} with this anneal: a tempered log p(x, z) "
-                "leaves no KL of which some nats could be free. Use objective.free_bits=0 or "
-                "anneal=linear."
+                "leaves no KL of which some nats could be free.",
+                "anneal",
+                options=("objective.free_bits=0",),
             )
         self.kl = Divergence(_sampled(kl) if self.drops_score else kl, outline)
         self.notes.extend(self.kl.notes)
@@ -71,7 +72,8 @@ class ELBO(Weighted):
         if free_bits and self.per_dimension and self.drops_score:
             raise Incompatible(
                 "objective.free_bits_per=dimension with this estimator: a closed form has no "
-                "score of q to drop. Use objective.free_bits_per=site."
+                "score of q to drop.",
+                options=("objective.free_bits_per=site",),
             )
         if free_bits and self.per_dimension:
             _check_dimensions(outline)
@@ -143,8 +145,9 @@ def _sampled(kl: KL) -> KL:
     """Dropping the score of q needs log q at samples: a closed form has no score to drop."""
     if kl == "analytic":
         raise Incompatible(
-            "objective.kl=analytic with this estimator: a closed form has no score of q to "
-            "drop. Use objective.kl=mc or estimator=pathwise."
+            "objective.kl=analytic with this estimator: a closed form has no score of q to drop.",
+            "estimator",
+            options=("objective.kl=mc",),
         )
     return "mc"
 
@@ -158,5 +161,6 @@ def _check_dimensions(outline: Outline) -> None:
         raise Incompatible(
             "objective.free_bits_per=dimension needs a KL that is a sum over dimensions in closed "
             f"form; KL({pair}) at site {name!r}, of this posterior and this prior, "
-            "is none. Use objective.free_bits_per=site."
+            "is none.",
+            options=("objective.free_bits_per=site",),
         )
