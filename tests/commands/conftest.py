@@ -61,12 +61,13 @@ def here(tmp_path, monkeypatch, capfd):
     return run
 
 
-@pytest.fixture(scope="module")
-def undrawn():
-    """Runs of a module that looks at numbers alone draw no pictures, half of a short run's time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vaebench.commands.train.draw_run", lambda *_: [])
-        yield
+UNDRAWN = ("vaebench.commands.train.draw_run", lambda *_: [])
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Where a test looks at numbers alone, runs draw no pictures: half of a short run's time."""
+    monkeypatch.setattr(*UNDRAWN)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.commands.conftest import run_folders
+from tests.commands.conftest import UNDRAWN, run_folders
 from tests.runs.made_up import make_run
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -38,7 +38,7 @@ def jobs(out: str) -> dict[int, bool]:
 
 
 @pytest.fixture(scope="module")
-def grid(tmp_path_factory, undrawn):
+def grid(tmp_path_factory):
     """The folder of a finished grid of twelve runs."""
     from vaebench.cli import main
 
@@ -46,6 +46,7 @@ def grid(tmp_path_factory, undrawn):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr("sys.argv", ["vaebench"])
+        patch.setattr(*UNDRAWN)
         assert main(GRID) == 0
     return folder
 

@@ -323,6 +323,7 @@ def test_a_wrong_command_line_is_refused_in_one_line(once, line):
     assert left == []
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("line", WRONG)
 def test_every_suggestion_works_when_it_is_pasted(once, line):
     said = run(once, line)[0].err.strip()

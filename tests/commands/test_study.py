@@ -33,7 +33,8 @@ TINY = {
 
 
 @pytest.mark.parametrize("name", list(TINY))
-def test_a_study_leaves_a_table_its_options_and_pictures(here, tmp_path, name):
+def test_a_study_leaves_a_table_its_options_and_pictures(here, tmp_path, monkeypatch, name):
+    monkeypatch.setattr("vaebench.studies.gradients.WARM_UP", 2)
     done = here("study", name, *TINY[name], "out=found")
     assert done.code == 0, done
     with (tmp_path / "found" / "table.csv").open() as file:

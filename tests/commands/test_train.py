@@ -44,6 +44,7 @@ def test_the_default_run_reports_a_likelihood_and_leaves_a_complete_folder(comma
     assert "Infinity" not in (folder / "summary.json").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_metrics_csv_is_a_history_with_one_row_a_step(here, tmp_path):
     here("logger=csv", "trainer.log_every=5", *QUICK)
     (folder,) = run_folders(tmp_path)
@@ -61,6 +62,7 @@ def test_metrics_csv_is_a_history_with_one_row_a_step(here, tmp_path):
     assert rows[-1]["test/nll"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_seed_fixes_every_number(here, tmp_path):
     for _ in range(2):
         here("logger=csv", "model=iwae", "seed=3", *QUICK)
@@ -73,6 +75,7 @@ def test_a_seed_fixes_every_number(here, tmp_path):
     assert all(a[name] != c[name] for name in metrics)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_model_sets_defaults_and_the_command_line_wins(here, tmp_path):
     here("logger=csv", "model=iwae", *QUICK)
     here("logger=csv", "model=iwae", "objective=elbo", *QUICK)
@@ -122,6 +125,7 @@ def test_a_run_that_measures_nothing_is_complete_and_compares(here, tmp_path):
     assert len(re.findall(r"│ all the same +│ +2 ", done.out)) == 1, done.out  # seeds of one choice
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_yardstick_reports_its_exact_likelihood(here, tmp_path):
     here("logger=csv", "dataset=ppca", "trainer.max_epochs=10", "optimizer.lr=3e-3", "eval.k=200")
     (folder,) = run_folders(tmp_path)
@@ -136,6 +140,7 @@ def test_a_two_dimensional_latent_is_drawn_as_a_manifold(here, tmp_path):
     assert (folder / "pictures" / "manifold.png").stat().st_size > 500
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_bernoulli_on_grey_data_says_so(here, tmp_path):
     done = here("logger=csv", "dataset.binarize=none", *QUICK)
     assert "not a normalised density" in " ".join(done.out.split())
@@ -143,6 +148,7 @@ def test_bernoulli_on_grey_data_says_so(here, tmp_path):
     assert "not a normalised" in json.loads((folder / "summary.json").read_text())["notes"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_folder_that_holds_a_run_is_never_overwritten(here, tmp_path):
     assert here("logger=csv", "hydra.run.dir=one", *QUICK).code == 0
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
@@ -172,6 +178,7 @@ def test_a_stopped_run_resumes_in_its_own_folder(command, here, tmp_path):
     assert "is finished" in again.err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_tells_models_apart_is_among_a_loggers_tags(here):
     assert here("trainer.max_steps=1", "eval.k=1", "logger=csv", "hydra.run.dir=run").code == 0
     cfg, choices = load_config(Path("run"))
@@ -181,6 +188,7 @@ def test_what_tells_models_apart_is_among_a_loggers_tags(here):
     assert tags == {group: choices[group] for group in tags}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_logger_none_writes_no_history(here, tmp_path):
     here("logger=none", *QUICK)
     (folder,) = run_folders(tmp_path)
@@ -189,6 +197,7 @@ def test_logger_none_writes_no_history(here, tmp_path):
     assert not (folder / "wandb").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_tensorboard_gets_the_history_too(here, tmp_path):
     done = here("logger=tensorboard", *QUICK)
     assert done.code == 0, done.err
@@ -227,6 +236,7 @@ def test_a_grid_makes_one_folder_and_one_offline_wandb_run_a_job(command, tmp_pa
     }
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_refused_job_of_a_grid_is_named_and_the_others_run(here, tmp_path):
     done = here("-m", "logger=csv", "posterior=gaussian,delta", *QUICK)
     assert done.code == 2
