@@ -44,6 +44,13 @@ def test_a_group_has_the_mean_and_spread_of_its_seeds_and_the_best_comes_first()
     assert math.isnan(worst.difference)
 
 
+def test_of_a_metric_that_is_better_where_higher_the_highest_comes_first():
+    runs = [Run(r.folder, r.summary | {"test/bound": -r.summary["test/nll"]}) for r in RUNS]
+    members = groups(runs)
+    labels = [row.group.label for row in rows(members, "test/bound", members[0])]
+    assert labels == ["model=iwae", "model=vae"]
+
+
 def test_the_difference_is_paired_by_seed():
     members = groups(RUNS)
     (row,) = (r for r in rows(members, "test/nll", members[0]) if r.group is members[1])

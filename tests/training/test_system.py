@@ -129,3 +129,18 @@ def test_groups_that_only_serve_training_leave_the_composition_alone(group):
     other = {"trainer": "trainer=cpu", "optimizer": "optimizer.lr=1", "logger": "logger=none"}
     for a, b in zip(default, compose(config(other[group])).model.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_a_run_begins_with_the_weights_of_its_seed_whatever_was_drawn_before():
+    first, again, other = (
+        torch.cat([p.flatten() for p in compose(config(f"seed={seed}")).model.parameters()])
+        for seed in (5, 5, 6)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_annealing_of_no_steps_is_none_and_goes_with_what_has_nothing_to_anneal():
+    """In a grid of `anneal.steps=0,100` the runs without are to run."""
+    cfg = config("objective=reconstruction", "anneal=linear", "anneal.steps=0")
+    assert compose(cfg).report.quantity
