@@ -97,7 +97,7 @@ class Search:
         return (
             isinstance(outcome, Incompatible)
             and str(outcome) not in path
-            and outcome.parts[:1] != (option_of(new),)
+            and (bool(outcome.options) or outcome.parts[:1] != (option_of(new),))
         )
 
     def _candidates(self, error: Incompatible, line: Line) -> Iterator[Sequence[str]]:
