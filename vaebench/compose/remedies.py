@@ -23,7 +23,7 @@ from vaebench.suggest import override
 TRIALS = 80
 """Compositions that are tried at most: a few seconds."""
 
-DEPTH = 6
+DEPTH = 8
 """Overrides of one suggestion at most."""
 
 ENOUGH = 2
