@@ -20,8 +20,8 @@ from vaebench.paths import conf_dir
 from vaebench.runs.layout import option_of
 from vaebench.suggest import override
 
-TRIALS = 80
-"""Compositions that are tried at most: a few seconds."""
+TRIALS = 240
+"""Compositions that are tried at most: half a minute, where nearly every part is at fault."""
 
 DEPTH = 8
 """Overrides of one suggestion at most."""
