@@ -46,9 +46,6 @@ class Pending:
     terms: dict[str, Tensor]
 
 
-UNITS = "units/"  # before the name of what is counted in each test example
-
-
 class System(pl.LightningModule):
     """Trains any composition.
 
