@@ -28,7 +28,7 @@ class ConfigGroup:
     plain: str = ""
     composed: bool = False
     owner: str = ""
-    idle: str = "none"
+    idle: str = ""
     leads: bool = False
     told: bool = True
     untold: str = ""
@@ -36,19 +36,19 @@ class ConfigGroup:
 
 GROUPS = (
     ConfigGroup("model", composed=True, leads=True),
-    ConfigGroup("nets", "mlp", composed=True, owner="model"),
-    ConfigGroup("posterior", "gaussian", composed=True, owner="model", leads=True),
-    ConfigGroup("refine", "none", composed=True, owner="model", leads=True),
+    ConfigGroup("nets", "mlp", composed=True, owner="model", idle="none"),
+    ConfigGroup("posterior", "gaussian", composed=True, owner="model", idle="none", leads=True),
+    ConfigGroup("refine", "none", composed=True, owner="model", idle="none", leads=True),
     ConfigGroup("weights", composed=True),
-    ConfigGroup("prior", "normal", composed=True, owner="model", leads=True),
-    ConfigGroup("likelihood", "gaussian", composed=True, owner="model", idle="", leads=True),
+    ConfigGroup("prior", "normal", composed=True, owner="model", idle="none", leads=True),
+    ConfigGroup("likelihood", "gaussian", composed=True, owner="model", leads=True),
     ConfigGroup("objective", "elbo", composed=True, leads=True),
-    ConfigGroup("estimator", "auto", composed=True, leads=True, owner="objective", idle="auto"),
+    ConfigGroup("estimator", "auto", composed=True, owner="objective", idle="auto", leads=True),
     ConfigGroup("dataset", composed=True, leads=True),
     ConfigGroup("optimizer"),
     ConfigGroup("schedule"),
-    ConfigGroup("anneal", owner="objective"),
-    ConfigGroup("baseline", untold="none", owner="estimator"),
+    ConfigGroup("anneal", owner="objective", idle="none"),
+    ConfigGroup("baseline", owner="estimator", idle="none", untold="none"),
     ConfigGroup("callbacks", untold="none"),
     ConfigGroup("trainer", told=False),
     ConfigGroup("logger", told=False),

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from vaebench.config.groups import GROUPS
 from vaebench.config.words import given
@@ -49,15 +49,20 @@ def options_of(folders: Sequence[Path], group: str) -> dict[str, dict[str, Any]]
     found: dict[str, dict[str, Any]] = {}
     for folder in reversed(folders):
         for path in sorted((folder / group).glob("*.yaml")):
-            found.setdefault(path.stem, _read(path, group))
+            found.setdefault(path.stem, _options(path, group))
     return found
 
 
-@cache
+def _options(path: Path, group: str) -> dict[str, Any]:
+    node = _contents(path, group)[0].get(group)
+    items = node.items_ex(resolve=False) if node else ()
+    return {str(name): value for name, value in items if name != "_partial_"}
+
+
 def idle_class(group: str) -> str:
     """The class of a group's choice that asks for nothing; empty where it names none."""
     name = IDLE[group]
-    options = _read(conf_dir() / group / f"{name}.yaml", group) if name else {}
+    options = _options(conf_dir() / group / f"{name}.yaml", group) if name else {}
     return str(options.get("_target_", ""))
 
 
@@ -96,8 +101,9 @@ def with_choice(
     typed = given(words)
     found = {option_of(word): yaml.safe_load(choice)}
     if group in IDLE:
-        before, root = (_root(_found(folders, group, name), group) for name in (now, choice))
-        if before is None or root is None:
+        paths = (_found(folders, group, name) for name in (now, choice))
+        (_, left), (root, taken) = (_contents(path, group) for path in paths)
+        if not (left and taken):
             return config_of(folders, words)
         found = {name: value for name, value in root.items() if name == group or name not in typed}
         found |= {
@@ -112,45 +118,30 @@ def with_choice(
     return new
 
 
-def _root(path: Path, group: str) -> dict[str, Any] | None:
-    """What a YAML and those that it builds on put into the config; None where they bring choices of
-    other groups along."""
-    from omegaconf import OmegaConf
-
-    node = cast("DictConfig", OmegaConf.load(path))
-    found: dict[str, Any] = {}
-    for entry in node.pop("defaults", []):
-        base = _root(_base(path, entry), group) if isinstance(entry, str) else None
-        if base is None:
-            return None
-        found |= base
-    whole = path.read_text(encoding="utf-8").startswith("# @package _global_")
-    own: dict[Any, Any] = dict(node) if whole else {group: node}
-    if group in found and group in own:
-        own[group] = OmegaConf.merge(found[group], own[group])
-    return found | {str(name): value for name, value in own.items()}
-
-
-def _found(folders: Sequence[Path], group: str, choice: str) -> Path:
-    return next(p for folder in folders if (p := folder / group / f"{choice}.yaml").is_file())
-
-
-def _base(path: Path, entry: str) -> Path:
-    """The YAML beside it that another builds on."""
-    return path.with_name(f"{entry.partition('@')[0]}.yaml")
-
-
-def _read(path: Path, group: str) -> dict[str, Any]:
+@cache
+def _contents(path: Path, group: str) -> tuple[dict[str, Any], bool]:
+    """What a YAML of a group and those that it builds on put into the config, and whether that is all
+    that choosing it does: others bring choices of other groups along."""
     from omegaconf import DictConfig, OmegaConf
 
     node = OmegaConf.load(path)
     if not isinstance(node, DictConfig):
-        return {}
-    found: dict[str, Any] = {}
-    for entry in node.get("defaults", []):
-        base = _base(path, entry) if isinstance(entry, str) else path
-        if base != path and base.exists():
-            found |= _read(base, group)
-    own: DictConfig = node.get(group, node)
-    items = own.items_ex(resolve=False) if isinstance(own, DictConfig) else ()
-    return found | {str(k): v for k, v in items if str(k) not in ("defaults", "_partial_")}
+        return {}, False
+    found, alone = dict[str, Any](), True
+    for entry in node.pop("defaults", []):
+        name = entry.partition("@")[0] if isinstance(entry, str) else path.stem
+        base = path.with_name(f"{name}.yaml")
+        builds = base != path and base.exists()
+        more, by_itself = _contents(base, group) if builds else ({}, False)
+        found, alone = found | more, alone and by_itself
+    whole = path.read_text(encoding="utf-8").startswith("# @package _global_")
+    own: dict[str, Any] = {group: node}
+    if whole:
+        own = {str(name): value for name, value in node.items_ex(resolve=False)}
+    if group in found and group in own:
+        own[group] = OmegaConf.merge(found[group], own[group])
+    return found | own, alone
+
+
+def _found(folders: Sequence[Path], group: str, choice: str) -> Path:
+    return next(p for folder in folders if (p := folder / group / f"{choice}.yaml").is_file())
