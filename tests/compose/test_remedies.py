@@ -8,8 +8,9 @@ import pytest
 
 from tests.matrix.cells import Cell
 from tests.matrix.run import composed
-from vaebench.compose import compose, remedies
+from vaebench.compose import compose
 from vaebench.compose.build import assemble
+from vaebench.compose.remedies import TRIALS, remedies
 from vaebench.errors import Incompatible
 from vaebench.paths import conf_dir
 from vaebench.suggest import suggestions
@@ -88,9 +89,9 @@ def test_no_more_is_tried_than_people_wait_for(monkeypatch):
         raise Incompatible(f"no. {len(tried)}", "posterior", "prior", "nets", "objective", "model")
 
     with composed(Cell((), SMALL), [conf_dir()]) as cfg:
-        found = remedies.Search(refuse).remedies(Incompatible("no", "posterior", "prior"), cfg)
+        found = remedies(Incompatible("no", "posterior", "prior"), cfg, refuse)
     assert found == []
-    assert len(tried) <= remedies.TRIALS
+    assert len(tried) <= TRIALS
 
 
 def test_outside_of_the_command_nobody_knows_what_else_there_is():
@@ -105,7 +106,7 @@ def test_an_error_in_what_is_tried_is_no_remedy():
         raise RuntimeError("of somebody else's")
 
     with composed(Cell((), SMALL), [conf_dir()]) as cfg:
-        assert remedies.Search(fail).remedies(Incompatible("no", "refine"), cfg) == []
+        assert remedies(Incompatible("no", "refine"), cfg, fail) == []
 
 
 def test_assembling_tells_parts_and_nothing_that_was_chosen():

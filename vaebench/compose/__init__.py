@@ -7,7 +7,7 @@ from functools import partial
 from omegaconf import DictConfig
 
 from vaebench.compose.build import Composition, assemble, instantiate
-from vaebench.compose.remedies import Search
+from vaebench.compose.remedies import remedies
 from vaebench.config.chosen import in_words
 from vaebench.data import Dataset
 from vaebench.errors import Incompatible
@@ -24,7 +24,7 @@ def compose(cfg: DictConfig) -> Composition:
     try:
         composition = assemble(cfg, data)
     except Incompatible as error:
-        found = Search(partial(assemble, data=data)).remedies(error, cfg)
+        found = remedies(error, cfg, partial(assemble, data=data))
         raise Incompatible(in_words(str(error)) + use(*found)) from error
     notes = composition.report.notes
     notes[:] = [in_words(note) for note in notes]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
@@ -43,26 +44,40 @@ class Line:
     cfg: DictConfig
 
 
-class Search:
-    """Looks for overrides that a composition goes with.
+def remedies(
+    error: Incompatible, cfg: DictConfig, assemble: Callable[[DictConfig], Any]
+) -> list[str]:
+    """Overrides that a composition goes with: one of each part to blame, nearest first; nothing
+    outside of the command, where nobody knows what else there is.
 
     Args:
+        error: what it is refused for.
+        cfg: its config.
+        assemble: builds a config; raises a refusal.
+    """
+    if not HydraConfig.initialized():
+        return []
+    return Search(HydraConfig.get(), assemble).remedies(error, cfg)
+
+
+class Search:
+    """Tries other choices and options in the place of what was typed.
+
+    Args:
+        hydra: what Hydra knows of the command line.
         assemble: builds a config; raises a refusal.
     """
 
-    def __init__(self, assemble: Callable[[DictConfig], Any]) -> None:
+    def __init__(self, hydra: HydraConf, assemble: Callable[[DictConfig], Any]) -> None:
         self.assemble, self.left = assemble, TRIALS
-
-    def remedies(self, error: Incompatible, cfg: DictConfig) -> list[str]:
-        """One of each part to blame, nearest first; nothing outside of the command, where nobody
-        knows what else there is."""
-        if not HydraConfig.initialized():
-            return []
-        hydra = HydraConfig.get()
+        self.words = tuple(hydra.overrides.task)
         self.choices = {k: str(v) for k, v in hydra.runtime.choices.items()}
         own = [s for s in hydra.runtime.config_sources if s.schema == "file" and s.path]
         self.folders = [*(Path(s.path) for s in own if s.provider != "main"), conf_dir()]
-        line = Line(tuple(hydra.overrides.task), cfg)
+
+    def remedies(self, error: Incompatible, cfg: DictConfig) -> list[str]:
+        """What works as Hydra composes it."""
+        line = Line(self.words, cfg)
         found = self._find(error, line, (str(error),))
         return [new for new in found if self._holds(line, new)]
 
@@ -109,17 +124,12 @@ class Search:
 
     def _defaults(self, prefix: str, line: Line) -> list[str]:
         """Options that were typed, each taken back."""
-        found, part = [], prefix.rstrip(".")
-        node = OmegaConf.create(
-            {part: options_of(self.folders, part)[self._choice(part, line.words)]}
-        )
-        for name in given(line.words):
-            if name.startswith(prefix) and not OmegaConf.is_missing(
-                node[part], name[len(prefix) :]
-            ):
-                default = OmegaConf.select(OmegaConf.merge(line.cfg, node), name)
-                found.append(override(name, default))
-        return found
+        part = prefix.rstrip(".")
+        own = options_of(self.folders, part)[self._choice(part, line.words)]
+        cfg = OmegaConf.merge(line.cfg, {part: own})
+        typed = [name for name in given(line.words) if name.startswith(prefix)]
+        defaults = {n: OmegaConf.select(cfg, n) for n in typed if not OmegaConf.is_missing(cfg, n)}
+        return [override(name, default) for name, default in defaults.items()]
 
     def _choice(self, part: str, words: Sequence[str]) -> str:
         return given(words).get(part, f"{part}={self.choices.get(part)}").partition("=")[2]

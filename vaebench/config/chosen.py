@@ -11,7 +11,7 @@ PART = re.compile(rf"\bthis ({'|'.join(group.name for group in GROUPS)})\b")
 
 def chosen(group: str) -> str:
     """`posterior=laplace`, as it was chosen; `this posterior` outside of the command."""
-    name = choice(group)
+    name = _choice(group)
     return f"{group}={name}" if name else f"this {group}"
 
 
@@ -20,7 +20,7 @@ def in_words(text: str) -> str:
     return PART.sub(lambda found: chosen(found[1]), text)
 
 
-def choice(group: str) -> str | None:
+def _choice(group: str) -> str | None:
     """Only Hydra knows under which name an object was chosen: one class may have several."""
     from hydra.core.hydra_config import HydraConfig
 
