@@ -63,8 +63,7 @@ class Hierarchical(RecognitionFirst):
         x, self.observed = observed_field(spec, observed), observed
         self.has_free_energy = helmholtz
         heads = [posterior(Field((width,))) for width in layers]
-        self.bits = heads[0].support is Support.BINARY
-        if helmholtz and not self.bits:
+        if helmholtz and heads[0].support is not Support.BINARY:
             raise Incompatible(
                 "this model is a net of bits, and this posterior infers real numbers.",
                 "posterior",
@@ -77,11 +76,8 @@ class Hierarchical(RecognitionFirst):
         )
         self.links = nn.ModuleList()
         for (below, above), head in zip(pairwise(fields), heads[1:], strict=True):
-            up = links.encoder(below, head.param_shape)
-            self.posterior.append(Conditional(up, head))
-            given = conditional(below)
-            down = links.decoder(above.shape, given.param_shape, None, lambda mean: mean)
-            self.links.append(Conditional(down, given))
+            self.posterior.append(Conditional(links.encoder(below, head.param_shape), head))
+            self.links.append(_link(links, above, below))
         self.prior = prior(fields[-1], x)
         p = likelihood(x)
         decoder = nets.decoder(fields[0].shape, p.param_shape, x.mean, p.params_for_mean)
@@ -109,6 +105,13 @@ class Hierarchical(RecognitionFirst):
             f"{self.names[-1]} depends on a draw of {self.names[0]}.",
             "prior",
         )
+
+
+def _link(links: Family, above: Field, below: Field) -> Conditional:
+    """p(z_{l-1} | z_l)."""
+    head = conditional(below)
+    net = links.decoder(above.shape, head.param_shape, None, lambda mean: mean)
+    return Conditional(net, head)
 
 
 def conditional(latent: Field) -> Head:
