@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import product
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,10 +25,8 @@ from vaebench.objectives.estimated import Weighted
 from vaebench.objectives.estimators import Estimator
 from vaebench.progress import steps as counted
 from vaebench.studies.base import Findings, Say, Study, mean_se
+from vaebench.studies.gradient_figures import figures
 from vaebench.suggest import unknown
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 BASELINES: dict[str, Callable[..., Baseline]] = {
     "none": baselines.Nothing,
@@ -272,37 +269,3 @@ class Gradients:
             loss = objective(self.model, self.batch, STEP).loss
             each = torch.autograd.grad(-loss, parameters, materialize_grads=True)
             yield torch.cat([g.flatten() for g in each]).double()
-
-
-def figures(rows: list[dict[str, Any]], ks: list[int]) -> dict[str, Figure]:
-    """Variance and signal-to-noise ratio of the parts of q against k, a panel for each."""
-    return {quantity: _figure(rows, quantity, ks) for quantity in ("variance", "snr")}
-
-
-def _figure(rows: list[dict[str, Any]], quantity: str, ks: list[int]) -> Figure:
-    from vaebench.pictures.paper import new_figure
-
-    bounds = list(dict.fromkeys(row["bound"] for row in rows))
-    parts = list(dict.fromkeys(row["part"] for row in rows))
-    figure = new_figure(3.6 * len(parts) + 2.2, 3.0 * len(bounds))
-    panels = figure.subplots(len(bounds), len(parts), squeeze=False)
-    names = list(dict.fromkeys(row["estimator"] for row in rows))
-    for axes, (bound, part) in zip(panels.flat, product(bounds, parts), strict=True):
-        for colour, name in enumerate(names):
-            here = [
-                r for r in rows if (r["bound"], r["part"], r["estimator"]) == (bound, part, name)
-            ]
-            if any(r[quantity] > 0 for r in here):
-                style = {"color": f"C{colour % 10}", "ls": "-" if colour < 10 else "--"}
-                values = [r["k"] for r in here], [r[quantity] for r in here]
-                axes.plot(*values, "o", ms=3, label=name, **style)
-        axes.set(title=f"{bound}, {part}", xlabel="k", xscale="log", yscale="log")
-        axes.set_xticks(ks, [str(k) for k in ks])
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-    for row in panels:
-        row[0].set_ylabel(f"{quantity} of the gradient")
-    found = [axes.get_legend_handles_labels() for axes in panels.flat]
-    every = {label: h for handles in found for h, label in zip(*handles, strict=True)}
-    figure.legend(every.values(), every, loc="outside right upper", frameon=False, fontsize=8)
-    return figure
