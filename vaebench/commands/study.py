@@ -23,7 +23,7 @@ from vaebench.errors import Refusal
 from vaebench.pictures.paper import DPI
 from vaebench.progress import doing
 from vaebench.runs.write import near, write_json, writing
-from vaebench.studies import STUDIES, Findings, Study
+from vaebench.studies import STUDIES, Findings, ModelStudy, Study
 from vaebench.suggest import did_you_mean, override, use
 
 MAY_BE_ZERO = ("seed", "trained")
@@ -32,7 +32,7 @@ MAY_BE_ZERO = ("seed", "trained")
 def choices_in(arguments: Sequence[str]) -> list[str] | None:
     """The words that compose a study's model, besides its own options; None: it has no model."""
     kind = STUDIES.get(arguments[0]) if arguments else None
-    if kind is None or not kind.composes:
+    if kind is None or not issubclass(kind, ModelStudy):
         return None
     own = {"out", *(f.name for f in fields(kind))}
     return [word for word in arguments[1:] if word.partition("=")[0] not in own]
@@ -73,7 +73,7 @@ def study(arguments: Sequence[str], cfg: DictConfig | None = None) -> None:
         say(f"written {near(path)}")
 
 
-def _check(options: Study) -> None:
+def _check(options: Study | ModelStudy) -> None:
     for f in fields(options):
         value = getattr(options, f.name)
         for number in value if isinstance(value, list) else [value]:
@@ -103,7 +103,7 @@ def _cell(row: dict[str, Any], column: str) -> str:
     return f"{value:.4f}" if error is None else f"{value:.4f} ± {error:.4f}"
 
 
-def keep(folder: Path, found: Findings, options: Study) -> list[Path]:
+def keep(folder: Path, found: Findings, options: Study | ModelStudy) -> list[Path]:
     """table.csv, study.json and the pictures."""
     folder.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()

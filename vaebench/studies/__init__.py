@@ -1,11 +1,11 @@
 """Studies by name."""
 
-from vaebench.studies.base import Findings, Study
+from vaebench.studies.base import Findings, ModelStudy, Study
 from vaebench.studies.energies import FlowEnergies
 from vaebench.studies.flow_gaps import FlowGaps, PriorSampling
 from vaebench.studies.gradients import GradientVariance
 
-STUDIES: dict[str, type[Study]] = {
+STUDIES: dict[str, type[Study] | type[ModelStudy]] = {
     "flow_energies": FlowEnergies,
     "flow_gaps": FlowGaps,
     "gradient_variance": GradientVariance,

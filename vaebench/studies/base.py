@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -36,29 +37,33 @@ class Findings:
 
 
 @dataclass
-class Study:
-    """Its fields are its options. It overrides `run`, or `of` where it is about a composed model."""
-
-    composes: ClassVar[bool] = False
-    """Whether it is about a model that further words on the command line choose."""
+class Study(ABC):
+    """A measurement by itself. Its fields are its options."""
 
     seed: int = 0
 
+    @abstractmethod
     def run(self, say: Say) -> Findings:
         """Measures.
 
         Raises:
             Refusal: an option that means nothing.
         """
-        raise NotImplementedError
 
+
+@dataclass
+class ModelStudy(ABC):
+    """A measurement of a model that further words on the command line choose."""
+
+    seed: int = 0
+
+    @abstractmethod
     def of(self, composition: Composition, say: Say) -> Findings:
         """Measures a composed model.
 
         Raises:
             Refusal: an option or a model that means nothing here.
         """
-        raise NotImplementedError
 
 
 def descents(parameters: Sequence[nn.Parameter], lr: float, count: int) -> Iterator[int]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ from vaebench.objectives.baselines import DECAY, Baseline
 from vaebench.objectives.estimated import Weighted
 from vaebench.objectives.estimators import Estimator
 from vaebench.progress import steps as counted
-from vaebench.studies.base import Findings, Say, Study, mean_se
+from vaebench.studies.base import Findings, ModelStudy, Say, mean_se
 from vaebench.studies.gradient_figures import figures
 from vaebench.suggest import unknown
 
@@ -61,7 +61,7 @@ STEP = torch.tensor(0)
 
 
 @dataclass
-class GradientVariance(Study):
+class GradientVariance(ModelStudy):
     """Bias and variance of every estimator's gradient, part by part and against k, for any model.
 
     Further words compose the model as a training run does: `model=helmholtz dataset=digits`.
@@ -77,8 +77,6 @@ class GradientVariance(Study):
         trained: steps of training before the gradients are looked at; 0: none.
         lr: of that training.
     """
-
-    composes: ClassVar[bool] = True
 
     bounds: list[str] = field(default_factory=lambda: list(BOUNDS))
     estimators: list[str] = field(default_factory=list)
