@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import vaebench
+from tests.fast import first_of
 from vaebench.suggest import suggestions
 
 N = 60
@@ -83,7 +84,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("line", WRONG)
+@pytest.mark.parametrize("line", first_of(WRONG))
 def test_what_a_refusal_suggests_works_when_it_is_pasted(here, tmp_path, line):
     np.savez(tmp_path / "own.npz", **WRONG[line])
     words = ["check", "dataset=arrays", "dataset.path=own.npz", *line.split()]
