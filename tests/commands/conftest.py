@@ -71,25 +71,29 @@ def undrawn(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def runs() -> dict[tuple[str, ...], Path]:
+def runs() -> dict[tuple[tuple[str, ...], bool], Path]:
     """Command lines that were trained in this process, and where: modules share them."""
     return {}
 
 
 @pytest.fixture(scope="module")
 def trained(request, tmp_path_factory, runs):
-    """Name → folder of a run of the module's RUNS, trained when it is first asked for."""
+    """Name → folder of a run of the module's RUNS, trained when it is first asked for; with
+    pictures where the module is about them (`DRAWN`)."""
+    drawn = getattr(request.module, "DRAWN", False)
 
     def run(name: str) -> Path:
         line = (*request.module.RUNS[name], f"hydra.run.dir={name}")
-        if line not in runs:
+        if (line, drawn) not in runs:
             root = tmp_path_factory.mktemp("trained")
             with pytest.MonkeyPatch.context() as patch:
                 patch.chdir(root)
                 patch.setattr("sys.argv", ["vaebench"])
+                if not drawn:
+                    patch.setattr(*UNDRAWN)
                 assert main([*line]) == 0
-            runs[line] = root / name
-        return runs[line]
+            runs[line, drawn] = root / name
+        return runs[line, drawn]
 
     return run
 

@@ -11,6 +11,7 @@ from PIL import Image
 from tests.commands.conftest import QUICK
 from vaebench.commands.train import drawn_of
 
+DRAWN = True
 RUNS = {
     "run": [*QUICK, "logger=csv"],
     "flat": ["model.latent_dim=2", *QUICK, "logger=csv"],

@@ -16,6 +16,7 @@ from vaebench.data import as_text
 TINY = ["trainer.max_epochs=1", "trainer.batch_size=200", "eval.k=2", "logger=csv"]
 TINY += ["likelihood.hidden=8", "likelihood.embedding=8"]
 NETS = ["nets.hidden=8", "nets.embedding=8"]
+DRAWN = True
 RUNS = {
     "vae": ["model=sentence_vae", *TINY, *NETS],
     "lm": ["model=rnnlm", *TINY],
