@@ -16,14 +16,7 @@ from vaebench.commands.options import one_run, read
 from vaebench.commands.saved import Looking, Saved, loggers_of, look_at
 from vaebench.errors import Refusal
 from vaebench.measures.base import Numbers
-from vaebench.measures.evaluation import (
-    NAMES,
-    SETTINGS,
-    Measures,
-    latent_table,
-    measure,
-    select,
-)
+from vaebench.measures.evaluation import NAMES, SETTINGS, Measures, latent_table, measure, select
 from vaebench.measures.likelihood import ENOUGH
 from vaebench.progress import doing
 from vaebench.runs.layout import EVALUATION
