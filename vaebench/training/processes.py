@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 import torch
+from lightning_fabric.plugins.environments.lightning import find_free_network_port
 
 from vaebench.errors import RunFailed
 
@@ -33,7 +33,7 @@ def rank_zero(devices: int) -> Iterator[None]:
         yield
         return
     before, threads = dict(os.environ), torch.get_num_threads()
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(find_free_network_port())}
     os.environ |= {"NODE_RANK": "0", "LOCAL_RANK": "0"}
     torch.set_num_threads(max(1, threads // devices))
     try:
@@ -125,9 +125,3 @@ def leave_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
