@@ -59,46 +59,43 @@ def train(
         RunFailed: what went wrong in a run that had begun.
     """
     with rank_zero(cfg.trainer.devices), Heartbeat(console := Console()):
-        return _train(cfg, choices, folder, resume_from, console)
+        with refusing(), doing("composing"):
+            composition, system, trainer = prepare(cfg, folder, console)
+            trainer.loggers = loggers = build_loggers(cfg, folder)
+        forget_failure(folder)
+        for logger in loggers:
+            if isinstance(logger, History):
+                logger.file.rewind(0 if resume_from is None else step_of(resume_from))
+        console.print(config_tree(cfg, choices, composition))
+        with ending(folder, loggers):
+            options: Any = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
+            for logger in loggers:
+                logger.log_hyperparams(options)
+            with workers(cfg.trainer.devices, folder, resume_from):
+                result = fit(cfg, system, trainer, resume_from)
+            write_examples(folder, {n: v.tolist() for n, v in result.tested.examples.items()})
+            pictures = draw_run(result, composition, folder)
+            summary = summarise(cfg, choices, composition, result)
+            for logger in loggers:
+                if isinstance(logger, RunLogger):
+                    logger.conclude(summary)
+            write_json(folder / SUMMARY, summary)
+        report(console, cfg, composition, result)
+        where(console, result, folder, pictures)
+        return summary
 
 
-def _train(
-    cfg: DictConfig,
-    choices: dict[str, str],
-    folder: Path,
-    resume_from: Path | None,
-    console: Console,
-) -> dict[str, Any]:
-    with refusing(), doing("composing"):
-        composition, system, trainer = prepare(cfg, folder, console)
-        trainer.loggers = loggers = build_loggers(cfg, folder)
-    forget_failure(folder)
-    for logger in loggers:
-        if isinstance(logger, History):
-            logger.rewind(0 if resume_from is None else step_of(resume_from))
-    console.print(config_tree(cfg, choices, composition))
+@contextlib.contextmanager
+def ending(folder: Path, loggers: list[Any]) -> Iterator[None]:
+    """However a run that has begun ends: what went wrong is left in its folder, the loggers closed."""
     try:
-        options: Any = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
-        for logger in loggers:
-            logger.log_hyperparams(options)
-        with workers(cfg.trainer.devices, folder, resume_from):
-            result = fit(cfg, system, trainer, resume_from)
-        write_examples(folder, {n: v.tolist() for n, v in result.tested.examples.items()})
-        pictures = draw_run(result, composition, folder)
-        summary = summarise(cfg, choices, composition, result)
-        for logger in loggers:
-            if isinstance(logger, RunLogger):
-                logger.conclude(summary)
-        write_json(folder / SUMMARY, summary)
+        yield
     except Stopped:
         raise
     except (Exception, KeyboardInterrupt, SystemExit) as error:  # Lightning exits on Ctrl-C
         raise failure(error, folder) from error
     finally:
         close(loggers)
-    report(console, cfg, composition, result)
-    where(console, result, folder, pictures)
-    return summary
 
 
 @contextlib.contextmanager

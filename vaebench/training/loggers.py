@@ -60,10 +60,6 @@ class History(Logger):
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """The config has a file of its own."""
 
-    def rewind(self, step: int) -> None:
-        """Forget what came after a step, to continue from its checkpoint."""
-        self.file.rewind(step)
-
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         self.file.add({n: value for n, value in metrics.items() if n != "epoch"}, step)
