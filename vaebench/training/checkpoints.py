@@ -144,16 +144,13 @@ def _keep_as_previous(folder: Path) -> None:
 def newest_good(folder: Path) -> tuple[Path | None, list[str]]:
     """The newest checkpoint that can be read, and a line on each that cannot."""
     complaints = []
-    for name in (LAST, PREVIOUS):
-        path = folder / name
-        if not path.exists():
-            continue
+    for path in filter(Path.exists, (folder / LAST, folder / PREVIOUS)):
         try:
             torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         except UNREADABLE as e:
             complaints.append(f"{path} is corrupt ({str(e).splitlines()[0][:80]}), skipped")
-            continue
-        return path, complaints
+        else:
+            return path, complaints
     return None, complaints
 
 
