@@ -57,7 +57,9 @@ def workers(devices: int, folder: Path, checkpoint: Path | None) -> Iterator[Non
     started = [_start(rank, devices, folder, checkpoint) for rank in range(1, devices)]
     try:
         for child, _ in started:
-            _await_ready(child)
+            # A worker that cannot begin would leave this process waiting for its call.
+            if child.stdout is None or child.stdout.readline().strip() != READY:
+                raise RunFailed("a worker did not begin")
         yield
         for child, _ in started:
             child.wait(GRACE_SECONDS)
@@ -88,13 +90,6 @@ def _start(
         start_new_session=True,  # Ctrl-C is for this process, which saves before all stop
     )
     return child, log
-
-
-def _await_ready(child: subprocess.Popen[bytes]) -> None:
-    """A worker that cannot begin would leave this process waiting for its call."""
-    assert child.stdout is not None
-    if child.stdout.readline().strip() != READY:
-        raise RunFailed("a worker did not begin")
 
 
 def _last_words(child: subprocess.Popen[bytes], log: IO[bytes]) -> str:
