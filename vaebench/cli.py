@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -152,26 +152,20 @@ def _dispatch(args: list[str]) -> int:
         return _study(args[1:])
     if args and args[0] in OF_RUNS:
         sys.path.append(os.getcwd())  # a user's own classes
-        getattr(import_module(f"vaebench.commands.{args[0]}"), args[0])(args[1:])
+        _called(args[0])(args[1:])
         return DONE
     if args[:1] == ["check"]:
         if {"-m", "--multirun"} & set(args):
             instead = use(command_line(*args[1:]))
             raise Refusal(f"vaebench check looks at one choice at a time, without -m.{instead}")
-        return _hydra(args, _check, [*args[1:], *NOWHERE])
-    return _hydra(args, _train, args)
+        words = [*args[1:], *NOWHERE]
+        return _hydra(args, lambda cfg, choices, _: _called("check")(cfg, choices), words)
+    return _hydra(args, None, args)
 
 
-def _train(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[str, Any]:
-    from vaebench.commands.jobs import train_job
-
-    return train_job(cfg, choices, folder)
-
-
-def _check(cfg: DictConfig, choices: dict[str, str], folder: Path) -> None:
-    from vaebench.commands.check import check
-
-    check(cfg, choices)
+def _called(command: str) -> Callable[..., Any]:
+    """The function of a command, once it is needed."""
+    return getattr(import_module(f"vaebench.commands.{command}"), command)
 
 
 def _study(args: list[str]) -> int:
@@ -221,11 +215,11 @@ def _config_dir(args: Sequence[str]) -> str | None:
     return None
 
 
-def _hydra(args: list[str], command: Command, words: list[str]) -> int:
-    """Has Hydra compose the config of each job and call the command with it."""
+def _hydra(args: list[str], command: Command | None, words: list[str]) -> int:
+    """Has Hydra compose the config of each job and call the command with it; None: train."""
     import hydra
 
-    from vaebench.commands.jobs import Job, outcome, run_job
+    from vaebench.commands.jobs import Job, outcome, run_job, train_job
     from vaebench.commands.pace import Pace
     from vaebench.config.gate import Stop
     from vaebench.config.parts import register as register_sweeper
@@ -242,7 +236,7 @@ def _hydra(args: list[str], command: Command, words: list[str]) -> int:
 
     def task(cfg: DictConfig) -> float | None:
         with patient(_without_reader):  # another process's, where jobs run beside each other
-            jobs.append(job := run_job(cfg, command, pace))
+            jobs.append(job := run_job(cfg, command or train_job, pace))
         return job.value
 
     main = hydra.main(str(conf_dir()), config_name="config", version_base=HYDRA_VERSION)(task)

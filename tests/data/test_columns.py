@@ -1,11 +1,13 @@
 """Columns: stored rows behind an access, in memory or mapped."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch.testing import assert_close
 
 from vaebench.data import Column, Digits, InMemorySplit, Loader, MappedSplit, Split
-from vaebench.data.access import GreyLevels, dynamic_binarization, floats
+from vaebench.data.access import dynamic_binarization, floats, grey_levels
 from vaebench.data.columns import CHUNK
 from vaebench.data.protocol import thresholds
 
@@ -21,7 +23,10 @@ def halves(rows, generator):
 
 
 def split(kind=InMemorySplit, **options) -> InMemorySplit:
-    columns = {"x": Column(STORED, GreyLevels(256), ROWS), "two": Column(STORED, halves, ROWS)}
+    columns = {
+        "x": Column(STORED, partial(grey_levels, levels=256), ROWS),
+        "two": Column(STORED, halves, ROWS),
+    }
     return kind(columns | {"y": Column(ROWS)}, **options)
 
 

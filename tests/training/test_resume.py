@@ -45,7 +45,7 @@ def run(folder, *, overrides=RUN, crash=None, resume=False):
     history = History(folder, Identity("test"))
     checkpoint, _ = newest_good(folder)
     if resume:
-        history.rewind(step_of(checkpoint))
+        history.file.rewind(step_of(checkpoint))
     trainer = build_trainer(cfg, system, folder, Console(quiet=True))
     trainer.loggers = [history]
     if crash is not None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from vaebench.commands import terminal
-from vaebench.commands.options import no_option
-from vaebench.config.words import doubled, told_twice
+from vaebench.commands.options import read
 from vaebench.errors import Refusal
 from vaebench.runs.find import Found, Run, find
 from vaebench.runs.groups import also_differ, columns, groups
@@ -33,7 +33,16 @@ from vaebench.runs.tables import (
 from vaebench.runs.write import near, writing
 from vaebench.suggest import command_line, did_you_mean, override, use
 
-OPTIONS = {"baseline": "", "metric": "", "out": "."}
+
+@dataclass
+class Options:
+    """Of `vaebench compare`."""
+
+    baseline: str = ""
+    metric: str = ""
+    out: str = "."
+
+
 ASKED = "eval.examples"
 """What `EXAMPLES` says in numbers that count: it has 0 for all of them."""
 
@@ -47,15 +56,24 @@ def compare(arguments: Sequence[str]) -> None:
     Raises:
         Refusal: no runs, an unknown option, a baseline that is none of the runs.
     """
-    paths, options = _read(arguments)
+    words, options = read("compare", arguments, Options)
+    paths = [Path(word).expanduser() for word in words]
+    for path in paths:
+        if not path.is_dir():
+            raise Refusal(f"{path} is no folder")
+    if not paths:
+        raise Refusal(
+            "vaebench compare takes run folders, or folders that hold some. Use vaebench compare runs."
+        )
     found = find(paths)
     if not found.runs:
-        raise Refusal("no finished run in " + ", ".join(map(str, paths)) + _told(found.skipped))
+        skipped = f"; skipped: {'; '.join(found.skipped[:3])}" if found.skipped else ""
+        raise Refusal(f"no finished run in {', '.join(map(str, paths))}{skipped}")
     console = Console()
-    text = show(found, console, options["metric"], options["baseline"])
+    text = show(found, console, options.metric, options.baseline)
     for line in found.skipped:
         console.print(f"skipped {line}", highlight=False, soft_wrap=True)
-    out = Path(options["out"]).expanduser()
+    out = Path(options.out).expanduser()
     title = "vaebench: " + ", ".join(os.path.relpath(path) for path in paths)
     written = {
         PAGE: build(found.runs, found.skipped, title),
@@ -68,33 +86,6 @@ def compare(arguments: Sequence[str]) -> None:
             (out / name).write_text(content, encoding="utf-8")
     for name in written:
         console.print(f"written {out / name}", highlight=False, soft_wrap=True)
-
-
-def _read(arguments: Sequence[str]) -> tuple[list[Path], dict[str, str]]:
-    """Folders, and options of the form name=value."""
-    options, paths = dict(OPTIONS), []
-    for argument in arguments:
-        name, is_option, value = argument.partition("=")
-        if not is_option or Path(argument).exists():
-            paths.append(Path(argument).expanduser())
-        elif name in options:
-            options[name] = value
-        else:
-            raise Refusal(no_option("compare", name, value, options))
-    if (two := doubled(a for a in arguments if a.partition("=")[0] in options)) is not None:
-        raise Refusal(told_twice(two))
-    for path in paths:
-        if not path.is_dir():
-            raise Refusal(f"{path} is no folder")
-    if not paths:
-        raise Refusal(
-            "vaebench compare takes run folders, or folders that hold some. Use vaebench compare runs."
-        )
-    return paths, options
-
-
-def _told(skipped: Sequence[str]) -> str:
-    return f"; skipped: {'; '.join(skipped[:3])}" if skipped else ""
 
 
 def show(

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from vaebench import __version__
-from vaebench.commands.heartbeat import Heartbeat
 from vaebench.commands.options import one_run, read
-from vaebench.commands.saved import Looking, Saved, loggers_of, look_at
+from vaebench.commands.saved import Looking, Saved, loggers_of, looking
 from vaebench.errors import Refusal
 from vaebench.measures.base import Numbers
-from vaebench.measures.evaluation import (
-    NAMES,
-    SETTINGS,
-    Measures,
-    latent_table,
-    measure,
-    select,
-)
+from vaebench.measures.evaluation import NAMES, SETTINGS, Measures, latent_table, measure, select
 from vaebench.measures.likelihood import ENOUGH
 from vaebench.progress import doing
 from vaebench.runs.layout import EVALUATION
@@ -48,42 +41,33 @@ def evaluate(arguments: Sequence[str]) -> None:
     words, options = read("evaluate", arguments, Options)
     path = one_run("evaluate", words)
     names = select(options.measures or NAMES, options)
-    with Heartbeat(console := Console()):
-        _evaluate(console, path, names, options)
-
-
-def _evaluate(console: Console, path: str, names: list[str], options: Options) -> None:
-    with doing("loading"):
-        saved, subject = look_at(path, options)
-    quantity = saved.composition.report.quantity
-    console.print(
-        f"{quantity} · {options.split.value} split · {saved.checkpoint.name}", highlight=False
-    )
-    measured: dict[str, Any] = {}
-    for name, found, seconds in timed(measure(options, names, subject)):
-        if isinstance(found, str):
-            if options.measures:
+    with looking(path, options) as (console, saved, subject):
+        say = partial(console.print, highlight=False, soft_wrap=True)
+        of = {"split": options.split.value, "checkpoint": saved.checkpoint.name}
+        say(f"{saved.composition.report.quantity} · {of['split']} split · {of['checkpoint']}")
+        about = of | {"seed": options.seed, "vaebench": __version__}
+        measured: dict[str, Any] = {}
+        begun = time.monotonic()
+        for name, found in measure(options, names, subject):
+            seconds = time.monotonic() - begun
+            if not isinstance(found, str):
+                show(console, name, found, seconds)
+                kept = found | about | {"seconds": round(seconds, 2)}
+            elif options.measures:
                 raise Refusal(f"measures=[{name}] does not apply: {found}")
-            told = f"{name}: does not apply: {found}"
-            console.print(told, style="dim", highlight=False, soft_wrap=True)
-            numbers: dict[str, Any] = {f"{name}/does_not_apply": found}
-        else:
-            show(console, name, found, seconds)
-            about: dict[str, Any] = {
-                "split": options.split.value,
-                "checkpoint": saved.checkpoint.name,
-            }
-            about |= {"seed": options.seed, "vaebench": __version__, "seconds": round(seconds, 2)}
-            numbers = {f"{name}/{key}": value for key, value in (found | about).items()}
-        add_evaluation(saved.folder, numbers)  # at once: a later measure may not end well
-        measured |= numbers
-    console.print(f"written {near(saved.folder / EVALUATION)}", highlight=False, soft_wrap=True)
-    tell_loggers(saved, measured)
-    if options.latents:
-        with doing("latents"):
-            table = latent_table(subject)
-        written = write_latents(saved.folder, table)
-        console.print(f"written {near(written)}", highlight=False, soft_wrap=True)
+            else:
+                say(f"{name}: does not apply: {found}", style="dim")
+                kept = {"does_not_apply": found}
+            numbers = {f"{name}/{key}": value for key, value in kept.items()}
+            add_evaluation(saved.folder, numbers)  # at once: a later measure may not end well
+            measured |= numbers
+            begun = time.monotonic()
+        say(f"written {near(saved.folder / EVALUATION)}")
+        tell_loggers(saved, measured)
+        if options.latents:
+            with doing("latents"):
+                table = latent_table(subject)
+            say(f"written {near(write_latents(saved.folder, table))}")
 
 
 ERRORS = {"_se": "± over examples", "_mc_se": "± Monte Carlo"}
@@ -114,14 +98,6 @@ def show(console: Console, name: str, numbers: Numbers, seconds: float) -> None:
 def written_as(value: float) -> str:
     """Whole numbers as such, all others with three digits."""
     return f"{value:.0f}" if float(value).is_integer() else f"{value:.3f}"
-
-
-def timed(found: Iterator[tuple[str, Numbers | str]]) -> Iterator[tuple[str, Numbers | str, float]]:
-    """The same, each with the seconds it took."""
-    begun = time.monotonic()
-    for name, numbers in found:
-        yield name, numbers, time.monotonic() - begun
-        begun = time.monotonic()
 
 
 def tell_loggers(saved: Saved, numbers: dict[str, Any]) -> None:

@@ -28,7 +28,9 @@ class Heartbeat:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.bar: Progress | None = None
+        columns = SpinnerColumn(), BarColumn(10), TextColumn("{task.description}", markup=False)
+        self.bar = Progress(*columns, console=console, auto_refresh=False, transient=True)
+        self.task = self.bar.add_task("", total=1)
         self.live = console.is_terminal and not console.is_dumb_terminal
         self.over, self.thread = threading.Event(), threading.Thread(target=self._run, daemon=True)
 
@@ -40,7 +42,7 @@ class Heartbeat:
     def __exit__(self, *error: object) -> None:
         self.over.set()
         self.thread.join()
-        if self.bar is not None:
+        if self.live:
             self.bar.stop()
 
     def beat(self) -> None:
@@ -59,17 +61,9 @@ class Heartbeat:
                 self.beat()
 
     def _draw(self, loops: list[Loop]) -> None:
-        if self.bar is None:
-            self.bar = self._begin()
+        self.bar.start()
         # Time first: the end of a line is cut where the terminal is narrow.
         text = f"{progress.when(loops)} · {progress.what(loops)}" if loops else ""
         done = progress.fraction(loops)
         self.bar.update(self.task, completed=done, description=text, visible=bool(loops))
         self.bar.refresh()
-
-    def _begin(self) -> Progress:
-        columns = SpinnerColumn(), BarColumn(10), TextColumn("{task.description}", markup=False)
-        bar = Progress(*columns, console=self.console, auto_refresh=False, transient=True)
-        self.task = bar.add_task("", total=1)
-        bar.start()
-        return bar

@@ -33,7 +33,7 @@ def read(command: str, arguments: Sequence[str], schema: type[T]) -> tuple[list[
         if not is_option or Path(argument).exists():
             words.append(argument)
         elif name not in hints:
-            raise Refusal(no_option(command, name, value, hints))
+            raise Refusal(_no_option(command, name, value, hints))
         else:
             given.append(argument)
     if (two := doubled(given)) is not None:
@@ -51,7 +51,7 @@ def read(command: str, arguments: Sequence[str], schema: type[T]) -> tuple[list[
     return words, cast(T, OmegaConf.to_object(values))
 
 
-def no_option(command: str, name: str, value: str, names: typing.Iterable[str]) -> str:
+def _no_option(command: str, name: str, value: str, names: typing.Iterable[str]) -> str:
     """What to say of an option that a command does not have."""
     if not name:
         return f"'={value}' sets nothing: an option is written name=value"

@@ -7,15 +7,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-
-from vaebench.commands.heartbeat import Heartbeat
 from vaebench.commands.options import one_run, read
-from vaebench.commands.saved import Looking, loggers_of, look_at
+from vaebench.commands.saved import Looking, loggers_of, looking
 from vaebench.commands.train import SHOWN_IN_PICTURES
 from vaebench.errors import Refusal
 from vaebench.pictures import Decoding, View, draw, has_sentences, select
-from vaebench.progress import doing
 from vaebench.runs.layout import PICTURES
 from vaebench.runs.write import near, writing
 
@@ -44,32 +40,24 @@ def sample(arguments: Sequence[str]) -> None:
     if options.n < 1:
         raise Refusal(f"n={options.n}: must be at least 1")
     decoding = _decoding(options, names)
-    with Heartbeat(console := Console()):
-        _sample(console, path, names, options, decoding)
-
-
-def _sample(
-    console: Console, path: str, names: list[str], options: Options, decoding: Decoding
-) -> None:
-    with doing("loading"):
-        saved, subject = look_at(path, options)
-    if decoding != Decoding() and not has_sentences(subject):
-        raise Refusal("beam, temperature and top_p decode sentences, and this run makes none")
-    folder = Path(options.out).expanduser() if options.out else saved.folder / PICTURES
-    written: list[Path] = []
-    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
-    with writing(folder):
-        for name, found in draw(View(subject, folder, options.n, decoding), names):
-            if not isinstance(found, str):
-                written += found
-                for picture in found:
-                    say(f"{name:15} {near(picture)}")
-            elif options.pictures:
-                raise Refusal(f"pictures=[{name}] does not apply: {found}")
-            else:
-                say(f"{name:15} does not apply: {found}", style="dim")
-    for logger in loggers_of(saved) if not options.out else ():
-        logger.show(written)
+    with looking(path, options) as (console, saved, subject):
+        if decoding != Decoding() and not has_sentences(subject):
+            raise Refusal("beam, temperature and top_p decode sentences, and this run makes none")
+        folder = Path(options.out).expanduser() if options.out else saved.folder / PICTURES
+        written: list[Path] = []
+        say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+        with writing(folder):
+            for name, found in draw(View(subject, folder, options.n, decoding), names):
+                if not isinstance(found, str):
+                    written += found
+                    for picture in found:
+                        say(f"{name:15} {near(picture)}")
+                elif options.pictures:
+                    raise Refusal(f"pictures=[{name}] does not apply: {found}")
+                else:
+                    say(f"{name:15} does not apply: {found}", style="dim")
+        for logger in loggers_of(saved) if not options.out else ():
+            logger.show(written)
 
 
 def _decoding(options: Options, names: Sequence[str]) -> Decoding:

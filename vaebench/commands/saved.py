@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -13,13 +14,16 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import setup_globals
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
 from yaml import YAMLError
 
+from vaebench.commands.heartbeat import Heartbeat
 from vaebench.compose import Composition, compose
 from vaebench.config.schema import Accelerator, Config
 from vaebench.errors import Refusal
 from vaebench.measures.base import Subject, evaluating
 from vaebench.paths import conf_dir
+from vaebench.progress import doing
 from vaebench.runs.layout import CONFIG, HYDRA, HYDRA_CONFIG, run_folder
 from vaebench.training import RunLogger, build_loggers, close, root_device
 from vaebench.training.checkpoints import checkpoint_of, restore
@@ -161,14 +165,17 @@ def open_run(
     return Saved(folder, cfg, composition, device, checkpoint, held["global_step"])
 
 
-def look_at(path: str, options: Looking) -> tuple[Saved, Subject]:
-    """A run, and its model with the examples that the options name."""
-    saved = open_run(
-        path, data_dir=options.data_dir, accelerator=options.accelerator, weights=options.weights
-    )
-    return saved, Subject(
-        saved.composition, saved.device, options.split.value, options.seed, saved.step
-    )
+@contextmanager
+def looking(path: str, options: Looking) -> Iterator[tuple[Console, Saved, Subject]]:
+    """A run, and its model with the examples that the options name; while open, the console tells
+    what is under way."""
+    of = {n: getattr(options, n) for n in ("data_dir", "accelerator", "weights")}
+    with Heartbeat(console := Console()):
+        with doing("loading"):
+            saved = open_run(path, **of)
+            seed, step = options.seed, saved.step
+            subject = Subject(saved.composition, saved.device, options.split.value, seed, step)
+        yield console, saved, subject
 
 
 def loggers_of(saved: Saved) -> Iterator[RunLogger]:

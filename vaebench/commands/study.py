@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, fields, make_dataclass
 from datetime import datetime
@@ -106,14 +105,13 @@ def _cell(row: dict[str, Any], column: str) -> str:
 def keep(folder: Path, found: Findings, options: Study | ModelStudy) -> list[Path]:
     """table.csv, study.json and the pictures."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(found.rows[0]))
-    writer.writeheader()
-    writer.writerows(found.rows)
-    (folder / "table.csv").write_text(text.getvalue(), encoding="utf-8")
-    about = {f"option.{name}": value for name, value in asdict(options).items()}
-    write_json(folder / "study.json", {"vaebench": __version__, "notes": found.notes} | about)
     written = [folder / "table.csv", folder / "study.json"]
+    with written[0].open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(found.rows[0]))
+        writer.writeheader()
+        writer.writerows(found.rows)
+    about = {f"option.{name}": value for name, value in asdict(options).items()}
+    write_json(written[1], {"vaebench": __version__, "notes": found.notes} | about)
     for name, figure in found.figures.items():
         path = folder / f"{name}.png"
         figure.savefig(path, dpi=DPI)

@@ -59,46 +59,43 @@ def train(
         RunFailed: what went wrong in a run that had begun.
     """
     with rank_zero(cfg.trainer.devices), Heartbeat(console := Console()):
-        return _train(cfg, choices, folder, resume_from, console)
+        with refusing(), doing("composing"):
+            composition, system, trainer = prepare(cfg, folder, console)
+            trainer.loggers = loggers = build_loggers(cfg, folder)
+        forget_failure(folder)
+        for logger in loggers:
+            if isinstance(logger, History):
+                logger.file.rewind(0 if resume_from is None else step_of(resume_from))
+        console.print(config_tree(cfg, choices, composition))
+        with ending(folder, loggers):
+            options: Any = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
+            for logger in loggers:
+                logger.log_hyperparams(options)
+            with workers(cfg.trainer.devices, folder, resume_from):
+                result = fit(cfg, system, trainer, resume_from)
+            write_examples(folder, {n: v.tolist() for n, v in result.tested.examples.items()})
+            pictures = draw_run(result, loggers, folder)
+            summary = summarise(cfg, choices, result)
+            for logger in loggers:
+                if isinstance(logger, RunLogger):
+                    logger.conclude(summary)
+            write_json(folder / SUMMARY, summary)
+        report(console, cfg, result)
+        where(console, result, loggers, folder, pictures)
+        return summary
 
 
-def _train(
-    cfg: DictConfig,
-    choices: dict[str, str],
-    folder: Path,
-    resume_from: Path | None,
-    console: Console,
-) -> dict[str, Any]:
-    with refusing(), doing("composing"):
-        composition, system, trainer = prepare(cfg, folder, console)
-        trainer.loggers = loggers = build_loggers(cfg, folder)
-    forget_failure(folder)
-    for logger in loggers:
-        if isinstance(logger, History):
-            logger.rewind(0 if resume_from is None else step_of(resume_from))
-    console.print(config_tree(cfg, choices, composition))
+@contextlib.contextmanager
+def ending(folder: Path, loggers: list[Any]) -> Iterator[None]:
+    """However a run that has begun ends: what went wrong is left in its folder, the loggers closed."""
     try:
-        options: Any = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
-        for logger in loggers:
-            logger.log_hyperparams(options)
-        with workers(cfg.trainer.devices, folder, resume_from):
-            result = fit(cfg, system, trainer, resume_from)
-        write_examples(folder, {n: v.tolist() for n, v in result.tested.examples.items()})
-        pictures = draw_run(result, composition, folder)
-        summary = summarise(cfg, choices, composition, result)
-        for logger in loggers:
-            if isinstance(logger, RunLogger):
-                logger.conclude(summary)
-        write_json(folder / SUMMARY, summary)
+        yield
     except Stopped:
         raise
     except (Exception, KeyboardInterrupt, SystemExit) as error:  # Lightning exits on Ctrl-C
         raise failure(error, folder) from error
     finally:
         close(loggers)
-    report(console, cfg, composition, result)
-    where(console, result, folder, pictures)
-    return summary
 
 
 @contextlib.contextmanager
@@ -134,16 +131,16 @@ def config_tree(cfg: DictConfig, choices: dict[str, str], composition: Compositi
     return tree
 
 
-def draw_run(result: Result, composition: Composition, folder: Path) -> list[Path]:
+def draw_run(result: Result, loggers: list[Any], folder: Path) -> list[Path]:
     """Pictures of the evaluated weights, in the run folder and in the loggers."""
-    composition.model.eval()
-    subject = Subject(composition, result.system.device)
+    result.system.model.eval()
+    subject = Subject(result.system.composition, result.system.device)
     view = View(subject, folder / PICTURES, SHOWN_IN_PICTURES, mapped=MAPPED)
     found = [drawn for _, drawn in draw(view, drawn_of(view)) if not isinstance(drawn, str)]
     pictures = [path for drawn in found for path in drawn]
     if path := curves(folder / CURVES, read_rows(folder / HISTORY)):
         pictures.append(path)
-    for logger in result.loggers:
+    for logger in loggers:
         if isinstance(logger, RunLogger):
             logger.show(pictures)
     return pictures
@@ -156,15 +153,13 @@ def drawn_of(view: View) -> tuple[str, ...]:
     return (*DRAWN, "tsne") if mapped else DRAWN
 
 
-def summarise(
-    cfg: DictConfig, choices: dict[str, str], composition: Composition, result: Result
-) -> dict[str, Any]:
+def summarise(cfg: DictConfig, choices: dict[str, str], result: Result) -> dict[str, Any]:
     """summary.json: flat, so that a table of runs is a list of these."""
+    composition = result.system.composition
+    notes = [*composition.report.notes, *result.system.notes, *result.tested.notes]
     about = {
         "quantity": composition.report.quantity,
-        "notes": " | ".join(
-            [*composition.report.notes, *result.system.notes, *result.tested.notes]
-        ),
+        "notes": " | ".join(notes),
         "seed": cfg.seed,
         "device": result.device,
         "seconds": round(result.seconds, 3),
@@ -198,8 +193,9 @@ def failure(error: BaseException, folder: Path) -> RunFailed:
     return RunFailed(line)
 
 
-def report(console: Console, cfg: DictConfig, composition: Composition, result: Result) -> None:
+def report(console: Console, cfg: DictConfig, result: Result) -> None:
     """The numbers of the test, those of every run first, each beside its standard error."""
+    composition = result.system.composition
     metrics = {n: v for n, v in result.metrics.items() if n.startswith("test/")}
     errors = {n.removesuffix("_se"): v for n, v in metrics.items() if n.endswith("_se")}
     what = composition.report.quantity if composition.objective.has_bound else "reconstruction"
@@ -219,13 +215,15 @@ def report(console: Console, cfg: DictConfig, composition: Composition, result: 
         console.print(note, style="dim", highlight=False, soft_wrap=True)
 
 
-def where(console: Console, result: Result, folder: Path, pictures: list[Path]) -> None:
+def where(
+    console: Console, result: Result, loggers: list[Any], folder: Path, pictures: list[Path]
+) -> None:
     """How long it took, and where everything is."""
     console.print(f"{result.seconds:.1f} s of training on {result.device}", highlight=False)
     console.print(f"run folder  {near(folder)}", highlight=False, soft_wrap=True)
     for path in pictures:
         console.print(f"picture     {near(path)}", highlight=False, soft_wrap=True)
-    for logger in result.loggers:
+    for logger in loggers:
         if isinstance(logger, Wandb) and (run := logger.offline_run):
             line = f"to upload   wandb sync {near(run)}"
             console.print(line, highlight=False, soft_wrap=True)

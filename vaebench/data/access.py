@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -36,24 +35,14 @@ def grey(rows: Tensor, levels: int) -> Tensor:
     return rows.float() / (levels - 1) if levels else rows
 
 
-@dataclass(frozen=True)
-class GreyLevels:
+def grey_levels(rows: Tensor, generator: torch.Generator | None, *, levels: int) -> Tensor:
     """x = j / (L-1) of stored levels j."""
-
-    levels: int
-
-    def __call__(self, rows: Tensor, generator: torch.Generator | None) -> Tensor:
-        return grey(rows, self.levels)
+    return grey(rows, levels)
 
 
-@dataclass(frozen=True)
-class Threshold:
+def above_half(rows: Tensor, generator: torch.Generator | None, *, levels: int) -> Tensor:
     """x = 1 where the grey value exceeds 1/2."""
-
-    levels: int
-
-    def __call__(self, rows: Tensor, generator: torch.Generator | None) -> Tensor:
-        return (grey(rows, self.levels) > 0.5).float()
+    return (grey(rows, levels) > 0.5).float()
 
 
 def dynamic_binarization(rows: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -64,43 +53,20 @@ def dynamic_binarization(rows: Tensor, generator: torch.Generator | None) -> Ten
     return bernoulli_from_thresholds(rows, generator)
 
 
-@dataclass(frozen=True)
-class Dequantization:
+def dequantization(rows: Tensor, generator: torch.Generator | None, *, levels: int) -> Tensor:
     """x = (level + u) / L with u ~ U[0, 1), afresh at every access (Uria, Murray, Larochelle 2013)."""
-
-    levels: int
-
-    def __call__(self, rows: Tensor, generator: torch.Generator | None) -> Tensor:
-        # u in steps of 2^-16: level + u is then exact in float32, and never rounds up to the next.
-        u = torch.empty(rows.shape, device=rows.device).random_(2**16, generator=generator)
-        return u.div_(2**16).add_(rows).div_(self.levels)
+    # u in steps of 2^-16: level + u is then exact in float32, and never rounds up to the next.
+    u = torch.empty(rows.shape, device=rows.device).random_(2**16, generator=generator)
+    return u.div_(2**16).add_(rows).div_(levels)
 
 
-@dataclass(frozen=True)
-class ChannelsFirst:
+def channels_first(
+    rows: Tensor, generator: torch.Generator | None, *, access: Access
+) -> Tensor | Batch:
     """Images `[B, H, W]` or `[B, H, W, C]`, C = 1 or 3, as `[B, C, H, W]`, numbers `[B]` as vectors
     `[B, 1]`; others as they are."""
-
-    access: Access
-
-    def __call__(self, rows: Tensor, generator: torch.Generator | None) -> Tensor | Batch:
-        if rows.ndim in (1, 3):
-            rows = rows.unsqueeze(1)
-        elif rows.ndim == 4 and rows.shape[-1] in (1, 3) and rows.shape[1] not in (1, 3):
-            rows = rows.movedim(-1, 1).contiguous()
-        return self.access(rows, generator)
-
-
-@dataclass(frozen=True)
-class FromBytes:
-    """Rows of `[*shape]` that are stored as bytes `[B, n]`, as in a file that is mapped.
-
-    A file puts numbers at any address; rows that were taken from it are where a processor wants them.
-    """
-
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-    access: Access
-
-    def __call__(self, rows: Tensor, generator: torch.Generator | None) -> Tensor | Batch:
-        return self.access(rows.view(self.dtype).view(len(rows), *self.shape), generator)
+    if rows.ndim in (1, 3):
+        rows = rows.unsqueeze(1)
+    elif rows.ndim == 4 and rows.shape[-1] in (1, 3) and rows.shape[1] not in (1, 3):
+        rows = rows.movedim(-1, 1).contiguous()
+    return access(rows, generator)

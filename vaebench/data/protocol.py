@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sized
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -56,6 +57,22 @@ class Split:
             raise DataError(f"dataset.split.test={self.test}: at least one test example")
         if self.kind != "random" and self.seed:
             raise DataError(f"dataset.split.seed={self.seed} does nothing with kind={self.kind}")
+
+    def check(self, data: str, *, official: bool) -> None:
+        """Refuses an official split that data do not have, and any other of data that have one."""
+        if official != (self.kind == "official"):
+            has = "brings an official test set" if official else "has no official split"
+            kind, size = ("official", 0) if official else ("random", 0.1)
+            raise DataError(
+                f"dataset.split.kind={self.kind}: {data} {has}. "
+                f"Use dataset.split.kind={kind} dataset.split.test={size}."
+            )
+
+    def record(self, parts: Mapping[str, Sized]) -> dict[str, Any]:
+        """What `summary.json` says of it."""
+        return {
+            "split": asdict(self) | {"sizes": {name: len(part) for name, part in parts.items()}}
+        }
 
     def indices(self, size: int) -> dict[str, Tensor]:
         """Indices `[n]` of each split into the `size` examples that are to be divided."""

@@ -7,6 +7,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from vaebench.runs.find import section
+
 
 class WeightAverage(nn.Module):
     """θ̄ ← d θ̄ + (1 - d) θ after each step, with d_t = min(decay, (1 + t) / (10 + t)).
@@ -49,6 +51,5 @@ class WeightAverage(nn.Module):
 def evaluated(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """The model's weights that a run evaluates, from the state of its system: their average,
     where the run kept one."""
-    weights = {n.removeprefix("model."): v for n, v in state.items() if n.startswith("model.")}
-    means = {n.removeprefix("average."): v for n, v in state.items() if n.startswith("average.")}
-    return weights | {name.replace("/", "."): value for name, value in means.items()}
+    means = section(state, "average.")
+    return section(state, "model.") | {n.replace("/", "."): value for n, value in means.items()}

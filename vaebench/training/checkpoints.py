@@ -20,6 +20,7 @@ from torch import nn
 
 from vaebench.compose import Composition
 from vaebench.errors import Refusal, RunFailed
+from vaebench.runs.find import section
 from vaebench.runs.layout import BEST, CONFIG, LAST, PREVIOUS, WEIGHTS, run_folder
 from vaebench.training.average import evaluated
 
@@ -52,9 +53,7 @@ class Keeper(pl.Callback):
         if threading.current_thread() is threading.main_thread():
             self.before = {s: signal.signal(s, self._note) for s in SIGNALS}
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, system: pl.LightningModule, *args: Any
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             return  # validation comes first; the epoch's end saves
         if self._stopping(trainer) or (self.every and trainer.global_step % self.every == 0):
@@ -63,13 +62,13 @@ class Keeper(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
         self._save(trainer)
 
-    def on_train_end(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
-        self._restore()
+    def on_train_end(self, *args: Any) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+        self.before = {}
 
-    def on_exception(
-        self, trainer: pl.Trainer, system: pl.LightningModule, error: BaseException
-    ) -> None:
-        self._restore()
+    def on_exception(self, *args: Any) -> None:
+        self.on_train_end()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.asked = signal.Signals(number)
@@ -77,11 +76,6 @@ class Keeper(pl.Callback):
     def _stopping(self, trainer: pl.Trainer) -> bool:
         """Whether any of the processes that train together was asked to."""
         return trainer.strategy.reduce_boolean_decision(self.asked is not None, all=False)
-
-    def _restore(self) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-        self.before = {}
 
     def _save(self, trainer: pl.Trainer) -> None:
         save(trainer, self.folder)
@@ -150,16 +144,13 @@ def _keep_as_previous(folder: Path) -> None:
 def newest_good(folder: Path) -> tuple[Path | None, list[str]]:
     """The newest checkpoint that can be read, and a line on each that cannot."""
     complaints = []
-    for name in (LAST, PREVIOUS):
-        path = folder / name
-        if not path.exists():
-            continue
+    for path in filter(Path.exists, (folder / LAST, folder / PREVIOUS)):
         try:
             torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         except UNREADABLE as e:
             complaints.append(f"{path} is corrupt ({str(e).splitlines()[0][:80]}), skipped")
-            continue
-        return path, complaints
+        else:
+            return path, complaints
     return None, complaints
 
 
@@ -195,9 +186,8 @@ def restore(composition: Composition, state: dict[str, torch.Tensor]) -> None:
         RuntimeError: they are of another model.
     """
     composition.model.load_state_dict(evaluated(state))
-    own = {n.removeprefix("objective."): v for n, v in state.items() if n.startswith("objective.")}
     # Of a run of an older version there may be less.
-    composition.objective.load_state_dict(own, strict=False)
+    composition.objective.load_state_dict(section(state, "objective."), strict=False)
 
 
 def initialise(model: nn.Module, run: str) -> None:

@@ -16,7 +16,6 @@ from torch.utils._pytree import tree_leaves
 
 from vaebench.data import Batch, Loader
 from vaebench.inference import batch_size
-from vaebench.training.compiled import plain
 from vaebench.training.system import System
 
 BUDGET = 0.3
@@ -54,11 +53,8 @@ def cost_of_step(system: System, device: torch.device) -> Cost:
 def _cost(system: System, batch: Batch) -> Cost:
     whole, tried = batch_size(batch), _trials(system, batch)
     n, seconds = tried[-1]
-    if len(tried) > 1:
-        before, less = tried[-2]
-        seconds += max(0.0, seconds - less) / (n - before) * (whole - n)
-    else:
-        seconds *= whole / n
+    before, less = tried[-2] if len(tried) > 1 else (0, 0.0)
+    seconds += max(0.0, seconds - less) / (n - before) * (whole - n)
     return Cost(seconds, _memory(system, _first(batch, n), whole / n))
 
 
@@ -69,7 +65,7 @@ def _trials(system: System, batch: Batch) -> list[tuple[int, float]]:
     if seconds < BUDGET:
         seconds = _seconds(system, _first(batch, n))  # the first call has more to do than the next
     tried = [(n, seconds)]
-    while n < whole and seconds < LONG and (len(tried) < 2 or _spent(tried) < BUDGET):
+    while n < whole and seconds < LONG and (len(tried) < 2 or sum(s for _, s in tried) < BUDGET):
         n = min(GROWTH * n, whole)
         seconds = _seconds(system, _first(batch, n))
         if seconds < BUDGET / 3:  # what is quick is easily disturbed
@@ -78,20 +74,14 @@ def _trials(system: System, batch: Batch) -> list[tuple[int, float]]:
     return tried
 
 
-def _spent(tried: list[tuple[int, float]]) -> float:
-    return sum(seconds for _, seconds in tried)
-
-
 def _first(batch: Batch, n: int) -> Batch:
     return {name: value[:n] for name, value in batch.items()}
 
 
 def _seconds(system: System, batch: Batch) -> float:
     """Of a step that is not compiled: each size of a batch would be compiled anew."""
-    step = plain(system.objective, system.model)
     begun, used = time.perf_counter(), time.process_time()
-    loss, _ = step(batch, _zero())
-    loss.backward()
+    _loss(system, batch).backward()
     system.zero_grad()
     if system.device.type != "cpu":
         getattr(torch, system.device.type).synchronize()
@@ -103,17 +93,16 @@ def _seconds(system: System, batch: Batch) -> float:
 def _memory(system: System, batch: Batch, scale: float) -> float:
     """Bytes of a step on `scale` times as many examples; weights and gradients are no more of them."""
     weights = sum(p.nbytes for p in system.parameters())
-    step = plain(system.objective, system.model)
     with Live() as live:
-        loss, _ = step(batch, _zero())
+        loss = _loss(system, batch)
         forwards = live.peak
         loss.backward()
     system.zero_grad()
     return max(weights + live.peak, 2 * weights + forwards * scale)
 
 
-def _zero() -> Tensor:
-    return torch.zeros((), dtype=torch.long)
+def _loss(system: System, batch: Batch) -> Tensor:
+    return system.objective(system.model, batch, torch.zeros((), dtype=torch.long)).loss
 
 
 def memory_of(device: torch.device) -> float:

@@ -40,7 +40,6 @@ class Result:
         system: with the evaluated weights.
         metrics: those of training and validation when the weights were taken, and of the test.
         tested: what the test says beside them.
-        loggers: still open.
         seconds: of training, validation included.
         device: where it ran.
         peak_memory_mb: of the process so far (CPU), or of this run in the GPU's allocator.
@@ -49,7 +48,6 @@ class Result:
     system: System
     metrics: dict[str, float]
     tested: Tested
-    loggers: list[Logger]
     seconds: float
     device: str
     peak_memory_mb: float
@@ -175,7 +173,6 @@ def fit(
         system,
         dict(system.latest),
         tested,
-        trainer.loggers,
         seconds,
         device_name(device),
         peak_memory(device),

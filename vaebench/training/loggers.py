@@ -60,10 +60,6 @@ class History(Logger):
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """The config has a file of its own."""
 
-    def rewind(self, step: int) -> None:
-        """Forget what came after a step, to continue from its checkpoint."""
-        self.file.rewind(step)
-
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         self.file.add({n: value for n, value in metrics.items() if n != "epoch"}, step)
@@ -123,12 +119,11 @@ class Wandb(WandbLogger, RunLogger):
             x_disable_stats=True,
             init_timeout=20,
         )
-        common: dict[str, Any] = {"project": project, "save_dir": str(folder), "settings": settings}
-        common |= {"name": identity.name, "tags": list(identity.tags)}
-        common |= {"group": identity.group} if identity.group else {}
         # An agent of a wandb sweep has named the run already.
         run_id = known or os.environ.get("WANDB_RUN_ID") or uuid.uuid4().hex[:8]
-        super().__init__(**common, mode=chosen, id=run_id, resume="allow")
+        called: dict[str, Any] = {"name": identity.name, "tags": list(identity.tags)}
+        called |= {"project": project, "group": identity.group or None, "id": run_id}
+        super().__init__(**called, save_dir=folder, settings=settings, mode=chosen, resume="allow")
         self._wandb_init.pop("anonymous", None)  # an option of the past that wandb warns of
         try:
             _ = self.experiment  # contact now, before anything is trained
@@ -207,10 +202,7 @@ class TensorBoard(TensorBoardLogger, RunLogger):
     def conclude(self, summary: dict[str, Any]) -> None:
         options = {n: v for n, v in summary.items() if n.startswith(("config.", "choices."))}
         results = {n: v for n, v in summary.items() if n.startswith(("test/", "val/"))}
-        plain = {
-            n: v if isinstance(v, bool | int | float | str) else str(v) for n, v in options.items()
-        }
-        super().log_hyperparams(plain, results)
+        super().log_hyperparams(options, results)
 
     @rank_zero_only
     def evaluated(self, numbers: dict[str, float], step: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 import torch
+from lightning_fabric.plugins.environments.lightning import find_free_network_port
 
 from vaebench.errors import RunFailed
 
@@ -33,7 +33,7 @@ def rank_zero(devices: int) -> Iterator[None]:
         yield
         return
     before, threads = dict(os.environ), torch.get_num_threads()
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(find_free_network_port())}
     os.environ |= {"NODE_RANK": "0", "LOCAL_RANK": "0"}
     torch.set_num_threads(max(1, threads // devices))
     try:
@@ -57,7 +57,9 @@ def workers(devices: int, folder: Path, checkpoint: Path | None) -> Iterator[Non
     started = [_start(rank, devices, folder, checkpoint) for rank in range(1, devices)]
     try:
         for child, _ in started:
-            _await_ready(child)
+            # A worker that cannot begin would leave this process waiting for its call.
+            if child.stdout is None or child.stdout.readline().strip() != READY:
+                raise RunFailed("a worker did not begin")
         yield
         for child, _ in started:
             child.wait(GRACE_SECONDS)
@@ -90,13 +92,6 @@ def _start(
     return child, log
 
 
-def _await_ready(child: subprocess.Popen[bytes]) -> None:
-    """A worker that cannot begin would leave this process waiting for its call."""
-    assert child.stdout is not None
-    if child.stdout.readline().strip() != READY:
-        raise RunFailed("a worker did not begin")
-
-
 def _last_words(child: subprocess.Popen[bytes], log: IO[bytes]) -> str:
     """Why a worker failed; nothing where it did not, or is still there."""
     try:
@@ -125,9 +120,3 @@ def leave_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

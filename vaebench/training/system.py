@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ from vaebench.training.average import WeightAverage
 from vaebench.training.compiled import compiled, plain
 
 STATE = "vaebench"
+KEPT = ("logged", "validated", "undone", "notes", "latest")
+"""What a checkpoint holds of a system as it is."""
 
 
 class Diverged(RuntimeError):
@@ -89,7 +92,7 @@ class System(pl.LightningModule):
             shuffle=True,
             seed=self.seed,
             epoch=lambda: self.current_epoch,
-            generator=self._generator(derived(self.seed, BINARIZATION)),
+            generator=torch.Generator(self.device).manual_seed(derived(self.seed, BINARIZATION)),
             partial=not self.compiles,
             rank=self.trainer.global_rank,
             world=self.trainer.world_size,
@@ -98,9 +101,6 @@ class System(pl.LightningModule):
             # Not by Lightning's own protocol, which skips it after an epoch's last checkpoint.
             self.loader.load(self.restored["loader"])
         return self.loader
-
-    def _generator(self, seed: int) -> torch.Generator:
-        return torch.Generator(self.device).manual_seed(seed)
 
     def val_dataloader(self) -> Loader:
         return Loader(self.data.split("val").to(self.device), EVAL_BATCH, shuffle=False)
@@ -119,10 +119,7 @@ class System(pl.LightningModule):
         return optimizer
 
     def configure_gradient_clipping(
-        self,
-        optimizer: torch.optim.Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
+        self, optimizer: torch.optim.Optimizer, gradient_clip_val: float | None = None, **_: Any
     ) -> None:
         # Group by group: a discriminator's gradient must not eat the model's share.
         if gradient_clip_val:
@@ -182,18 +179,13 @@ class System(pl.LightningModule):
             "noise": self._everyone(noise_state(self.device)),
             "loader": self.loader.state(),
             "means": self._everyone(self.means.state()),
-            "logged": self.logged,
-            "undone": self.undone,
-            "notes": list(self.notes),
-            "validated": self.validated,
-            "latest": dict(self.latest),
         }
+        checkpoint[STATE] |= {name: copy(getattr(self, name)) for name in KEPT}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        state = checkpoint[STATE]
-        self.logged, self.validated = state["logged"], state["validated"]
-        self.undone, self.notes = state["undone"], state["notes"]
-        self.latest, self.restored = state["latest"], state
+        self.restored = checkpoint[STATE]
+        for name in KEPT:
+            setattr(self, name, checkpoint[STATE][name])
 
     def _everyone(self, state: dict[str, Any]) -> list[dict[str, Any]]:
         """What each process has, by rank."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -33,32 +34,21 @@ def build_trainer(cfg: DictConfig, system: System, folder: Path, console: Consol
     Raises:
         Refusal: where the machine lacks the accelerator.
     """
-    quiet()
-    try:
-        return pl.Trainer(
-            accelerator=cfg.trainer.accelerator.value,
-            strategy="ddp" if cfg.trainer.devices > 1 else "auto",
-            devices=cfg.trainer.devices,
-            plugins=[LightningEnvironment()],  # whatever cluster this may be a job of
-            use_distributed_sampler=False,  # the loader knows its rank
-            max_epochs=cfg.trainer.max_epochs,
-            max_steps=cfg.trainer.max_steps,
-            logger=False,
-            callbacks=callbacks(cfg, system, folder, console),
-            gradient_clip_val=cfg.trainer.clip_norm or None,
-            detect_anomaly=cfg.trainer.detect_anomaly,
-            default_root_dir=folder,
-            num_sanity_val_steps=0,
-            inference_mode=False,  # refined samples follow a gradient in evaluation too
-            enable_checkpointing=False,  # ours are atomic
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-    except MisconfigurationException as error:
-        raise Refusal(
-            f"trainer.accelerator={cfg.trainer.accelerator.value}: {lacking(error)}. "
-            "Use trainer.accelerator=auto."
-        ) from error
+    return _trainer(
+        "trainer.accelerator",
+        cfg.trainer.accelerator.value,
+        strategy="ddp" if cfg.trainer.devices > 1 else "auto",
+        devices=cfg.trainer.devices,
+        use_distributed_sampler=False,  # the loader knows its rank
+        max_epochs=cfg.trainer.max_epochs,
+        max_steps=cfg.trainer.max_steps,
+        callbacks=callbacks(cfg, system, folder, console),
+        gradient_clip_val=cfg.trainer.clip_norm or None,
+        detect_anomaly=cfg.trainer.detect_anomaly,
+        default_root_dir=folder,
+        num_sanity_val_steps=0,
+        inference_mode=False,  # refined samples follow a gradient in evaluation too
+    )
 
 
 def root_device(accelerator: str) -> torch.device:
@@ -67,21 +57,24 @@ def root_device(accelerator: str) -> torch.device:
     Raises:
         Refusal: where the machine lacks it.
     """
+    return _trainer("accelerator", accelerator, devices=1).strategy.root_device
+
+
+def _trainer(option: str, accelerator: str, **options: Any) -> pl.Trainer:
     quiet()
     try:
-        trainer = pl.Trainer(
+        return pl.Trainer(
             accelerator=accelerator,
-            devices=1,
-            plugins=[LightningEnvironment()],
+            plugins=[LightningEnvironment()],  # whatever cluster this may be a job of
             logger=False,
-            enable_checkpointing=False,
+            enable_checkpointing=False,  # ours are atomic
             enable_progress_bar=False,
             enable_model_summary=False,
+            **options,
         )
     except MisconfigurationException as error:
-        line = f"accelerator={accelerator}: {lacking(error)}. Use accelerator=auto."
+        line = f"{option}={accelerator}: {lacking(error)}. Use {option}=auto."
         raise Refusal(line) from error
-    return trainer.strategy.root_device
 
 
 def callbacks(cfg: DictConfig, system: System, folder: Path, console: Console) -> list[pl.Callback]:
@@ -100,15 +93,8 @@ def callbacks(cfg: DictConfig, system: System, folder: Path, console: Console) -
     ]
     if cfg.trainer.patience:
         # After validation rather than at the epoch's end, whose checkpoint must know of it.
-        chosen.append(
-            EarlyStopping(
-                monitor,
-                mode=mode,
-                patience=cfg.trainer.patience,
-                check_on_train_epoch_end=False,
-                check_finite=False,
-            )
-        )
+        when = {"check_on_train_epoch_end": False, "check_finite": False}
+        chosen.append(EarlyStopping(monitor, mode=mode, patience=cfg.trainer.patience, **when))
     return chosen
 
 

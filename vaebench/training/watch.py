@@ -52,7 +52,8 @@ class Guard(pl.Callback):
             return
         self.in_a_row += 1
         if self.on_nan is OnNan.stop or self.in_a_row == LIMIT:
-            raise Diverged(diagnose(system) + self._so_far())
+            often = f" ({LIMIT} steps in a row)" if self.in_a_row == LIMIT else ""
+            raise Diverged(diagnose(system) + often)
         if self.on_nan is OnNan.rollback:
             self._roll_back(system, optimizer)
         system.undone += 1
@@ -64,9 +65,6 @@ class Guard(pl.Callback):
         good = torch.load(path, map_location=system.device, weights_only=True)
         system.load_state_dict(good["state_dict"])
         optimizer.load_state_dict(good["optimizer_states"][0])
-
-    def _so_far(self) -> str:
-        return f" ({LIMIT} steps in a row)" if self.in_a_row == LIMIT else ""
 
 
 def finite(loss: Tensor, gradients: list[Tensor]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -64,11 +64,7 @@ class Arrays(Dataset):
         factors: list[str],
         memory: str | int,
     ) -> None:
-        if split.kind == "official":
-            raise DataError(
-                "dataset.split.kind=official: Arrays has no official split. "
-                "Use dataset.split.kind=random dataset.split.test=0.1."
-            )
+        split.check("Arrays", official=False)
         if labelled < 0:
             raise DataError(f"dataset.labelled={labelled}: at least 0. Use dataset.labelled=0.")
         if labelled and factors:
@@ -129,10 +125,9 @@ class Arrays(Dataset):
     @cached_property
     def opened(self) -> dict[str, Opened]:
         """The columns by their names in a batch."""
+        mapped = self.is_mapped
         return {
-            self._called(name): opened(
-                name, array, self.declared, self.is_mapped and array.is_mappable
-            )
+            self._called(name): opened(name, array, self.declared, mapped and array.is_mappable)
             for name, array in self.arrays.items()
         }
 
@@ -205,9 +200,7 @@ class Arrays(Dataset):
 
     @property
     def protocol(self) -> dict[str, Any]:
-        sizes = {part: len(index) for part, index in self.index.items()}
-        return {
-            "split": asdict(self.held_out) | {"sizes": sizes},
+        return self.held_out.record(self.index) | {
             "observed": self.observed,
             "support": {name: found.support.value for name, found in self.opened.items()},
         }

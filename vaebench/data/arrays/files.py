@@ -15,7 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vaebench.data.access import Access
 from vaebench.data.images.files import NPY, corrupt
+from vaebench.data.spec import Batch
 from vaebench.errors import DataError
 from vaebench.suggest import override, use
 
@@ -84,6 +86,17 @@ class StoredArray:
             return torch.from_numpy(
                 np.memmap(self.path, np.uint8, "c", offset=self.start or 0, shape=shape)
             )
+
+    def of_bytes(
+        self, rows: Tensor, generator: torch.Generator | None, *, access: Access
+    ) -> Tensor | Batch:
+        """An access to mapped rows `[B, n]`, as another has them as numbers.
+
+        A file puts numbers at any address; rows that were taken from it are where a processor wants
+        them.
+        """
+        numbers = rows.view(TORCH[self.dtype]).view(len(rows), *self.shape[1:])
+        return access(numbers, generator)
 
 
 def stored_arrays(path: Path) -> dict[str, StoredArray]:

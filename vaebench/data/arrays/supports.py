@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
-from vaebench.data.access import Access, ChannelsFirst, FromBytes, GreyLevels, floats, integers
-from vaebench.data.arrays.files import TORCH, StoredArray
+from vaebench.data.access import Access, channels_first, floats, grey_levels, integers
+from vaebench.data.arrays.files import StoredArray
 from vaebench.data.columns import CHUNK, Column, InMemorySplit
 from vaebench.data.spec import Support
 from vaebench.errors import DataError
@@ -65,9 +66,7 @@ def opened(name: str, array: StoredArray, declared: Declared, mapped: bool) -> O
     stored = array.mapped() if mapped else array.read()
 
     def column(access: Access) -> Column:
-        if mapped:
-            access = FromBytes(TORCH[array.dtype], array.shape[1:], access)
-        return Column(stored, access)
+        return Column(stored, partial(array.of_bytes, access=access) if mapped else access)
 
     values = _values(column(floats if array.dtype.kind == "f" else integers))
     if line := _objection(name, declared, support, values):
@@ -152,4 +151,5 @@ def _levels(support: Support, array: StoredArray, values: Values) -> int:
 def _access(support: Support, levels: int) -> Access:
     if support is Support.LABEL:
         return integers
-    return ChannelsFirst(GreyLevels(levels) if support is Support.LEVELS else floats)
+    grey = partial(grey_levels, levels=levels)
+    return partial(channels_first, access=grey if support is Support.LEVELS else floats)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -12,13 +12,13 @@ from torch import Tensor
 
 from vaebench.data.access import (
     Access,
-    Dequantization,
-    GreyLevels,
-    Threshold,
+    above_half,
     as_is,
+    dequantization,
     dynamic_binarization,
     floats,
     grey,
+    grey_levels,
 )
 from vaebench.data.base import Dataset, Part
 from vaebench.data.columns import Column, InMemorySplit
@@ -91,13 +91,7 @@ class Images(Dataset):
         rest, test = self.read()
         for raw in (rest, test):
             self._check(raw)
-        if (test is not None) != (self.held_out.kind == "official"):
-            has = "brings an official test set" if test is not None else "has no official split"
-            kind, size = ("official", 0) if test is not None else ("random", 0.1)
-            raise DataError(
-                f"dataset.split.kind={self.held_out.kind}: {type(self).__name__} {has}. "
-                f"Use dataset.split.kind={kind} dataset.split.test={size}."
-            )
+        self.held_out.check(type(self).__name__, official=test is not None)
         parts = {name: rest.take(i) for name, i in self.held_out.indices(len(rest)).items()}
         return parts if test is None else parts | {"test": test}
 
@@ -113,8 +107,8 @@ class Images(Dataset):
     def spec(self) -> Spec:
         train = self.parts["train"]
         support, levels = self._support(train.levels)
-        seen = Threshold if self.binarize == "threshold" else GreyLevels
-        means = InMemorySplit({"x": train.column(seen(train.levels))}).means()
+        seen = above_half if self.binarize == "threshold" else grey_levels
+        means = InMemorySplit({"x": train.column(partial(seen, levels=train.levels))}).means()
         fields = {"x": Field(tuple(train.x.shape[1:]), support, levels, means["x"])}
         if train.y is not None:
             fields["y"] = Field((), Support.LABEL, int(train.y.max()) + 1)
@@ -147,10 +141,10 @@ class Images(Dataset):
                 bits = column.computed(lambda x: dynamic_binarization(x, once).byte())
                 return Column(bits, floats)
             case "threshold":
-                return raw.column(Threshold(raw.levels))
+                return raw.column(partial(above_half, levels=raw.levels))
         if not self.dequantize:
-            return raw.column(GreyLevels(raw.levels))
-        access = Dequantization(raw.levels)
+            return raw.column(partial(grey_levels, levels=raw.levels))
+        access = partial(dequantization, levels=raw.levels)
         column = raw.column(access)
         return column if once is None else Column(column.computed(lambda x: access(x, once)))
 
@@ -163,9 +157,7 @@ class Images(Dataset):
 
     @property
     def protocol(self) -> dict[str, Any]:
-        sizes = {part: len(raw) for part, raw in self.parts.items()}
-        return {
-            "split": asdict(self.held_out) | {"sizes": sizes},
+        return self.held_out.record(self.parts) | {
             "binarize": self.binarize,
             "dequantize": self.dequantize,
             "levels": self.parts["train"].levels,

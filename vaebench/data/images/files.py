@@ -130,9 +130,9 @@ def raw_images(x: np.ndarray[Any, Any], y: Tensor | None, source: str) -> Raw:
         return Raw(tensor(x), 256, y)
     if not np.issubdtype(x.dtype, np.floating):
         raise DataError(f"{source}: images are {x.dtype}; uint8, or floats in [0, 1], are needed")
-    if not (np.isfinite(x).all() and x.min() >= 0 and x.max() <= 1):
-        if not np.isfinite(x).all():
-            raise DataError(f"{source}: images hold nan or infinity; all values must be finite")
+    if not np.isfinite(x).all():
+        raise DataError(f"{source}: images hold nan or infinity; all values must be finite")
+    if not (x.min() >= 0 and x.max() <= 1):
         span = f"from {x.min():.3g} to {x.max():.3g}"
         raise DataError(f"{source}: images are floats {span}; scale them to [0, 1]")
     return Raw(tensor(x).float(), 0, y)

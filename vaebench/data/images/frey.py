@@ -23,13 +23,10 @@ class FreyFaces(Images):
         self.root = Path(data_dir).expanduser()
 
     def read(self) -> tuple[Raw, Raw | None]:
-        folders = (self.root, self.root / "freyfaces")
-        for path in (folder / "freyfaces.npz" for folder in folders):
-            if path.exists():
-                return self._shaped(read_npz(path), path), None
-        for path in (folder / "frey_rawface.mat" for folder in folders):
-            if path.exists():
-                return self._shaped(self._read_mat(path), path), None
+        for name, read in {"freyfaces.npz": read_npz, "frey_rawface.mat": _read_mat}.items():
+            for path in (self.root / name, self.root / "freyfaces" / name):
+                if path.exists():
+                    return _shaped(read(path), path), None
         raise DataError(
             f"Frey faces are not in {self.root}: put freyfaces.npz or frey_rawface.mat there "
             "(or in its folder freyfaces), or say where they are with data_dir=. Use dataset=digits."
@@ -44,16 +41,16 @@ class FreyFaces(Images):
             "(dataset.split.kind=last holds out the end of the video)"
         ]
 
-    @staticmethod
-    def _read_mat(path: Path) -> Raw:
-        from scipy.io import loadmat
 
-        with corrupt(path):
-            frames = loadmat(path)["ff"].T.reshape(-1, 28, 20)
-        return raw_images(frames.astype("uint8"), None, str(path))
+def _read_mat(path: Path) -> Raw:
+    from scipy.io import loadmat
 
-    @staticmethod
-    def _shaped(raw: Raw, path: Path) -> Raw:
-        if raw.x.shape[1:] != (1, 28, 20):
-            raise DataError(f"{path}: frames of {tuple(raw.x.shape[1:])}, (1, 28, 20) was expected")
-        return raw
+    with corrupt(path):
+        frames = loadmat(path)["ff"].T.reshape(-1, 28, 20)
+    return raw_images(frames.astype("uint8"), None, str(path))
+
+
+def _shaped(raw: Raw, path: Path) -> Raw:
+    if raw.x.shape[1:] != (1, 28, 20):
+        raise DataError(f"{path}: frames of {tuple(raw.x.shape[1:])}, (1, 28, 20) was expected")
+    return raw

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -38,11 +37,7 @@ class PPCA(Dataset):
             raise DataError(f"dataset.latent_dim={latent_dim}: between 1 and dataset.dim={dim}")
         if noise <= 0:
             raise DataError(f"dataset.noise={noise}: must be positive")
-        if split.kind == "official":
-            raise DataError(
-                "dataset.split.kind=official: PPCA has no official split. "
-                "Use dataset.split.kind=last dataset.split.test=0.1."
-            )
+        split.check("PPCA", official=False)
         generator = torch.Generator().manual_seed(data_seed)
         self.w = torch.randn(dim, latent_dim, generator=generator, dtype=torch.float64)
         self.mu = torch.randn(dim, generator=generator, dtype=torch.float64)
@@ -62,8 +57,7 @@ class PPCA(Dataset):
 
     @property
     def protocol(self) -> dict[str, Any]:
-        sizes = {part: len(index) for part, index in self.index.items()}
-        return {"split": asdict(self.held_out) | {"sizes": sizes}, "data_seed": self.data_seed}
+        return self.held_out.record(self.index) | {"data_seed": self.data_seed}
 
     def exact_log_prob(self, batch: Batch) -> Tensor:
         """log N(x; μ, W Wᵀ + σ² I), `[B]`, computed in float64 on the CPU."""

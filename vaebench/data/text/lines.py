@@ -21,7 +21,9 @@ class Text(Sentences):
     """
 
     def __init__(self, *, path: str, unit: Unit, lower: bool, split: Split, **options: Any) -> None:
-        super().__init__(split=split, **options)
+        super().__init__(**options)
+        split.check("Text", official=False)
+        self.held_out = split
         self.path, self.unit, self.lower = Path(path).expanduser(), unit, lower
 
     def read(self) -> Groups:

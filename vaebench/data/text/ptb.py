@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from vaebench.data.base import Part
 from vaebench.data.text.lines import read_lines
@@ -11,11 +11,7 @@ from vaebench.data.text.sentences import Groups, Sentences
 from vaebench.data.text.tokens import Sentence
 from vaebench.errors import DataError
 
-FILES: dict[Part, str] = {
-    "train": "ptb.train.txt",
-    "val": "ptb.valid.txt",
-    "test": "ptb.test.txt",
-}
+FILES: dict[Part, str] = {"train": "ptb.train.txt", "val": "ptb.valid.txt", "test": "ptb.test.txt"}
 ARCHIVE = "simple-examples/data"
 FOLDERS = ("ptb", f"ptb/{ARCHIVE}", ARCHIVE, "PennTreebank", ".")
 
@@ -37,12 +33,8 @@ class PennTreebank(Sentences):
 
     sizes: ClassVar[dict[Part, int]] = {"train": 42_068, "val": 3370, "test": 3761}
 
-    def __init__(
-        self, *, data_dir: str, vocabulary: int, min_count: int, max_length: int, bucket: bool
-    ) -> None:
-        super().__init__(
-            vocabulary=vocabulary, min_count=min_count, max_length=max_length, bucket=bucket
-        )
+    def __init__(self, *, data_dir: str, **options: Any) -> None:
+        super().__init__(**options)
         self.root = Path(data_dir).expanduser()
 
     def read(self) -> Groups:

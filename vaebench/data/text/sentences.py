@@ -48,33 +48,22 @@ class Sentences(Dataset):
         max_length: symbols of a sentence, without its end; longer ones are left out of every split.
             0: no limit.
         bucket: whether training batches hold sentences of similar length.
-        split: which are held out; None where `read` tells.
+
+    Attributes:
+        held_out: which sentences are; None where `read` tells.
     """
 
     unit: Unit = "word"
     lower: bool = False
+    held_out: Split | None = None
 
-    def __init__(
-        self,
-        *,
-        vocabulary: int,
-        min_count: int,
-        max_length: int,
-        bucket: bool,
-        split: Split | None = None,
-    ) -> None:
-        smallest = {"vocabulary": 3, "min_count": 1, "max_length": 0}
+    def __init__(self, *, vocabulary: int, min_count: int, max_length: int, bucket: bool) -> None:
         given = {"vocabulary": vocabulary, "min_count": min_count, "max_length": max_length}
-        for name, number in given.items():
-            if number < smallest[name]:
-                raise DataError(f"dataset.{name}={number}: must be at least {smallest[name]}")
-        if split is not None and split.kind == "official":
-            raise DataError(
-                f"dataset.split.kind=official: {type(self).__name__} has no official split. "
-                "Use dataset.split.kind=random dataset.split.test=0.1."
-            )
+        for (name, number), least in zip(given.items(), (3, 1, 0), strict=True):
+            if number < least:
+                raise DataError(f"dataset.{name}={number}: must be at least {least}")
         self.size, self.min_count, self.max_length = vocabulary, min_count, max_length
-        self.bucket, self.held_out = bucket, split
+        self.bucket = bucket
 
     @abstractmethod
     def read(self) -> Groups:

@@ -27,8 +27,9 @@ class Topics(Sentences):
     """
 
     def __init__(self, *, lower: bool, split: Split, **options: Any) -> None:
-        super().__init__(split=split, **options)
-        self.lower = lower
+        super().__init__(**options)
+        split.check("Topics", official=False)
+        self.lower, self.held_out = lower, split
 
     def read(self) -> Groups:
         try:
