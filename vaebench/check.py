@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vaebench.errors import Incompatible
 from vaebench.heads import Likelihood
 from vaebench.inference import Outline
+from vaebench.inference.outline import depends
 from vaebench.models import Model
 from vaebench.objectives import Objective
 from vaebench.trace import Evidence, Site
@@ -151,14 +152,15 @@ def _check_draws(outline: Outline, objective: Objective) -> None:
         why = f"this {part} relaxes discrete latents, and this posterior has none."
         raise Incompatible(why, part, "posterior")
     for name, dist in zip(outline.latents, outline.q, strict=True):
-        needs = (
-            "the density of samples" if draws == "score" else "a path from parameters to samples"
-        )
-        relaxed = draws == "relaxed" and dist.is_discrete
-        if not (dist.has_density if draws == "score" else relaxed or dist.has_rsample):
+        if draws == "score":
+            needs, has = "the density of samples", dist.has_density
+        else:
+            needs = "a path from parameters to samples"
+            has = dist.has_rsample or (draws == "relaxed" and dist.is_discrete)
+        if not has:
+            kind = type(dist).__name__
             raise Incompatible(
-                f"this {part} needs {needs}; this posterior, {type(dist).__name__} at site {name!r}, "
-                "has none.",
+                f"this {part} needs {needs}; this posterior, {kind} at site {name!r}, has none.",
                 part,
                 "posterior",
             )
@@ -230,7 +232,10 @@ def _check_step(model: Model, objective: Objective, outline: Outline) -> None:
         raise Incompatible(why, "objective", "model", options=("objective.",))
     named = {f"model.{n}": p for n, p in outline.named.items()}
     named |= {f"objective.{n}": p for n, p in objective.named_parameters() if p.requires_grad}
-    for name in _untrained(own, named):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # hooks on copies that need no gradient
+        trained = depends(own, named)
+    for name in (name for name in named if name not in trained):
         part = next((part for part in name.split(".") if part in PARTS), "model")
         raise Incompatible(
             f"this {part}: {name} is never trained, since the loss of this objective does not "
@@ -239,13 +244,6 @@ def _check_step(model: Model, objective: Objective, outline: Outline) -> None:
             "objective",
             "model",
         )
-
-
-def _untrained(loss: Tensor, named: dict[str, nn.Parameter]) -> list[str]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # hooks on copies that need no gradient
-        gradients = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
-    return [name for name, g in zip(named, gradients, strict=True) if g is None]
 
 
 def _sites(evidence: Evidence) -> list[str]:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from vaebench.commands import terminal
 from vaebench.commands.options import no_option
-from vaebench.config.words import doubled, told_twice
+from vaebench.config.words import check_once
 from vaebench.errors import Refusal
 from vaebench.runs.find import Found, Run, find
 from vaebench.runs.groups import also_differ, columns, groups
@@ -81,8 +81,7 @@ def _read(arguments: Sequence[str]) -> tuple[list[Path], dict[str, str]]:
             options[name] = value
         else:
             raise Refusal(no_option("compare", name, value, options))
-    if (two := doubled(a for a in arguments if a.partition("=")[0] in options)) is not None:
-        raise Refusal(told_twice(two))
+    check_once(a for a in arguments if a.partition("=")[0] in options)
     for path in paths:
         if not path.is_dir():
             raise Refusal(f"{path} is no folder")

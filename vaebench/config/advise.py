@@ -90,10 +90,8 @@ def _group(line: str, folders: Sequence[Path]) -> tuple[str, str] | None:
     word, group, value = found.groups()
     if value == "none" and OWNERS.get(group) == "model":
         return None  # whoever takes a part away from a model that has one would be refused again
-    names = [choice.name for choice in groups[group]]
-    hint = (
-        use(f"{group}={value}") if value in names else did_you_mean(value, names, f"{group}={{}}")
-    )
+    known = value in groups[group]
+    hint = use(f"{group}={value}") if known else did_you_mean(value, groups[group], f"{group}={{}}")
     return f"{word}: {group} is a group of its own", hint
 
 

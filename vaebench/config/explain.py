@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from vaebench.config.advise import with_readers
-from vaebench.config.choices import names as names_in
+from vaebench.config.choices import choices
 from vaebench.config.options import options_of
 from vaebench.config.schema import unresolved
 from vaebench.config.signatures import EXPECTED, rounded
@@ -27,7 +27,7 @@ def explain(error: BaseException, folders: Sequence[Path], args: Sequence[str]) 
     if isinstance(error, MissingConfigException):
         return _missing_choice(error, folders)
     if isinstance(error, OverrideParseException):
-        return unreadable(error.override, names_in(folders), args)
+        return unreadable(error.override, choices(folders), args)
     if isinstance(error, OSError):  # a run's own errors never come here
         return f"cannot write the run folder: {error.filename}: {error.strerror}"
     if isinstance(error, YAMLError | UnicodeDecodeError):
@@ -54,10 +54,10 @@ def _missing_choice(error: Any, folders: Sequence[Path]) -> str:
             f"there is no config {name!r} but the one of vaebench, to which --config-dir DIR adds "
             "choices of your own"
         )
-    return _no_such(group, name, names_in(folders).get(group) or error.options or [])
+    return _no_such(group, name, choices(folders).get(group) or error.options or [])
 
 
-def _no_such(group: str, name: str, names: Sequence[str]) -> str:
+def _no_such(group: str, name: str, names: Iterable[str]) -> str:
     nothing = name in ("null", "")  # near to no name: the default is what is meant
     hint = "" if nothing else did_you_mean(name, names, f"{group}={{}}")
     return f"{group}={name}: no such choice; there are {', '.join(names)}.{hint}"
@@ -65,7 +65,7 @@ def _no_such(group: str, name: str, names: Sequence[str]) -> str:
 
 def _no_word(folders: Sequence[Path], args: Sequence[str]) -> str | None:
     """A group whose choice is a number or null: Hydra does not say which."""
-    found = names_in(folders)
+    found = choices(folders)
     wrong = (
         _no_such(name, value, found[name])
         for name, word in given(args).items()
