@@ -88,8 +88,8 @@ def test_no_more_is_tried_than_people_wait_for(monkeypatch):
         tried.append(cfg)
         raise Incompatible(f"no. {len(tried)}", "posterior", "prior", "nets", "objective", "model")
 
-    with composed(Cell((), SMALL), [conf_dir()]):
-        found = remedies(Incompatible("no", "posterior", "prior"), refuse)
+    with composed(Cell((), SMALL), [conf_dir()]) as cfg:
+        found = remedies(Incompatible("no", "posterior", "prior"), cfg, refuse)
     assert found == []
     assert len(tried) <= TRIALS
 
@@ -105,8 +105,8 @@ def test_an_error_in_what_is_tried_is_no_remedy():
     def fail(cfg):
         raise RuntimeError("of somebody else's")
 
-    with composed(Cell((), SMALL), [conf_dir()]):
-        assert remedies(Incompatible("no", "refine"), fail) == []
+    with composed(Cell((), SMALL), [conf_dir()]) as cfg:
+        assert remedies(Incompatible("no", "refine"), cfg, fail) == []
 
 
 def test_assembling_tells_parts_and_nothing_that_was_chosen():

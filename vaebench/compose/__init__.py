@@ -24,7 +24,7 @@ def compose(cfg: DictConfig) -> Composition:
     try:
         composition = assemble(cfg, data)
     except Incompatible as error:
-        found = remedies(error, partial(assemble, data=data))
+        found = remedies(error, cfg, partial(assemble, data=data))
         raise Incompatible(in_words(str(error)) + use(*found)) from error
     notes = composition.report.notes
     notes[:] = [in_words(note) for note in notes]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,14 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from vaebench.config.groups import PLAINEST
-from vaebench.config.options import config_of, options_of, taken_over
+from vaebench.config.options import config_of, options_of, unread, with_choice
 from vaebench.config.words import given
 from vaebench.errors import Incompatible, Refusal
 from vaebench.paths import conf_dir
 from vaebench.runs.layout import option_of
 from vaebench.suggest import override
 
-TRIALS = 150
+TRIALS = 240
 """Compositions that are tried at most: half a minute, where nearly every part is at fault."""
 
 DEPTH = 8
@@ -29,18 +31,33 @@ ENOUGH = 2
 """Choices of a part that lead to another refusal, after which no further one is tried."""
 
 
-def remedies(error: Incompatible, assemble: Callable[[DictConfig], Any]) -> list[str]:
+@dataclass(frozen=True)
+class Line:
+    """A command line.
+
+    Attributes:
+        words: its overrides.
+        cfg: what they come to.
+    """
+
+    words: tuple[str, ...]
+    cfg: DictConfig
+
+
+def remedies(
+    error: Incompatible, cfg: DictConfig, assemble: Callable[[DictConfig], Any]
+) -> list[str]:
     """Overrides that a composition goes with: one of each part to blame, nearest first; nothing
     outside of the command, where nobody knows what else there is.
 
     Args:
         error: what it is refused for.
+        cfg: its config.
         assemble: builds a config; raises a refusal.
     """
     if not HydraConfig.initialized():
         return []
-    hydra = HydraConfig.get()
-    return Search(hydra, assemble).find(error, hydra.overrides.task, (str(error),))
+    return Search(HydraConfig.get(), assemble).remedies(error, cfg)
 
 
 class Search:
@@ -53,91 +70,112 @@ class Search:
 
     def __init__(self, hydra: HydraConf, assemble: Callable[[DictConfig], Any]) -> None:
         self.assemble, self.left = assemble, TRIALS
+        self.words = tuple(hydra.overrides.task)
         self.choices = {k: str(v) for k, v in hydra.runtime.choices.items()}
         own = [s for s in hydra.runtime.config_sources if s.schema == "file" and s.path]
         self.folders = [*(Path(s.path) for s in own if s.provider != "main"), conf_dir()]
 
-    def find(self, error: Incompatible, words: Sequence[str], path: tuple[str, ...]) -> list[str]:
-        """Those that work by themselves; else the first that does with more of them.
+    def remedies(self, error: Incompatible, cfg: DictConfig) -> list[str]:
+        """What works as Hydra composes it."""
+        line = Line(self.words, cfg)
+        found = self._find(error, line, (str(error),))
+        return [new for new in found if self._holds(line, new)]
 
-        Args:
-            error: what the words are refused for.
-            words: overrides of a command line.
-            path: what was in the way so far.
-        """
+    def _find(self, error: Incompatible, line: Line, path: tuple[str, ...]) -> list[str]:
+        """Those that work by themselves; else the first that does with more of them."""
         taken_back = any(option.endswith(".") for option in error.options)
         found: list[str] = []
-        beyond: list[tuple[str, Incompatible]] = []
-        for candidates in self._candidates(error, words):
+        beyond: list[tuple[str, Line, Any]] = []
+        for candidates in self._candidates(error, line):
             passed = 0
             for new in candidates:
                 if passed == ENOUGH or self.left <= 0:
                     break
-                outcome = self._try(self._with(words, new))
+                tried, outcome = self._try(line, new)
                 if outcome is None:
                     found.append(new)
                     break
-                if isinstance(outcome, Incompatible) and _is_further(outcome, new, path):
-                    beyond.append((new, outcome))
+                if self._is_further(outcome, new, path):
+                    beyond.append((new, tried, outcome))
                     passed += 1
             if found and (len(path) > 1 or (taken_back and "." in option_of(found[-1]))):
                 return found  # of an option taken back, whoever typed it need change no part
         if found or len(path) == DEPTH:
             return found
-        for new, outcome in beyond:
-            if more := self.find(outcome, self._with(words, new), (*path, str(outcome))):
+        for new, tried, outcome in beyond:
+            if more := self._find(outcome, tried, (*path, str(outcome))):
                 return [_joined(new, more[0])]
         return []
 
-    def _candidates(self, error: Incompatible, words: Sequence[str]) -> Iterator[Sequence[str]]:
+    def _is_further(self, outcome: Refusal, new: str, path: tuple[str, ...]) -> bool:
+        """Whether something else is to blame now."""
+        return (
+            isinstance(outcome, Incompatible)
+            and str(outcome) not in path
+            and (bool(outcome.options) or outcome.parts[:1] != (option_of(new),))
+        )
+
+    def _candidates(self, error: Incompatible, line: Line) -> Iterator[Sequence[str]]:
         """For each option, and each part that is to blame, what may stand there instead."""
         for option in error.options:
-            yield self._defaults(option, words) if option.endswith(".") else [option]
+            yield self._defaults(option, line) if option.endswith(".") else [option]
         for part in error.parts:
-            yield self._choices(part, words)
+            yield self._choices(part, line.words)
 
-    def _defaults(self, prefix: str, words: Sequence[str]) -> list[str]:
+    def _defaults(self, prefix: str, line: Line) -> list[str]:
         """Options that were typed, each taken back."""
-        typed = {name: word for name, word in given(words).items() if name.startswith(prefix)}
-        cfg = config_of(self.folders, [word for word in words if word not in typed.values()])
+        part = prefix.rstrip(".")
+        own = options_of(self.folders, part)[self._choice(part, line.words)]
+        cfg = OmegaConf.merge(line.cfg, {part: own})
+        typed = [name for name in given(line.words) if name.startswith(prefix)]
         defaults = {n: OmegaConf.select(cfg, n) for n in typed if not OmegaConf.is_missing(cfg, n)}
         return [override(name, default) for name, default in defaults.items()]
 
+    def _choice(self, part: str, words: Sequence[str]) -> str:
+        return given(words).get(part, f"{part}={self.choices.get(part)}").partition("=")[2]
+
     def _choices(self, part: str, words: Sequence[str]) -> list[str]:
         """Other choices of a part: those first that read the same options, then the plainest."""
-        now = given(words).get(part, f"{part}={self.choices.get(part)}").partition("=")[2]
-        options = {
-            name: {option for option in read if not option.startswith("_")}
-            for name, read in options_of(self.folders, part).items()
-        }
-        own = options.pop(now, set())
+        options, now = options_of(self.folders, part), self._choice(part, words)
+        own = {name for name in options.get(now, {}) if not name.startswith("_")}
 
         def distance(name: str) -> tuple[float, bool, int, str]:
-            both = own | options[name]
-            alike = len(own & options[name]) / len(both) if both else 1.0
+            other = {option for option in options[name] if not option.startswith("_")}
+            both = own | other
+            alike = len(own & other) / len(both) if both else 1.0
             return -alike, name != PLAINEST.get(part), len(name), name
 
-        return [f"{part}={name}" for name in sorted(options, key=distance)]
+        return [f"{part}={name}" for name in sorted({*options} - {now}, key=distance)]
 
-    def _with(self, words: Sequence[str], new: str) -> list[str]:
-        return taken_over(self.folders, words, shlex.split(new))
+    def _with(self, line: Line, new: str) -> Line:
+        """The line with some overrides taken over, and without what those leave nobody to read."""
+        for word in shlex.split(new):
+            name = option_of(word)
+            idle = unread(self.folders, word, line.words) if "." not in name else []
+            kept = (w for w in line.words if option_of(w) != name and w not in idle)
+            words = (*kept, word)
+            now = self._choice(name, line.words)
+            line = Line(words, with_choice(line.cfg, self.folders, now, word, words))
+        return line
 
-    def _try(self, words: Sequence[str]) -> Refusal | None:
-        """What a command line is refused for."""
+    def _try(self, line: Line, new: str) -> tuple[Line, Refusal | None]:
+        """The line with some overrides taken over, and what that is refused for."""
         self.left -= 1
         try:
-            self.assemble(config_of(self.folders, words))
+            line = self._with(line, new)
+            self.assemble(line.cfg)
         except Refusal as refusal:
-            return refusal
+            return line, refusal
         except Exception as error:  # what Hydra objects to, or somebody else's class
-            return Refusal(str(error))
-        return None
+            return line, Refusal(str(error))
+        return line, None
 
-
-def _is_further(outcome: Incompatible, new: str, path: Sequence[str]) -> bool:
-    """Whether something else is to blame now."""
-    elsewhere = bool(outcome.options) or outcome.parts[:1] != (option_of(new),)
-    return elsewhere and str(outcome) not in path
+    def _holds(self, line: Line, new: str) -> bool:
+        """Whether it works as Hydra composes it, with all that it brings along."""
+        with contextlib.suppress(Exception):
+            self.assemble(config_of(self.folders, self._with(line, new).words))
+            return True
+        return False
 
 
 def _joined(*suggestions: str) -> str:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from vaebench.config.choices import choices
 from vaebench.config.groups import OWNERS
 from vaebench.config.moved import WEIGHT_SD, weight_prior
-from vaebench.config.options import config_of, options_of, taken_over, unread
+from vaebench.config.options import config_of, options_of, unread
 from vaebench.config.signatures import located, signature
 from vaebench.config.words import given
+from vaebench.runs.layout import option_of
 from vaebench.suggest import (
     SUGGESTION,
     command_line,
@@ -240,7 +241,16 @@ def _settled(line: str, folders: Sequence[Path], args: Sequence[str]) -> str:
 
 
 def _whole(suggestion: str, folders: Sequence[Path], args: Sequence[str]) -> str:
-    new = shlex.split(suggestion)
-    if new[0] == "vaebench" or not any(unread(folders, word, args) for word in new):
+    words, groups = shlex.split(suggestion), choices(folders)
+    idle = []
+    for group, word in given(words).items() if words[0] != "vaebench" else ():
+        idle += unread(folders, word, args) if group in groups else []
+    if not idle:
         return suggestion
-    return command_line(*taken_over(folders, args, new))
+    over = {option_of(word): word for word in words}
+    kept = [
+        over.pop(option_of(arg)) if option_of(arg) in over else arg
+        for arg in args
+        if arg not in idle
+    ]
+    return command_line(*kept, *over.values())

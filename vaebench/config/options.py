@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -52,29 +53,17 @@ def options_of(folders: Sequence[Path], group: str) -> dict[str, dict[str, Any]]
     return found
 
 
-@cache
 def _options(path: Path, group: str) -> dict[str, Any]:
-    """What a YAML of a group, and those that it builds on, put there."""
-    from omegaconf import DictConfig, OmegaConf
-
-    node = OmegaConf.load(path)
-    if not isinstance(node, DictConfig):
-        return {}
-    found = dict[str, Any]()
-    for entry in node.pop("defaults", []):
-        name = entry.partition("@")[0] if isinstance(entry, str) else ""
-        if (base := path.parent / f"{name}.yaml").exists():
-            found |= _options(base, group)
-    if path.read_text(encoding="utf-8").startswith("# @package _global_"):
-        node = node.get(group) or OmegaConf.create()
-    own = {str(name): value for name, value in node.items_ex(resolve=False)}
-    return found | {name: value for name, value in own.items() if name != "_partial_"}
+    node = _contents(path, group)[0].get(group)
+    items = node.items_ex(resolve=False) if node else ()
+    return {str(name): value for name, value in items if name != "_partial_"}
 
 
 def idle_class(group: str) -> str:
     """The class of a group's choice that asks for nothing; empty where it names none."""
     name = IDLE[group]
-    return _options(conf_dir() / group / f"{name}.yaml", group).get("_target_", "") if name else ""
+    options = _options(conf_dir() / group / f"{name}.yaml", group) if name else {}
+    return str(options.get("_target_", ""))
 
 
 def unread(folders: Sequence[Path], word: str, others: Iterable[str]) -> list[str]:
@@ -94,10 +83,65 @@ def unread(folders: Sequence[Path], word: str, others: Iterable[str]) -> list[st
     ]
 
 
-def taken_over(folders: Sequence[Path], words: Sequence[str], new: Sequence[str]) -> list[str]:
-    """Words with new ones in the place of those of the same option, else after them, and without
-    what the new ones leave nobody to read."""
-    over = {option_of(word): word for word in new}
-    idle = [word for choice in new for word in unread(folders, choice, words)]
-    kept = [over.get(option_of(word), word) for word in words if word not in idle]
-    return list(dict.fromkeys([*kept, *over.values()]))
+def with_choice(
+    cfg: DictConfig, folders: Sequence[Path], now: str, word: str, words: Sequence[str]
+) -> DictConfig:
+    """A config with an override taken over: near enough to what Hydra makes of it, at a tenth of the
+    time; but for choices that bring choices of other groups along, which Hydra composes.
+
+    Args:
+        now: what was chosen of the group so far.
+        word: `group=choice`, or an option.
+        words: all overrides, this one among them.
+    """
+    import yaml
+    from omegaconf import OmegaConf, open_dict
+
+    group, _, choice = word.partition("=")
+    typed = given(words)
+    found = {option_of(word): yaml.safe_load(choice)}
+    if group in IDLE:
+        paths = (_found(folders, group, name) for name in (now, choice))
+        (_, left), (root, taken) = (_contents(path, group) for path in paths)
+        if not (left and taken):
+            return config_of(folders, words)
+        found = {name: value for name, value in root.items() if name == group or name not in typed}
+        found |= {
+            name: yaml.safe_load(other.partition("=")[2])
+            for name, other in typed.items()
+            if name.startswith(f"{group}.")
+        }
+    new = copy.deepcopy(cfg)
+    with open_dict(new):
+        for name, value in found.items():
+            OmegaConf.update(new, name, value, merge=False, force_add=True)
+    return new
+
+
+@cache
+def _contents(path: Path, group: str) -> tuple[dict[str, Any], bool]:
+    """What a YAML of a group and those that it builds on put into the config, and whether that is all
+    that choosing it does: others bring choices of other groups along."""
+    from omegaconf import DictConfig, OmegaConf
+
+    node = OmegaConf.load(path)
+    if not isinstance(node, DictConfig):
+        return {}, False
+    found, alone = dict[str, Any](), True
+    for entry in node.pop("defaults", []):
+        name = entry.partition("@")[0] if isinstance(entry, str) else path.stem
+        base = path.with_name(f"{name}.yaml")
+        builds = base != path and base.exists()
+        more, by_itself = _contents(base, group) if builds else ({}, False)
+        found, alone = found | more, alone and by_itself
+    whole = path.read_text(encoding="utf-8").startswith("# @package _global_")
+    own: dict[str, Any] = {group: node}
+    if whole:
+        own = {str(name): value for name, value in node.items_ex(resolve=False)}
+    if group in found and group in own:
+        own[group] = OmegaConf.merge(found[group], own[group])
+    return found | own, alone
+
+
+def _found(folders: Sequence[Path], group: str, choice: str) -> Path:
+    return next(p for folder in folders if (p := folder / group / f"{choice}.yaml").is_file())
