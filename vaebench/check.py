@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vaebench.errors import Incompatible
 from vaebench.heads import Likelihood
 from vaebench.inference import Outline
+from vaebench.inference.outline import depends
 from vaebench.models import Model
 from vaebench.objectives import Objective
 from vaebench.trace import Evidence, Site
@@ -77,26 +78,21 @@ def _check_likelihood(model: Model) -> None:
 def _check_latents(outline: Outline, objective: Objective) -> None:
     """Refuses objectives that are about latents where there are none, and the reverse."""
     if objective.needs_latents and not outline.latents:
-        raise Incompatible(
-            "this objective is about latents, and this model has none: its log p(x) is exact.",
-            "objective",
-        )
+        why = "this objective is about latents, and this model has none: its log p(x) is exact."
+        raise Incompatible(why, "objective")
     if outline.latents and not objective.needs_latents:
-        raise Incompatible(
-            "this objective needs log p(x) itself, which this model, with latents, can only bound.",
-            "objective",
+        why = (
+            "this objective needs log p(x) itself, which this model, with latents, can only bound."
         )
+        raise Incompatible(why, "objective")
 
 
 def _check_noise(outline: Outline, objective: Objective) -> None:
     """Refuses a bound, or several samples, of a posterior that is a point."""
     points = [not dist.has_density for dist in outline.q]
     if objective.has_bound and any(points):
-        raise Incompatible(
-            "this posterior has no density, so this objective has no bound on log p(x).",
-            "objective",
-            "posterior",
-        )
+        why = "this posterior has no density, so this objective has no bound on log p(x)."
+        raise Incompatible(why, "objective", "posterior")
     if objective.k > 1 and all(points):
         source = "posterior" if points else "model"
         raise Incompatible(
@@ -119,22 +115,16 @@ def _check_kinds(outline: Outline, objective: Objective) -> None:
                 "posterior",
             )
         if q.is_discrete and outline.refined:
-            raise Incompatible(
-                "this refine moves latents along a slope, and this posterior infers bits.",
-                "refine",
-                "posterior",
-            )
+            why = "this refine moves latents along a slope, and this posterior infers bits."
+            raise Incompatible(why, "refine", "posterior")
 
 
 def _check_given(outline: Outline, objective: Objective) -> None:
     """Refuses to score a value under a density that scores only its own samples."""
     asked = f"this {objective.rescores} needs log q(z | x) at a given z;"
     if objective.rescores and outline.refined:
-        raise Incompatible(
-            f"{asked} this refine moves samples and scores only those.",
-            objective.rescores,
-            "refine",
-        )
+        why = f"{asked} this refine moves samples and scores only those."
+        raise Incompatible(why, objective.rescores, "refine")
     for name in outline.latents:
         one_way = "this posterior scores only its own samples."
         if objective.rescores and not outline.evidence.q[name].dist.scores_given:
@@ -151,17 +141,15 @@ def _check_draws(outline: Outline, objective: Objective) -> None:
         why = f"this {part} relaxes discrete latents, and this posterior has none."
         raise Incompatible(why, part, "posterior")
     for name, dist in zip(outline.latents, outline.q, strict=True):
-        needs = (
-            "the density of samples" if draws == "score" else "a path from parameters to samples"
-        )
-        relaxed = draws == "relaxed" and dist.is_discrete
-        if not (dist.has_density if draws == "score" else relaxed or dist.has_rsample):
-            raise Incompatible(
-                f"this {part} needs {needs}; this posterior, {type(dist).__name__} at site {name!r}, "
-                "has none.",
-                part,
-                "posterior",
-            )
+        if draws == "score":
+            needs, has = "the density of samples", dist.has_density
+        else:
+            needs = "a path from parameters to samples"
+            has = dist.has_rsample or (draws == "relaxed" and dist.is_discrete)
+        if not has:
+            kind = type(dist).__name__
+            why = f"this {part} needs {needs}; this posterior, {kind} at site {name!r}, has none."
+            raise Incompatible(why, part, "posterior")
 
 
 def _check_scores(outline: Outline, objective: Objective) -> None:
@@ -193,14 +181,9 @@ def _check_programs(outline: Outline, objective: Objective) -> None:
         return
     evidence = outline.evidence
     latents = [evidence.p[name] for name in evidence.latents]
-    inferred, prior, rest = (
-        outline.trained_by(sites)
-        for sites in (
-            evidence.q.sites.values(),
-            latents,
-            (site for site in evidence.p.sites.values() if site not in latents),
-        )
-    )
+    inferred = outline.trained_by(evidence.q.sites.values())
+    prior = outline.trained_by(latents)
+    rest = outline.trained_by(s for s in evidence.p.sites.values() if s not in latents)
     for name in outline.named:
         if name in inferred and name in prior | rest:
             part = "model" if name in rest else "prior"
@@ -230,7 +213,10 @@ def _check_step(model: Model, objective: Objective, outline: Outline) -> None:
         raise Incompatible(why, "objective", "model", options=("objective.",))
     named = {f"model.{n}": p for n, p in outline.named.items()}
     named |= {f"objective.{n}": p for n, p in objective.named_parameters() if p.requires_grad}
-    for name in _untrained(own, named):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # hooks on copies that need no gradient
+        trained = depends(own, named)
+    for name in (name for name in named if name not in trained):
         part = next((part for part in name.split(".") if part in PARTS), "model")
         raise Incompatible(
             f"this {part}: {name} is never trained, since the loss of this objective does not "
@@ -239,13 +225,6 @@ def _check_step(model: Model, objective: Objective, outline: Outline) -> None:
             "objective",
             "model",
         )
-
-
-def _untrained(loss: Tensor, named: dict[str, nn.Parameter]) -> list[str]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # hooks on copies that need no gradient
-        gradients = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
-    return [name for name, g in zip(named, gradients, strict=True) if g is None]
 
 
 def _sites(evidence: Evidence) -> list[str]:

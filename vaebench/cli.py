@@ -183,7 +183,7 @@ def _help(args: list[str]) -> str:
     from vaebench.config.choices import choices
 
     found = choices(_folders(args))
-    lines = [f"  {group:<12}{' '.join(c.name for c in cs)}" for group, cs in found.items()]
+    lines = [f"  {group:<12}{' '.join(names)}" for group, names in found.items()]
     return HELP.format(choices="\n".join(lines))
 
 
@@ -254,13 +254,13 @@ def _check_words(args: list[str], words: list[str]) -> None:
     """Refuses before Hydra starts what it would take, or would say in lines of its own."""
     from hydra._internal.utils import get_args_parser
 
-    from vaebench.config.choices import names
+    from vaebench.config.choices import choices
     from vaebench.config.words import check_words
 
     parser = get_args_parser()
     vars(parser).update(error=_refuse_usage)
     overrides = parser.parse_args([word for word in words if word not in NOWHERE]).overrides
-    check_words(overrides, names(_folders(args)), args)
+    check_words(overrides, choices(_folders(args)), args)
 
 
 def _raise_in_a_line(error: Exception, args: list[str]) -> None:

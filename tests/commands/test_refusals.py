@@ -222,7 +222,7 @@ WRONG = {
     "model.prior=none": "a choice with options of its own stands there, not a value. Use vaebench",
     "eval=3": "each set as eval.NAME=value. Use vaebench",
     "k=${foo}": "k: ${foo} refers to no option. Use k=1.",
-    "eval.k=null": "eval.k=null: a value was expected. Use eval.k=100.",
+    "eval.k=null": "eval.k=null: an integer was expected. Use eval.k=100.",
     "model=vae model=iwae": "model is given twice, as vae and as iwae. Use model=iwae or model=vae or "
     "vaebench -m model=vae,iwae logger=csv.",
     "refine.steps=0": "is read by refine=hamiltonian, not by what was chosen here. Use vaebench",

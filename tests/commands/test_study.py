@@ -6,7 +6,6 @@ import json
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import instantiate
 from omegaconf import open_dict
 
@@ -93,7 +92,7 @@ def cells_of(*words):
         cfg = compose("config", [*words[:1]], return_hydra_config=True)
         with open_dict(cfg):
             cfg.hydra.overrides.task = [*words]
-        found = cells(cfg, OverridesParser.create())
+        found = cells(cfg)
         return [dict(word.split("=", 1) for word in cell) for cell in found]
 
 

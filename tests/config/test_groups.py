@@ -7,13 +7,13 @@ from dataclasses import fields
 import pytest
 from omegaconf import OmegaConf
 
-from vaebench.config.choices import names
+from vaebench.config.choices import choices
 from vaebench.config.groups import COMPOSED, GROUPS, OWNERS, PLAINEST, told
 from vaebench.config.schema import Config
 from vaebench.paths import conf_dir
 
 NAMES = [group.name for group in GROUPS]
-CHOICES = names([conf_dir()])
+CHOICES = choices([conf_dir()])
 DEFAULTS = {
     group: choice
     for entry in OmegaConf.load(conf_dir() / "config.yaml").defaults

@@ -116,7 +116,7 @@ class Matrix:
         self.groups = set(found)
         self.axes: dict[str, list[Variant]] = {}
         for group in AXES:
-            nodes = [(c.name, _node(folders, group, c.name)) for c in found[group]]
+            nodes = [(name, _node(folders, group, name)) for name in found[group]]
             each = [_variants(group, name, node) for name, node in nodes]
             self.axes[group] = [*itertools.chain(*each)]
 

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from vaebench.config.signatures import check_value
-from vaebench.config.words import doubled, told_twice
+from vaebench.config.words import check_once
 from vaebench.errors import Refusal
 from vaebench.suggest import command_line, did_you_mean, override, suggestions, use
 
@@ -36,8 +36,7 @@ def read(command: str, arguments: Sequence[str], schema: type[T]) -> tuple[list[
             raise Refusal(_no_option(command, name, value, hints))
         else:
             given.append(argument)
-    if (two := doubled(given)) is not None:
-        raise Refusal(told_twice(two))
+    check_once(given)
     defaults = values = OmegaConf.structured(schema)
     for argument in given:
         name, _, text = argument.partition("=")

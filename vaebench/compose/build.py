@@ -40,14 +40,12 @@ def instantiate(node: DictConfig, *args: Any, **kwargs: Any) -> Any:
     try:
         return hydra_instantiate(node, *args, **kwargs)
     except InstantiationException as error:
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, Refusal):
-                raise cause from None
-            if cause.__cause__ is None:
-                raise Refusal(f"{node.get('_target_')} cannot be built: {cause}") from error
+        cause: BaseException = error
+        while cause.__cause__ is not None and not isinstance(cause, Refusal):
             cause = cause.__cause__
-        raise
+        if isinstance(cause, Refusal):
+            raise cause from None
+        raise Refusal(f"{node.get('_target_')} cannot be built: {cause}") from error
 
 
 def assemble(cfg: DictConfig, data: dict[str, Dataset]) -> Composition:

@@ -82,20 +82,17 @@ def _advised(line: str, folders: Sequence[Path], words: Sequence[str], args: Seq
 
 def _group(line: str, folders: Sequence[Path]) -> tuple[str, str] | None:
     """What to say, and to use, of a value where the choice of a group stands."""
-    found, groups = (
-        re.match(r"(\w+\.(\w+)=(\S+)): a choice with options of its own", line),
-        choices(folders),
-    )
+    found = re.match(r"(\w+\.(\w+)=(\S+)): a choice with options of its own", line)
+    groups = choices(folders)
     if found is None or found[2] not in groups:
         return None
     word, group, value = found.groups()
     if value == "none" and OWNERS.get(group) == "model":
         return None  # whoever takes a part away from a model that has one would be refused again
-    names = [choice.name for choice in groups[group]]
-    hint = (
-        use(f"{group}={value}") if value in names else did_you_mean(value, names, f"{group}={{}}")
-    )
-    return f"{word}: {group} is a group of its own", hint
+    told = f"{word}: {group} is a group of its own"
+    if value in groups[group]:
+        return told, use(f"{group}={value}")
+    return told, did_you_mean(value, groups[group], f"{group}={{}}")
 
 
 def _meant(name: str, folders: Sequence[Path], args: Sequence[str]) -> str:
@@ -215,17 +212,23 @@ def fits(group: str, cfg: DictConfig) -> bool:
     return not owner or part in cfg[owner]
 
 
-def with_readers(name: str, folders: Sequence[Path], args: Sequence[str]) -> str:
-    """What to use where an option was typed that no choice made here reads: a choice that does, or
+def unread_here(name: str, folders: Sequence[Path], args: Sequence[str]) -> str:
+    """What to say, and to use, of an option that no choice made here reads: a choice that does, or
     the command line without it, where it asks for nothing, or where no choice is any nearer."""
     group, _, option = name.partition(".")
+    readers = [f"{group}={c}" for c, keys in options_of(folders, group).items() if option in keys]
+    if not readers:
+        return f"no option {name!r}"
     cfg, word = composed(name, folders, args), given(args)[name]
     off = word.partition("=")[2] in ("0", "0.0", "false", "none", "null", "")
-    readers = [f"{group}={c}" for c, keys in options_of(folders, group).items() if option in keys]
     if off or len(readers) > MANY or not fits(group, cfg):
-        return use(command_line(*(arg for arg in args if arg != word)))
-    read = group != "baseline" or "baseline" in cfg.estimator
-    return use(*(r if read else f"{r} estimator=score" for r in readers))
+        instead = [command_line(*(arg for arg in args if arg != word))]
+    elif group == "baseline" and "baseline" not in cfg.estimator:
+        instead = [f"{reader} estimator=score" for reader in readers]
+    else:
+        instead = readers
+    told = f"{name} is read by {' and '.join(readers)}, not by what was chosen here"
+    return f"{told}.{use(*instead)}"
 
 
 def _settled(line: str, folders: Sequence[Path], args: Sequence[str]) -> str:

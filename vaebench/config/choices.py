@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from vaebench.errors import Refusal
@@ -15,30 +14,14 @@ NARROWEST = 60
 """Columns that a terminal is taken to have at least."""
 
 
-@dataclass(frozen=True)
-class Choice:
-    """One YAML of a group, with the title in its header."""
-
-    group: str
-    name: str
-    title: str
-
-
-def choices(folders: Iterable[Path]) -> dict[str, list[Choice]]:
-    """Groups to their choices, sorted; the last folder that has a name wins, as in Hydra, where a
-    user's folder adds to the package's choices and replaces none."""
-    found: dict[str, dict[str, Choice]] = {}
+def choices(folders: Iterable[Path]) -> dict[str, dict[str, str]]:
+    """Groups to the names of their choices and the title of each, sorted; the last folder that has a
+    name wins, as in Hydra, where a user's folder adds to the package's choices and replaces none."""
+    found: dict[str, dict[str, str]] = {}
     for folder in folders:
-        for path in sorted(folder.glob("*/*.yaml")):
-            group = path.parent.name
-            choice = Choice(group, path.stem, title(path))
-            found.setdefault(group, {})[path.stem] = choice
-    return {group: [found[group][n] for n in sorted(found[group])] for group in sorted(found)}
-
-
-def names(folders: Iterable[Path]) -> dict[str, list[str]]:
-    """Groups to the names of their choices."""
-    return {group: [c.name for c in found] for group, found in choices(folders).items()}
+        for path in folder.glob("*/*.yaml"):
+            found.setdefault(path.parent.name, {})[path.stem] = title(path)
+    return {group: dict(sorted(titles.items())) for group, titles in sorted(found.items())}
 
 
 def title(path: Path) -> str:
@@ -57,13 +40,13 @@ def listing(folders: Iterable[Path], group: str | None) -> str:
     if group is not None and group not in found:
         hint = did_you_mean(group, found, "vaebench list {}") or use("vaebench list")
         raise Refusal(f"no group {group!r}; there are {', '.join(found)}.{hint}")
-    width = max(len(c.name) for cs in found.values() for c in cs)
+    width = max(len(name) for titles in found.values() for name in titles)
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     lines = []
-    for name in found if group is None else [group]:
-        lines += ["", name] if group is None else []
-        for choice in found[name]:
-            line = f"  {choice.name:{width}}  {choice.title}"
+    for one in found if group is None else [group]:
+        lines += ["", one] if group is None else []
+        for name, told in found[one].items():
+            line = f"  {name:{width}}  {told}"
             lines.append(line if columns is None else _cut(line, max(columns, NARROWEST)))
     return "\n".join(lines).strip("\n")
 

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -101,29 +100,23 @@ def begin(config: DictConfig) -> None:
     from vaebench.runs.grid import already
 
     done = {cell.words: (cell, s) for cell in remembered(config) if (s := result(cell)) is not None}
-    jobs = words_of_jobs(config)
+    jobs = cells(config)
     if all(words in done for words in jobs):
         Grid.jobs = [done[words][0] for words in jobs]
         for cell, summary in done.values():
             sys.stdout.write(f"{cell.name}: {already(cell.folder, summary)}\n")
         raise NothingLeft
     known = {words: cell for words, (cell, _) in done.items()}
-    Grid.jobs = check_grid(config, jobs, known)
+    Grid.jobs = [
+        known.get(words) or check_job(config, number, words) for number, words in enumerate(jobs)
+    ]
+    HydraConfig.instance().cfg = None
     remember(config, Grid.jobs)
-
-
-def words_of_jobs(config: DictConfig) -> list[Words]:
-    """The overrides of each job of a grid, by its number."""
-    loader = GlobalHydra.instance().config_loader()
-    return cells(config, OverridesParser.create(config_loader=loader))
 
 
 def shorten(config: DictConfig) -> None:
     """Has Hydra name jobs by what differs between them alone."""
-    loader = GlobalHydra.instance().config_loader()
-    words = OverridesParser.create(config_loader=loader).parse_overrides(
-        list(config.hydra.overrides.task)
-    )
+    words = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
     same = [w.key_or_group for w in words if not w.is_sweep_override()]
     with read_write(config.hydra), open_dict(config.hydra):
         config.hydra.overrides.hydra.append(
@@ -178,24 +171,6 @@ def free(folder: Path) -> str:
     """A folder beside this one that is not there yet."""
     beside = (f"{folder.resolve()}-{i}" for i in count(2))
     return os.path.relpath(next(path for path in beside if not os.path.exists(path)))
-
-
-def check_grid(
-    config: DictConfig, jobs: Sequence[Words], known: Mapping[Words, Cell]
-) -> list[Cell]:
-    """The jobs of a grid; refuses one in which any job's options are wrong, or its folder is taken
-    by a run of others.
-
-    Args:
-        config: of the grid.
-        jobs: the overrides of each.
-        known: those that need no check.
-    """
-    found = [
-        known.get(words) or check_job(config, number, words) for number, words in enumerate(jobs)
-    ]
-    HydraConfig.instance().cfg = None
-    return found
 
 
 def check_job(config: DictConfig, number: int, words: Words) -> Cell:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
@@ -27,24 +26,22 @@ def register() -> None:
     Plugins.instance().class_name_to_class[NAME] = PartsBasicSweeper
 
 
-def cells(config: DictConfig, parser: OverridesParser) -> list[Words]:
+def cells(config: DictConfig) -> list[Words]:
     """The jobs of a grid, each once.
 
     What the command line sweeps or sets replaces what the experiment does, in each of its parts.
     """
-    sweeper = config.hydra.sweeper
-    params = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
-    given = list(config.hydra.overrides.task)
-    parts = [part.split() for part in sweeper.get("parts") or [""]]
-    found = [_product(parser.parse_overrides([*params, *part, *given])) for part in parts]
-    return list(dict.fromkeys(itertools.chain(*found)))
-
-
-def _product(overrides: list[Override]) -> list[Words]:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # Hydra imports it anew
 
-    (batch,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
-    return [tuple(words) for words in batch]
+    sweeper = config.hydra.sweeper
+    params = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    found: list[Words] = []
+    for part in sweeper.get("parts") or [""]:
+        words = [*params, *part.split(), *config.hydra.overrides.task]
+        (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides(words), max_batch_size=None)
+        found += map(tuple, jobs)
+    return list(dict.fromkeys(found))
 
 
 class PartsBasicSweeper(Sweeper):
@@ -68,13 +65,10 @@ class PartsBasicSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        assert self.hydra_context is not None
         assert self.config is not None
         assert self.launcher is not None
-        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        jobs = cells(self.config, parser)
         Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
-        batch = [list(words) for words in jobs]
+        batch = [list(words) for words in cells(self.config)]
         self.validate_batch_is_legal(batch)
         returns: Sequence[JobReturn] = self.launcher.launch(batch, initial_job_idx=0)
         for done in returns:

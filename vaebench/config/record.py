@@ -14,6 +14,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def remembered(config: DictConfig) -> list[Cell]:
         if record["key"] != key(config):
             return []
         return [
-            Cell(job["name"], folder / job["folder"], tuple(job["words"]), job["digest"])
+            Cell(**job | {"folder": folder / job["folder"], "words": tuple(job["words"])})
             for job in record["jobs"]
         ]
     except (OSError, ValueError, KeyError, TypeError):
@@ -48,15 +49,7 @@ def remembered(config: DictConfig) -> list[Cell]:
 def remember(config: DictConfig, cells: Sequence[Cell]) -> None:
     """Leaves them for the next call."""
     folder = _folder(config)
-    jobs = [
-        {
-            "name": cell.name,
-            "folder": os.path.relpath(cell.folder, folder),
-            "words": cell.words,
-            "digest": cell.digest,
-        }
-        for cell in cells
-    ]
+    jobs = [asdict(c) | {"folder": os.path.relpath(c.folder, folder)} for c in cells]
     with contextlib.suppress(OSError):  # the jobs themselves will say so
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / GRID, json.dumps({"key": key(config), "jobs": jobs}, indent=1))

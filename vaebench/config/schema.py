@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import MISSING as MISSED
-from dataclasses import dataclass, fields
+import typing
+from dataclasses import dataclass, is_dataclass
 from dataclasses import field as default
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -15,50 +15,23 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from vaebench.errors import Refusal
 from vaebench.suggest import literal, override, use
 
+Checkpoint = StrEnum("Checkpoint", ["best", "last"])
+"""Which weights are evaluated."""
 
-class Checkpoint(Enum):
-    """Which weights are evaluated."""
+Accelerator = StrEnum("Accelerator", ["auto", "cpu", "gpu", "mps"])
+"""Lightning's names."""
 
-    best = "best"
-    last = "last"
+Strategy = StrEnum("Strategy", ["single", "ddp"])
+"""How many processes train."""
 
+Precision = StrEnum("Precision", ["float32", "bfloat16"])
+"""Of the nets in training."""
 
-class Accelerator(Enum):
-    """Lightning's names."""
+OnNan = StrEnum("OnNan", ["stop", "skip", "rollback"])
+"""What to do about a step whose loss or gradient is not finite."""
 
-    auto = "auto"
-    cpu = "cpu"
-    gpu = "gpu"
-    mps = "mps"
-
-
-class Strategy(Enum):
-    """How many processes train."""
-
-    single = "single"
-    ddp = "ddp"
-
-
-class Precision(Enum):
-    """Of the nets in training."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-
-
-class OnNan(Enum):
-    """What to do about a step whose loss or gradient is not finite."""
-
-    stop = "stop"
-    skip = "skip"
-    rollback = "rollback"
-
-
-class Budget(Enum):
-    """What an experiment may take: two cores for minutes, or a GPU."""
-
-    small = "small"
-    full = "full"
+Budget = StrEnum("Budget", ["small", "full"])
+"""What an experiment may take: two cores for minutes, or a GPU."""
 
 
 @dataclass
@@ -156,27 +129,23 @@ SMALLEST = {
 }
 
 
-def check_keys(cfg: DictConfig) -> None:
+def check_keys(cfg: DictConfig, schema: Any = Config, prefix: str = "") -> None:
     """Refuses options that nobody reads: `+foo=1` gets past Hydra.
 
     Raises:
         Refusal: naming the option.
     """
-    sections: dict[str, Any] = {
-        f.name: f.default_factory for f in fields(Config) if f.default_factory is not MISSED
-    }
-    for prefix, owner in {"": Config, **sections}.items():
-        known = {f"{prefix}.{f.name}".lstrip(".") for f in fields(owner)}
-        node = cfg[prefix] if prefix else cfg
-        for key in node:
-            name = f"{prefix}.{key}".lstrip(".")
-            if name not in known:
-                raise Refusal(f"no option {name!r}")
+    hints = typing.get_type_hints(schema)
+    for key in map(str, cfg):
+        if key not in hints:
+            raise Refusal(f"no option {prefix + key!r}")
+        if is_dataclass(hints[key]):
+            check_keys(cfg[key], hints[key], f"{key}.")
 
 
 def by_budget(small: Any, full: Any, *, _root_: DictConfig) -> Any:
     """`${by_budget:SMALL,FULL}` in an experiment."""
-    return full if Budget(getattr(_root_.budget, "value", _root_.budget)) is Budget.full else small
+    return full if _root_.budget == Budget.full else small
 
 
 def if_equal(one: Any, other: Any, then: Any, otherwise: Any) -> Any:

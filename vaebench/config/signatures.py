@@ -209,9 +209,8 @@ def _fits(name: str, value: Any, hint: Any) -> bool:
 
 
 def _is(value: Any, kind: type) -> bool:
+    if kind in (int, float) and isinstance(value, bool):
+        return False
     if kind is float:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number and not math.isnan(value)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int | float) and not math.isnan(value)
     return isinstance(value, kind)

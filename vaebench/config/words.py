@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from vaebench.errors import Refusal
 from vaebench.runs.layout import option_of
@@ -12,7 +12,7 @@ COMPOSING = ("check", "train")
 OF_RUNS = ("compare", "evaluate", "resume", "sample")
 COMMANDS = (*COMPOSING, *OF_RUNS, "list", "study")
 
-Names = Mapping[str, Sequence[str]]
+Names = Mapping[str, Collection[str]]
 """Groups, and what each has to choose from."""
 
 SURE = 0.75
@@ -46,43 +46,40 @@ def check_words(overrides: Sequence[str], found: Names, args: Sequence[str]) -> 
         if name in found and value.startswith("["):
             several = use(grid(args, word, f"{name}={value.strip('[]')}")) if once else ""
             raise Refusal(f"{word}: a run has one choice of each group.{several}")
-    if (two := doubled(overrides)) is not None:
-        raise Refusal(told_twice(two, *_both(two, args)))
+    check_once(overrides, args)
 
 
-def _both(two: tuple[str, str], args: Sequence[str]) -> list[str]:
+def check_once(overrides: Iterable[str], args: Sequence[str] = ("study",)) -> None:
+    """Refuses two overrides of one option that differ.
+
+    Args:
+        args: the whole command line, where both of them could make a grid.
+    """
+    seen: dict[str, str] = {}
+    for word in overrides:
+        name, _, value = word.lstrip("+").partition("=")
+        first = seen.setdefault(name, word)
+        before = first.partition("=")[2]
+        if before != value:
+            both = [typed(word), typed(first), *_both(first, word, args)]
+            raise Refusal(f"{name} is given twice, as {before} and as {value}.{use(*both)}")
+
+
+def _both(first: str, second: str, args: Sequence[str]) -> list[str]:
     """What makes a grid of two overrides of one option."""
-    first, second = (word.partition("=")[2] for word in two)
-    if "," in first + second or "study" in args[:1]:
+    value = second.partition("=")[2]
+    if "," in first.partition("=")[2] + value or "study" in args[:1]:
         return []
-    both = f"{two[0]},{second}"
+    both = f"{first},{value}"
     if {"-m", "--multirun"} & set(args):
         return [typed(both)]
-    return [grid([arg for arg in args if arg != two[1]], two[0], both)]
+    return [grid([arg for arg in args if arg != second], first, both)]
 
 
 def grid(args: Sequence[str], word: str = "", several: str = "") -> str:
     """The same command line as a grid, perhaps with another word in place of one."""
     words = args[1:] if "check" in args[:1] else args
     return command_line("-m", *(several if arg == word else arg for arg in words))
-
-
-def doubled(words: Iterable[str]) -> tuple[str, str] | None:
-    """The first two overrides of one option that differ."""
-    seen: dict[str, str] = {}
-    for word in words:
-        name, _, value = word.lstrip("+").partition("=")
-        before = seen.setdefault(name, word)
-        if before.partition("=")[2] != value:
-            return before, word
-    return None
-
-
-def told_twice(two: tuple[str, str], *grid: str) -> str:
-    """The refusal of two overrides of one option."""
-    name, first = two[0].lstrip("+").split("=", 1)
-    second = two[1].partition("=")[2]
-    return f"{name} is given twice, as {first} and as {second}.{use(*map(typed, two[::-1]), *grid)}"
 
 
 def unreadable(word: str, found: Names, args: Sequence[str]) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping
+from collections import ChainMap, UserDict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -25,24 +25,16 @@ SAMPLES, EXAMPLES = 3, 2
 Role = Literal["observed", "condition", "extra"]
 
 
-class Watched(Mapping[str, Tensor]):
+class Watched(UserDict[str, Tensor]):
     """A batch that remembers which of its names were read."""
 
     def __init__(self, batch: Mapping[str, Tensor]) -> None:
-        self.batch, self.read = batch, set[str]()
+        super().__init__(batch)
+        self.read = set[str]()
 
     def __getitem__(self, name: str) -> Tensor:
         self.read.add(name)
-        return self.batch[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.batch
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.batch)
-
-    def __len__(self) -> int:
-        return len(self.batch)
+        return super().__getitem__(name)
 
 
 class Leaves(Trace):
@@ -113,37 +105,29 @@ class Outline:
     def entered(self, terms: Mapping[str, Tensor]) -> dict[str, tuple[str, ...]]:
         """Latent → names of the terms `[k, B]` that it enters, itself or through one that q draws
         after it; latents that enter none are left out."""
-        direct = {
-            name: {term for term, value in terms.items() if _moves(value, self.evidence.q[name])}
-            for name in self.latents
-        }
+        leaves = {name: self.evidence.q[name].value for name in self.latents}
+        moved_by = {term: depends(value, leaves) for term, value in terms.items()}
         found = {}
         for i, name in enumerate(self.latents):
-            reached = set().union(*(direct[later] for later in self.latents[i:]))
-            found[name] = tuple(term for term in terms if term in reached)
-        return {name: reached for name, reached in found.items() if reached}
+            later = {*self.latents[i:]}
+            if reached := tuple(term for term in terms if moved_by[term] & later):
+                found[name] = reached
+        return found
 
     def trained_by(self, sites: Iterable[Site]) -> set[str]:
         """Names of the parameters that the scores of some sites depend on."""
-        scores = [site.log_prob.sum() for site in sites if site.log_prob.requires_grad]
-        if not scores:
-            return set()
-        gradients = torch.autograd.grad(
-            torch.stack(scores).sum(),
-            list(self.named.values()),
-            allow_unused=True,
-            retain_graph=True,
-        )
-        return {n for n, g in zip(self.named, gradients, strict=True) if g is not None}
+        score = sum((site.log_prob.sum() for site in sites), torch.zeros(()))
+        return depends(score, self.named)
 
 
-def _moves(term: Tensor, latent: Site) -> bool:
-    if not term.requires_grad:
-        return False
-    (gradient,) = torch.autograd.grad(
-        term.sum(), latent.value, retain_graph=True, allow_unused=True
+def depends(value: Tensor, on: Mapping[str, Tensor]) -> set[str]:
+    """The names of those tensors that a value has a gradient with respect to."""
+    if not value.requires_grad:
+        return set()
+    gradients = torch.autograd.grad(
+        value.sum(), [*on.values()], allow_unused=True, retain_graph=True
     )
-    return gradient is not None
+    return {name for name, gradient in zip(on, gradients, strict=True) if gradient is not None}
 
 
 def _check_sites(evidence: Evidence, batch: Mapping[str, Tensor]) -> None:
