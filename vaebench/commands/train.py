@@ -152,8 +152,9 @@ def draw_run(result: Result, composition: Composition, folder: Path) -> list[Pat
 def drawn_of(view: View) -> tuple[str, ...]:
     """What a run draws. Trained on reconstruction alone it has no samples to be judged by, but a map
     of its codes, where they have labels and need one; it would delay every other run."""
-    mapped = not view.subject.composition.objective.has_bound and view.labelled and view.width > 2
-    return (*DRAWN, "tsne") if mapped else DRAWN
+    subject = view.subject
+    mapped = subject.label is not None and not subject.composition.objective.has_bound
+    return (*DRAWN, "tsne") if mapped and view.width > 2 else DRAWN
 
 
 def summarise(

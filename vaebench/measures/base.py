@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vaebench.compose import Composition
-from vaebench.data import Batch, Part
+from vaebench.data import Batch, Part, Support
 from vaebench.data.seeds import EVALUATION, derived
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
+from vaebench.models import Model
 from vaebench.progress import steps
 
 BATCH = 250
@@ -48,6 +49,11 @@ class Subject:
     seed: int = 0
     step: int = 0
     kept: dict[str, Tensor] = field(default_factory=dict, compare=False)
+
+    @property
+    def model(self) -> Model:
+        """What is looked at."""
+        return self.composition.model
 
     def noise(self, stream: int | None = None) -> Noise:
         """Noise of one measure's own: what else is measured does not touch it.
@@ -89,6 +95,12 @@ class Subject:
             raise Inapplicable("the model has no latents")
         return self.roles[0]
 
+    @property
+    def label(self) -> str | None:
+        """The name of the label in a batch; None where the data have none."""
+        fields = self.composition.data.spec.fields.items()
+        return next((n for n, f in fields if f.support is Support.LABEL and not f.shape), None)
+
     def need_bound(self) -> None:
         """For what reads log q(z | x) or p(z).
 
@@ -124,7 +136,7 @@ class Measure(ABC):
         """The numbers by name.
 
         Raises:
-            Inapplicable: they mean nothing here.
+            Incompatible: they mean nothing here.
         """
         self.need(subject)
         return self.numbers(subject)
@@ -133,7 +145,7 @@ class Measure(ABC):
         """What can be said of a composition whatever its weights are.
 
         Raises:
-            Inapplicable: the numbers mean nothing here.
+            Incompatible: the numbers mean nothing here.
         """
 
     @abstractmethod
@@ -145,12 +157,14 @@ class Measure(ABC):
         """
 
 
-def mean_and_se(name: str, values: Tensor) -> Numbers:
-    """Mean over examples `[N]` and its standard error."""
-    values = values.double().cpu()
-    found = {name: values.mean().item()}
-    if len(values) > 1:
-        found[f"{name}_se"] = (values.std() / math.sqrt(len(values))).item()
+def mean_and_se(**columns: Tensor) -> Numbers:
+    """Means over examples `[N]` by name, each with its standard error."""
+    found: Numbers = {}
+    for name, values in columns.items():
+        values = values.double().cpu()
+        found[name] = values.mean().item()
+        if len(values) > 1:
+            found[f"{name}_se"] = (values.std() / math.sqrt(len(values))).item()
     return found
 
 
@@ -167,6 +181,7 @@ def named(part: str, numbers: Numbers) -> Numbers:
     }
 
 
-def over_batches(batches: Iterable[Batch], run: Callable[[Batch], Tensor]) -> Tensor:
-    """`run(batch)` of all batches, joined along the first dimension, on the CPU."""
-    return torch.cat([run(batch).cpu() for batch in batches])
+def over_batches(batches: Iterable[Batch], run: Callable[[Batch], Batch]) -> dict[str, Tensor]:
+    """What `run` makes of each batch, by name; joined along the first dimension, on the CPU."""
+    found = [{name: made.cpu() for name, made in run(batch).items()} for batch in batches]
+    return {name: torch.cat([made[name] for made in found]) for name in found[0]}

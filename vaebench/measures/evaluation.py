@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from omegaconf import II
 
-from vaebench.errors import Refusal
+from vaebench.data import Batch
+from vaebench.errors import Incompatible, Refusal
 from vaebench.inference import infer
-from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject
+from vaebench.measures.base import Measure, Numbers, Subject, over_batches
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
 from vaebench.measures.probes import Probe
@@ -40,8 +41,8 @@ class Measures:
     probe: Probe = field(default_factory=lambda: Probe(examples=II("examples")))
 
 
-NAMES = tuple(f.name for f in fields(Measures) if f.name not in ("k", "examples"))
 SHARED = ("k", "examples")
+NAMES = tuple(f.name for f in fields(Measures) if f.name not in SHARED)
 SHARING = ("likelihood", "terms", "rate", "units", "probe")
 """Measures whose number of examples is the shared one."""
 
@@ -72,7 +73,7 @@ def why_not(measure: Measure, subject: Subject) -> str:
     """Why a measure does not apply to a composition, whatever its weights; empty where it does."""
     try:
         measure.need(subject)
-    except Inapplicable as reason:
+    except Incompatible as reason:
         return str(reason)
     return ""
 
@@ -86,7 +87,7 @@ def measure(
         try:
             with doing(name):
                 found: Numbers | str = one(subject)
-        except Inapplicable as reason:
+        except Incompatible as reason:
             found = str(reason)
         yield name, found
 
@@ -109,15 +110,15 @@ def check(name: str, options: Measure) -> None:
 def latent_table(subject: Subject) -> dict[str, np.ndarray]:
     """`z.mean` and one draw `z.sample` of every example's q(z | x), and whatever else is known of
     the example but what was observed, for every latent z."""
-    noise, found = subject.noise(8), dict[str, list[torch.Tensor]]()
-    for batch in subject.batches():
-        evidence = infer(subject.composition.model, batch, 1, noise=noise)
-        lead = evidence.q.lead
+    noise = subject.noise(8)
+
+    def run(batch: Batch) -> Batch:
+        q = infer(subject.model, batch, 1, noise=noise).q
+        found = {name: batch[name] for name in batch if name not in subject.roles[1]}
         for name in subject.latents:
-            dist, site = evidence.q[name].dist, evidence.q[name]
-            for key, value in (("mean", dist.mean), ("sample", site.value)):
-                wide = value.expand(*lead, *dist.event_shape)[0]
-                found.setdefault(f"{name}.{key}", []).append(wide.cpu())
-        for name in batch.keys() - {*subject.roles[1]}:
-            found.setdefault(name, []).append(batch[name].cpu())
-    return {name: torch.cat(parts).numpy() for name, parts in found.items()}
+            dist = q[name].dist
+            for key, value in (("mean", dist.mean), ("sample", q[name].value)):
+                found[f"{name}.{key}"] = value.expand(*q.lead, *dist.event_shape)[0]
+        return found
+
+    return {name: rows.numpy() for name, rows in over_batches(subject.batches(), run).items()}

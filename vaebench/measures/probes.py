@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject
-from vaebench.measures.codes import codes, label_of
+from vaebench.measures.codes import codes
 
 
 @dataclass
@@ -22,7 +22,8 @@ class Probe(Measure):
     neighbours: int = 5
 
     def need(self, subject: Subject) -> None:
-        label_of(subject)
+        if subject.label is None:
+            raise Inapplicable("the data have no labels")
         _ = subject.latents
 
     def numbers(self, subject: Subject) -> Numbers:

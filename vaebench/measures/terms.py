@@ -49,7 +49,7 @@ class Terms(Measure):
 
     @torch.no_grad()
     def numbers(self, subject: Subject) -> Numbers:
-        found = HeldOut(subject.composition.model, subject.composition.objective)
+        found = HeldOut(subject.model, subject.composition.objective)
         with seeded(subject.device, derived(subject.seed, EVALUATION)):
             for batch in subject.batches(self.examples):
                 found.add(batch, torch.tensor(subject.step))

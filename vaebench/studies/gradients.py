@@ -153,15 +153,13 @@ class Tally:
         along: Tensor | None = None,
         parts: Mapping[str, slice] = MappingProxyType({}),
     ) -> None:
-        moments: Moments | None = None
+        moments = Moments()
         self.components: dict[str, list[Tensor]] = {part: [] for part in parts}
         for gradient in gradients:
-            one = Moments.of(gradient.unsqueeze(0))
-            moments = one if moments is None else moments + one
+            moments.add(gradient.unsqueeze(0))
             for part, place in parts.items():
                 assert along is not None
                 self.components[part].append(gradient[place] @ along[place])
-        assert moments is not None
         self.mean, self.variance = moments.mean, moments.variance
 
     def component(self, part: str) -> tuple[float, float]:
