@@ -28,7 +28,7 @@ def sentences(view: View) -> list[Path]:
     x = _tokens(view)
     noise, n = view.noise, min(SAMPLES, len(view))
     given = {name: value[:n] for name, value in view.given.items()}
-    p = simulate(view.subject.composition.model, n, given, noise)[x.name].dist
+    p = simulate(view.subject.model, n, given, noise)[x.name].dist
     p = _language(p, n)
     best, drawn = x.said(view.decoding.best(p)[0]), x.said(view.decoding.drawn(p, noise)[0])
     rows = [
@@ -45,7 +45,7 @@ def sentences(view: View) -> list[Path]:
 def paraphrases(view: View) -> list[Path]:
     """A sentence, what the mean of its posterior decodes to, and what some samples of it do."""
     _ = view.subject.latents
-    x, model = _tokens(view), view.subject.composition.model
+    x, model = _tokens(view), view.subject.model
     n = min(EXAMPLES, len(view))
     some = {name: value[:n] for name, value in view.batch.items()}
     means = {name: z[:n] for name, z in view.codes.items()}
@@ -128,7 +128,7 @@ def _tokens(view: View) -> Tokens:
 def _at(view: View, z: Point, name: str, given: dict[str, Tensor]) -> Tensor:
     """The best sentences at given latents, `[n, L]`."""
     conditions = {key: value for key, value in given.items() if key in view.given}
-    trace = generate_at(view.subject.composition.model, z, conditions, view.noise)
+    trace = generate_at(view.subject.model, z, conditions, view.noise)
     return view.decoding.best(_language(trace[name].dist, len(next(iter(z.values())))))[0]
 
 

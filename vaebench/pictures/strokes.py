@@ -124,7 +124,7 @@ def _sampled(view: View) -> Painting:
 
 
 def _painter(view: View) -> DRAW:
-    model = view.subject.composition.model
+    model = view.subject.model
     if not isinstance(model, DRAW):
         raise Inapplicable(f"{chosen('model')} paints no canvas")
     _ = view.name
