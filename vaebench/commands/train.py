@@ -23,11 +23,10 @@ from vaebench.errors import Refusal, RunFailed
 from vaebench.measures.base import Subject
 from vaebench.pictures import View, curves, draw
 from vaebench.progress import doing
-from vaebench.runs.failure import forget_failure, write_failure
 from vaebench.runs.history import read_rows
 from vaebench.runs.layout import CURVES, HISTORY, LAST, PICTURES, SUMMARY
 from vaebench.runs.metrics import telling_order, written
-from vaebench.runs.results import write_examples
+from vaebench.runs.results import forget_failure, write_examples, write_failure
 from vaebench.runs.write import config_of, flat, near, write_json
 from vaebench.training import History, Result, RunLogger, Wandb, build_loggers, close, fit, prepare
 from vaebench.training.checkpoints import Stopped, step_of
@@ -177,9 +176,9 @@ def summarise(
     return (
         dict(sorted(result.metrics.items()))
         | about
-        | flat("protocol", composition.data.protocol)
-        | flat("versions", versions)
-        | flat("choices", choices)
+        | flat(composition.data.protocol, "protocol.")
+        | flat(versions, "versions.")
+        | flat(choices, "choices.")
         | config_of(cfg)
     )
 

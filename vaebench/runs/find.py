@@ -13,10 +13,9 @@ import numpy as np
 import yaml
 
 from vaebench.config.groups import LEADING
-from vaebench.runs.failure import reason_of
 from vaebench.runs.history import read_arrays
 from vaebench.runs.layout import CONFIG, ERROR, HISTORY, HYDRA, OVERRIDES, SUMMARY, option_of
-from vaebench.runs.results import read_evaluation, read_examples
+from vaebench.runs.results import read_evaluation, read_examples, reason_of
 
 DATA_DIRS = ("data_dir", "dataset.data_dir")
 """Options that may differ between two calls of a command without making another run of it."""

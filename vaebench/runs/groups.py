@@ -16,7 +16,7 @@ COLUMNS = 3
 """Columns of options up to which those that split the runs alike stand side by side."""
 
 Partition = tuple[int, ...]
-"""The number of each run's part: the same where the runs have the same value."""
+"""Of each run the first that has the same value."""
 
 
 @dataclass(frozen=True)
@@ -120,13 +120,8 @@ def _values(name: str, runs: Sequence[Run]) -> str:
 def _partitions(runs: Sequence[Run]) -> dict[str, Partition]:
     """How each option splits the runs, of those that do."""
     names = dict.fromkeys(name for run in runs for name in run.options)
-    found = {n: _partition([str(r.options.get(n)) for r in runs]) for n in sorted(names, key=rank)}
-    return {name: partition for name, partition in found.items() if max(partition, default=0) > 0}
-
-
-def _partition(values: list[str]) -> Partition:
-    seen: dict[str, int] = {}
-    return tuple(seen.setdefault(value, len(seen)) for value in values)
+    values = {n: [str(r.options.get(n)) for r in runs] for n in sorted(names, key=rank)}
+    return {n: tuple(map(each.index, each)) for n, each in values.items() if len({*each}) > 1}
 
 
 def _settled(partition: Partition, causes: Sequence[Partition]) -> bool:

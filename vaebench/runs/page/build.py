@@ -21,7 +21,7 @@ from PIL import Image
 from vaebench.runs.find import Run
 from vaebench.runs.groups import Group, also_differ, columns, differing, groups
 from vaebench.runs.layout import CURVES, PICTURES
-from vaebench.runs.metrics import higher_is_better
+from vaebench.runs.metrics import known
 from vaebench.runs.tables import main_metric, measured, of_examples
 
 POINTS = 100
@@ -37,7 +37,7 @@ def build(runs: Sequence[Run], skipped: Sequence[str], title: str) -> str:
     """The page; runs of unlike subjects are in it together, told apart by a column."""
     from plotly.offline import get_plotlyjs
 
-    members = groups(runs)
+    members, metric, names = groups(runs), main_metric(runs), _metrics(runs)
     root = Path(os.path.commonpath([run.folder for run in runs]))
     pictures, left_out = _pictures(members)
     data = {
@@ -46,11 +46,11 @@ def build(runs: Sequence[Run], skipped: Sequence[str], title: str) -> str:
         "keys": columns(runs),
         "differing": differing(runs),
         "alsoDiffer": also_differ(runs),
-        "ofExamples": of_examples(runs, main_metric(runs)),
-        "examplesDiffer": len(measured(runs, main_metric(runs))) > 1,
-        "metric": main_metric(runs),
-        "higher": [m for m in _metrics(runs) if higher_is_better(m)],
-        "metrics": _metrics(runs),
+        "ofExamples": of_examples(runs, metric),
+        "examplesDiffer": len(measured(runs, metric)) > 1,
+        "metric": metric,
+        "higher": [name for name in names if known(name).higher],
+        "metrics": names,
         "runs": [
             _run(run, number, root) for number, group in enumerate(members) for run in group.runs
         ],
@@ -108,14 +108,9 @@ def _curves(run: Run) -> dict[str, list[list[float]]]:
     """Metric → [steps, values], thinned."""
     history = run.history()
     steps = history.pop("step", np.zeros(0))
-    curves = {}
-    for name, values in history.items():
-        if name.startswith("test") or "_kl/" in name:
-            continue
-        known = np.isfinite(values)
-        if known.sum() > 1:
-            curves[name] = _thinned(steps[known], values[known])
-    return curves
+    names = [name for name in history if not name.startswith("test") and "_kl/" not in name]
+    finite = {name: np.isfinite(history[name]) for name in names}
+    return {n: _thinned(steps[at], history[n][at]) for n, at in finite.items() if at.sum() > 1}
 
 
 def _thinned(steps: NDArray[Any], values: NDArray[Any]) -> list[list[float]]:
