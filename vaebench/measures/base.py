@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -18,12 +19,14 @@ from vaebench.data.seeds import EVALUATION, derived
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 from vaebench.models import Model
-from vaebench.progress import steps
+from vaebench.progress import doing, steps
 
 BATCH = 250
 """Examples that are looked at together."""
 
 Numbers = dict[str, float]
+Looked = TypeVar("Looked")
+Found = TypeVar("Found")
 
 
 class Inapplicable(Incompatible):
@@ -155,6 +158,19 @@ class Measure(ABC):
         Raises:
             Inapplicable: with these weights they mean nothing.
         """
+
+
+def applied(
+    parts: Mapping[str, Callable[[Looked], Found]], looked: Looked
+) -> Iterator[tuple[str, Found | str]]:
+    """The name of each measure or picture, and what it finds or why it does not apply."""
+    for name, part in parts.items():
+        try:
+            with doing(name):
+                found: Found | str = part(looked)
+        except Incompatible as reason:
+            found = str(reason)
+        yield name, found
 
 
 def mean_and_se(**columns: Tensor) -> Numbers:

@@ -13,13 +13,12 @@ from omegaconf import II
 from vaebench.data import Batch
 from vaebench.errors import Incompatible, Refusal
 from vaebench.inference import infer
-from vaebench.measures.base import Measure, Numbers, Subject, over_batches
+from vaebench.measures.base import Measure, Numbers, Subject, applied, over_batches
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
 from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
 from vaebench.measures.terms import Terms
-from vaebench.progress import doing
 from vaebench.suggest import unknown
 
 
@@ -82,14 +81,7 @@ def measure(
     options: Measures, names: Iterable[str], subject: Subject
 ) -> Iterator[tuple[str, Numbers | str]]:
     """Each measure's name, and its numbers or why it does not apply."""
-    for name in names:
-        one: Measure = getattr(options, name)
-        try:
-            with doing(name):
-                found: Numbers | str = one(subject)
-        except Incompatible as reason:
-            found = str(reason)
-        yield name, found
+    return applied({name: getattr(options, name) for name in names}, subject)
 
 
 def check(name: str, options: Measure) -> None:

@@ -28,14 +28,11 @@ def sentences(view: View) -> list[Path]:
     x = _tokens(view)
     noise, n = view.noise, min(SAMPLES, len(view))
     given = {name: value[:n] for name, value in view.given.items()}
-    p = simulate(view.subject.model, n, given, noise)[x.name].dist
-    p = _language(p, n)
+    p = _language(simulate(view.subject.model, n, given, noise)[x.name].dist, n)
     best, drawn = x.said(view.decoding.best(p)[0]), x.said(view.decoding.drawn(p, noise)[0])
-    rows = [
-        [str(i + 1), kind, said[i]]
-        for i in range(n)
-        for kind, said in ((_best(view), best), ("drawn", drawn))
-    ]
+    kind = "greedy" if view.decoding.beam == 1 else f"beam of {view.decoding.beam}"
+    kinds = {kind: best, "drawn": drawn}
+    rows = [[str(i + 1), kind, said[i]] for i in range(n) for kind, said in kinds.items()]
     if not view.subject.roles[0]:  # without a latent the best sentence is always the same
         rows = [rows[0], *rows[1::2]]
     return [_write(view.folder / "sentences.tsv", ("sample", "decoding", "sentence"), rows)]
@@ -137,10 +134,6 @@ def _language(p: object, n: int, k: int = 1) -> TokenSequence:
     if not isinstance(p, TokenSequence):
         raise Incompatible(f"{type(p).__name__} decodes no sentences")
     return TokenSequence(p.language, p.context.expand(k, n, -1), p.length)
-
-
-def _best(view: View) -> str:
-    return "greedy" if view.decoding.beam == 1 else f"beam of {view.decoding.beam}"
 
 
 def _write(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Path:

@@ -17,6 +17,7 @@ from vaebench.heads.posteriors import FullGaussian, Gaussian
 from vaebench.inference import Hamiltonian, infer
 from vaebench.inference.freeform import bound
 from vaebench.models import VAE
+from vaebench.pictures.paper import new_figure
 from vaebench.progress import steps
 from vaebench.studies.base import Findings, Say, Study, descents, mean_se
 from vaebench.studies.linear import LinearGaussian, correlated
@@ -78,12 +79,10 @@ class FlowGaps(Study):
             model = known[name](p)
             self.fit(model, p, generator)
             gap, gap_se = mean_se(self.gap(model, p, x))
-            rows.append({"posterior": name, "gap": gap, "gap_se": gap_se})
-            rows[-1] |= {"diagonal_gap": p.diagonal_gap}
-            rows[-1]["standard_errors_below"] = (p.diagonal_gap - gap) / gap_se
-            say(
-                f"{name}: gap {gap:.4f} ± {gap_se:.4f}, best diagonal Gaussian {p.diagonal_gap:.4f}"
-            )
+            best = p.diagonal_gap
+            row = {"posterior": name, "gap": gap, "gap_se": gap_se, "diagonal_gap": best}
+            rows.append(row | {"standard_errors_below": (best - gap) / gap_se})
+            say(f"{name}: gap {gap:.4f} ± {gap_se:.4f}, best diagonal Gaussian {best:.4f}")
         return Findings(rows, {}, ["gaps in nats, over 2000 test examples of the model's own"])
 
     def fit(self, model: VAE, p: LinearGaussian, generator: torch.Generator) -> None:
@@ -150,12 +149,10 @@ class PriorSampling(Study):
 
     def drawn(self, rows: list[dict[str, Any]]) -> Any:
         """Both errors against D."""
-        from vaebench.pictures.paper import new_figure
-
         figure = new_figure(5.2, 3.6)
         axes = figure.subplots()
-        for name, colour in (("prior", "#dd8452"), ("posterior", "#4c72b0")):
-            source = "prior" if name == "prior" else "best diagonal q"
+        shown = ("prior", "prior", "#dd8452"), ("posterior", "best diagonal q", "#4c72b0")
+        for name, source, colour in shown:
             label = f"{self.samples} samples of the {source}"
             errors = [row[f"{name}_error"] for row in rows]
             spread = [2 * row[f"{name}_error_se"] for row in rows]

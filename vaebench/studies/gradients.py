@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
 from typing import Any, cast
 
 import torch
@@ -35,7 +34,11 @@ BASELINES: dict[str, Callable[..., Baseline]] = {
     "learned": baselines.Learned,
     "leave_one_out": baselines.LeaveOneOut,
 }
-BOUNDS: dict[str, type[Weighted]] = {"elbo": ELBO, "iwae": IWAE}
+PLAIN: dict[str, Any] = {"beta": 1.0, "anneal": Constant()}
+BOUNDS: dict[str, Callable[..., Weighted]] = {
+    "elbo": partial(ELBO, kl="auto", free_bits=0.0, free_bits_per="dimension", **PLAIN),
+    "iwae": partial(IWAE, **PLAIN),
+}
 
 
 def _estimators() -> dict[str, partial[Any]]:
@@ -128,7 +131,10 @@ class GradientVariance(ModelStudy):
         if reference is None:
             return
         half = self.reference // 2
-        first = Tally(subject.gradients(reference, half)).mean
+        moments = Moments()
+        for gradient in subject.gradients(reference, half):
+            moments.add(gradient.unsqueeze(0))
+        first = moments.mean
         second = Tally(subject.gradients(reference, half), first, subject.parts)
         for name in counted([n for n in wanted if n in made]):
             tally = Tally(subject.gradients(made[name], self.repeats), first, subject.parts)
@@ -150,15 +156,14 @@ class Tally:
     def __init__(
         self,
         gradients: Iterator[Tensor],
-        along: Tensor | None = None,
-        parts: Mapping[str, slice] = MappingProxyType({}),
+        along: Tensor,
+        parts: Mapping[str, slice],
     ) -> None:
         moments = Moments()
         self.components: dict[str, list[Tensor]] = {part: [] for part in parts}
         for gradient in gradients:
             moments.add(gradient.unsqueeze(0))
             for part, place in parts.items():
-                assert along is not None
                 self.components[part].append(gradient[place] @ along[place])
         self.mean, self.variance = moments.mean, moments.variance
 
@@ -193,7 +198,7 @@ class Gradients:
 
     def __init__(self, composition: Composition, examples: int) -> None:
         self.model, self.spec = composition.model, composition.data.spec
-        self.objective_of_run = composition.objective
+        self.composition = composition
         self.split = split = composition.data.split("train")
         self.batch = split.first(examples).batch(torch.arange(min(examples, len(split))))
         self.latents = infer(self.model, self.batch, 1).latents
@@ -214,7 +219,7 @@ class Gradients:
 
     def train(self, steps: int, lr: float) -> None:
         """A few steps of the run's own objective."""
-        objective = self.objective_of_run
+        objective = self.composition.objective
         optimizer = torch.optim.Adam([*self.model.parameters(), *objective.parameters()], lr=lr)
         for step in counted(range(steps), "training"):
             index = torch.randint(len(self.split), (100,))
@@ -225,17 +230,13 @@ class Gradients:
     def objective(self, bound: str, name: str, k: int) -> Weighted | None:
         """The bound under an estimator whose baseline has settled; None where they do not go
         together."""
-        kind, estimator = BOUNDS[bound], ESTIMATORS[name]
+        estimator = ESTIMATORS[name]
         made_for = cast("type[Estimator]", estimator.func).separate
         if made_for not in (None, bound == "elbo"):
             return None
-        options: dict[str, Any] = {"estimator": estimator, "k": k}
-        options |= {"beta": 1.0, "anneal": Constant()}
-        if kind is ELBO:
-            options |= {"kl": "auto", "free_bits": 0.0, "free_bits_per": "dimension"}
         try:
             seen = outline(self.model, self.spec)
-            made = kind(self.model, seen, **options)
+            made = BOUNDS[bound](self.model, seen, estimator=estimator, k=k)
             check(self.model, made, seen)
             self._settle(made)
         except Incompatible:
@@ -250,9 +251,8 @@ class Gradients:
         for _ in range(WARM_UP if stateful else 0):
             loss = objective(self.model, self.batch, STEP).loss
             if optimizer is not None:
-                gradients = torch.autograd.grad(loss, own)
-                for parameter, gradient in zip(own, gradients, strict=True):
-                    parameter.grad = gradient
+                optimizer.zero_grad()
+                loss.backward(inputs=own)
                 optimizer.step()
         for module in objective.modules():
             if isinstance(module, Baseline):

@@ -89,7 +89,6 @@ class LinearGaussian:
 
 def correlated(dim: int, observed: int, noise: float, generator: torch.Generator) -> LinearGaussian:
     """W whose columns lean towards each other, so that the posterior is far from factorial."""
-    w = torch.randn(observed, dim, generator=generator) + torch.randn(
-        observed, 1, generator=generator
-    )
+    apart = torch.randn(observed, dim, generator=generator)
+    w = apart + torch.randn(observed, 1, generator=generator)
     return LinearGaussian(w / math.sqrt(observed), noise)
