@@ -13,10 +13,15 @@ from vaebench.pictures.journeys import arithmetic, interpolations, traversals
 from vaebench.pictures.maps import pca, tsne
 from vaebench.pictures.posteriors import posteriors
 from vaebench.pictures.samples import data, manifold, reconstructions, samples
-from vaebench.pictures.sentences import has_sentences, homotopies, paraphrases, sentences
+from vaebench.pictures.sentences import (
+    has_sentences,
+    homotopies,
+    paraphrases,
+    prior_walk,
+    sentences,
+)
 from vaebench.pictures.strokes import canvas, filters, strokes
 from vaebench.pictures.view import View
-from vaebench.pictures.walks import prior_walk
 from vaebench.suggest import unknown
 
 Picture = Callable[[View], list[Path]]

@@ -9,7 +9,7 @@ import numpy as np
 
 from vaebench.data.seeds import PICTURES, derived
 from vaebench.measures.base import Inapplicable
-from vaebench.measures.codes import codes
+from vaebench.measures.probes import codes
 from vaebench.pictures.paper import new_figure, save
 from vaebench.pictures.view import View
 

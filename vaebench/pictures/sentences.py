@@ -14,7 +14,7 @@ from vaebench.distributions import TokenSequence
 from vaebench.errors import Incompatible
 from vaebench.inference import generate_at, infer, simulate
 from vaebench.measures.base import Inapplicable, Subject
-from vaebench.pictures.journeys import along, drawn_pairs, linear
+from vaebench.pictures.journeys import along, drawn_pairs, linear, walk_of_images
 from vaebench.pictures.view import Point, View
 
 SAMPLES, PAIRS, EXAMPLES, DRAWS = 20, 5, 8, 3
@@ -69,8 +69,10 @@ def homotopies(view: View) -> list[Path]:
     return [_write_ways(view.folder / "homotopies.tsv", ways)]
 
 
-def walk_of_sentences(view: View) -> list[Path]:
-    """The best sentences along the straight way between two draws z ~ p(z)."""
+def prior_walk(view: View) -> list[Path]:
+    """Ways between pairs of draws z ~ p(z): the best sentences along them, or images."""
+    if not has_sentences(view.subject):
+        return walk_of_images(view)
     x = _tokens(view)
     ways = _ways(view, x, *drawn_pairs(view, PAIRS))
     return [_write_ways(view.folder / "prior_walk.tsv", ways)]

@@ -159,24 +159,19 @@ class Tally:
         along: Tensor,
         parts: Mapping[str, slice],
     ) -> None:
-        moments = Moments()
-        self.components: dict[str, list[Tensor]] = {part: [] for part in parts}
+        moments, each = Moments(), []
         for gradient in gradients:
             moments.add(gradient.unsqueeze(0))
-            for part, place in parts.items():
-                self.components[part].append(gradient[place] @ along[place])
+            each.append({part: gradient[place] @ along[place] for part, place in parts.items()})
         self.mean, self.variance = moments.mean, moments.variance
-
-    def component(self, part: str) -> tuple[float, float]:
-        """Mean along the direction, and its standard error."""
-        return mean_se(torch.stack(self.components[part]))
+        self.components = {part: torch.stack([one[part] for one in each]) for part in parts}
 
 
 def _summary(tally: Tally, reference: Tally, part: str, place: slice) -> dict[str, float]:
     """Both tallies along a direction that neither of them had a hand in."""
     mean, variance = tally.mean[place], tally.variance[place]
-    found, found_se = tally.component(part)
-    right, right_se = reference.component(part)
+    found, found_se = mean_se(tally.components[part])
+    right, right_se = mean_se(reference.components[part])
     size = abs(right) or math.inf  # a gradient that is always 0 has no bias either
     moving = variance > 0
     snr = (mean[moving].abs() / variance[moving].sqrt()).mean().item() if moving.any() else 0.0

@@ -20,7 +20,8 @@ from PIL import Image
 
 from vaebench.runs.find import Run
 from vaebench.runs.groups import Group, also_differ, columns, differing, groups
-from vaebench.runs.layout import CURVES, PICTURES
+from vaebench.runs.history import read_arrays
+from vaebench.runs.layout import CURVES, HISTORY, PICTURES
 from vaebench.runs.metrics import known
 from vaebench.runs.tables import main_metric, measured, of_examples
 
@@ -106,7 +107,7 @@ def _run(run: Run, group: int, root: Path) -> dict[str, Any]:
 
 def _curves(run: Run) -> dict[str, list[list[float]]]:
     """Metric → [steps, values], thinned."""
-    history = run.history()
+    history = read_arrays(run.folder / HISTORY)
     steps = history.pop("step", np.zeros(0))
     names = [name for name in history if not name.startswith("test") and "_kl/" not in name]
     finite = {name: np.isfinite(history[name]) for name in names}
