@@ -40,10 +40,10 @@ class Measures:
     probe: Probe = field(default_factory=lambda: Probe(examples=II("examples")))
 
 
-SHARED = ("k", "examples")
+SHARED = {"k": ("likelihood",), "examples": ("likelihood", "terms", "rate", "units", "probe")}
+"""Options of `Measures`, and the measures that take theirs from them."""
+
 NAMES = tuple(f.name for f in fields(Measures) if f.name not in SHARED)
-SHARING = ("likelihood", "terms", "rate", "units", "probe")
-"""Measures whose number of examples is the shared one."""
 
 SETTINGS = ("k", "examples", "train", "chains", "temperatures")
 """Numbers of a measure that say how it was taken."""
@@ -94,7 +94,7 @@ def check(name: str, options: Measure) -> None:
         value = getattr(options, f.name)
         smallest = 0 if f.name in MAY_BE_ZERO else 1 if isinstance(value, int) else 1e-12
         if not smallest <= value < math.inf:
-            typed = f.name if f.name in SHARED and name in SHARING else f"{name}.{f.name}"
+            typed = f.name if name in SHARED.get(f.name, ()) else f"{name}.{f.name}"
             raise Refusal(f"{typed}={value}: must be at least {smallest:g}, and finite")
 
 

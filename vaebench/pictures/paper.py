@@ -23,11 +23,6 @@ DPI = 110
 FRAME = 80  # milliseconds
 
 
-def is_image(x: Tensor) -> bool:
-    """Whether `[B, C, H, W]` can be drawn."""
-    return x.ndim == 4 and x.shape[1] in (1, 3)
-
-
 def enlarged(images: Tensor) -> Tensor:
     """Images `[n, C, H, W]` in [0, 1], on the CPU, at a size one can look at, in whole pixels."""
     factor = max(1, math.ceil(SHORTEST_SIDE / min(images.shape[-2:])))

@@ -62,39 +62,35 @@ def homotopies(view: View) -> list[Path]:
         raise Inapplicable("one sentence has nowhere to go: at least two are needed")
     a, b = ({name: z[i:n:2] for name, z in view.codes.items()} for i in (0, 1))
     own = x.said(view.batch[x.name][:n])
-    ways = [
-        [("x", own[2 * i]), *way, ("x'", own[2 * i + 1])]
-        for i, way in enumerate(_ways(view, x, a, b, range(0, n, 2)))
-    ]
-    return [_write_ways(view.folder / "homotopies.tsv", ways)]
+    return [_save_ways(view.folder / "homotopies.tsv", view, a, b, range(0, n, 2), own)]
 
 
 def prior_walk(view: View) -> list[Path]:
     """Ways between pairs of draws z ~ p(z): the best sentences along them, or images."""
     if not has_sentences(view.subject):
         return walk_of_images(view)
-    x = _tokens(view)
-    ways = _ways(view, x, *drawn_pairs(view, PAIRS))
-    return [_write_ways(view.folder / "prior_walk.tsv", ways)]
+    return [_save_ways(view.folder / "prior_walk.tsv", view, *drawn_pairs(view, PAIRS))]
 
 
-Steps = list[tuple[str, str]]
-"""How far along a way, and the sentence there."""
+def _save_ways(
+    path: Path, view: View, a: Point, b: Point, examples: Sequence[int], own: Sequence[str] = ()
+) -> Path:
+    """The best sentences along the straight ways between points `[n, *event]` by latent.
 
-
-def _ways(view: View, x: Tokens, a: Point, b: Point, examples: Sequence[int]) -> list[Steps]:
-    """The best sentences along the straight ways between points `[n, *event]` by latent."""
-    t = torch.linspace(0, 1, POINTS, device=view.subject.device)
-    rows = torch.tensor(examples, device=t.device).repeat_interleave(POINTS)
-    given = {name: value[rows] for name, value in view.given.items()}
+    Args:
+        examples: whose conditions each way is under.
+        own: sentences to show at the ends of the ways, two of each.
+    """
+    x, t = _tokens(view), torch.linspace(0, 1, POINTS, device=view.subject.device)
+    at = torch.tensor(examples, device=t.device).repeat_interleave(POINTS)
+    given = {name: value[at] for name, value in view.given.items()}
     said = x.said(_at(view, along(linear, a, b, t), x.name, given))
-    far = [f"{at:.2f}" for at in t.tolist()]
-    starts = range(0, len(said), POINTS)
-    return [list(zip(far, said[start : start + POINTS], strict=True)) for start in starts]
-
-
-def _write_ways(path: Path, ways: Sequence[Steps]) -> Path:
-    rows = [[str(i + 1), at, said] for i, way in enumerate(ways) for at, said in way]
+    far, rows = [f"{part:.2f}" for part in t.tolist()], []
+    for i in range(len(examples)):
+        way = list(zip(far, said[i * POINTS : (i + 1) * POINTS], strict=True))
+        if own:
+            way = [("x", own[2 * i]), *way, ("x'", own[2 * i + 1])]
+        rows += [[str(i + 1), place, sentence] for place, sentence in way]
     return _write(path, ("pair", "t", "sentence"), rows)
 
 

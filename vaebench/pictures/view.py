@@ -25,7 +25,6 @@ from vaebench.inference import (
 )
 from vaebench.measures.base import Inapplicable, Subject
 from vaebench.pictures.decoding import Decoding
-from vaebench.pictures.paper import is_image
 from vaebench.trace import Evidence
 
 Point = dict[str, Tensor]
@@ -73,10 +72,11 @@ class View:
         Raises:
             Inapplicable: none is.
         """
-        images = [name for name in self.observed if is_image(self.batch[name])]
+        shapes = {name: self.batch[name].shape for name in self.observed}
+        images = [n for n, shape in shapes.items() if len(shape) == 4 and shape[1] in (1, 3)]
         if not images:
             name = self.observed[0]
-            raise Inapplicable(f"{name} of shape {list(self.batch[name].shape[1:])} is no image")
+            raise Inapplicable(f"{name} of shape {list(shapes[name][1:])} is no image")
         return images[0]
 
     @cached_property

@@ -51,13 +51,11 @@ def groups(runs: Sequence[Run]) -> list[Group]:
     found: dict[str, list[Run]] = {}
     for run in runs:
         found.setdefault(json.dumps(run.options, sort_keys=True, default=str), []).append(run)
-    return [
-        Group(
-            " ".join(f"{k}={members[0].options.get(k, '–')}" for k in keys) or "all the same",
-            sorted(members, key=lambda r: r.seed),
-        )
-        for members in found.values()
-    ]
+    made = []
+    for members in found.values():
+        label = " ".join(f"{key}={members[0].options.get(key, '–')}" for key in keys)
+        made.append(Group(label or "all the same", sorted(members, key=lambda run: run.seed)))
+    return made
 
 
 def differing(runs: Sequence[Run]) -> list[str]:

@@ -171,14 +171,12 @@ def cells(
     also: Sequence[str] = (),
 ) -> list[list[str]]:
     """All rows as text."""
-    return [
-        [
-            *([_text(r.group.options.get(k)) for k in keys] or [r.group.label]),
-            *shown(r, baseline),
-            *(_beside(r.group, name, metric) for name in also),
-        ]
-        for r in table
-    ]
+    found = []
+    for row in table:
+        options = [_text(row.group.options.get(key)) for key in keys] or [row.group.label]
+        others = [_beside(row.group, name, metric) for name in also]
+        found.append([*options, *shown(row, baseline), *others])
+    return found
 
 
 def _beside(group: Group, name: str, metric: str) -> str:

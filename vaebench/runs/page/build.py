@@ -32,6 +32,7 @@ PICTURES_BYTES = 6_000_000
 """Of all pictures together, before base64; what comes later is left out, and said so."""
 
 PICTURE_SIDE = 360
+DATA_URL = "data:image/png;base64,"
 
 
 def build(runs: Sequence[Run], skipped: Sequence[str], title: str) -> str:
@@ -52,9 +53,7 @@ def build(runs: Sequence[Run], skipped: Sequence[str], title: str) -> str:
         "metric": metric,
         "higher": [name for name in names if known(name).higher],
         "metrics": names,
-        "runs": [
-            _run(run, number, root) for number, group in enumerate(members) for run in group.runs
-        ],
+        "runs": [_run(run, i, root) for i, group in enumerate(members) for run in group.runs],
         "groups": [group.label for group in members],
         "pictures": pictures,
         "picturesLeftOut": left_out,
@@ -137,9 +136,7 @@ def _pictures(members: Sequence[Group]) -> tuple[list[dict[str, Any]], int]:
             left_out += 1
             continue
         room -= size
-        urls = {
-            n: "data:image/png;base64," + base64.b64encode(d).decode() for n, d in named.items()
-        }
+        urls = {n: DATA_URL + base64.b64encode(png).decode() for n, png in named.items()}
         if urls:
             found.append({"group": number, "seed": group.runs[0].seed, "pictures": urls})
     return found, left_out
