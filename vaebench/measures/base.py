@@ -17,9 +17,10 @@ from vaebench.compose import Composition
 from vaebench.data import Batch, Part, Support
 from vaebench.data.seeds import EVALUATION, derived
 from vaebench.distributions import Noise
-from vaebench.errors import Incompatible
+from vaebench.errors import Incompatible, Refusal
 from vaebench.models import Model
 from vaebench.progress import doing, steps
+from vaebench.suggest import unknown
 
 BATCH = 250
 """Examples that are looked at together."""
@@ -115,6 +116,19 @@ class Subject:
                 "the model was trained on reconstruction alone: neither its prior nor a bound on "
                 "log p(x) means anything"
             )
+
+
+def check_known(option: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Refuses the first of some names that is not known.
+
+    Args:
+        option: the list that they stand in, as in `measures=[…]`.
+
+    Raises:
+        Refusal: there are others; with the one that was probably meant.
+    """
+    if told := unknown(option, names, known):
+        raise Refusal(told)
 
 
 def evaluating(composition: Composition, device: torch.device) -> None:

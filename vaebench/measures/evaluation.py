@@ -13,13 +13,12 @@ from omegaconf import II
 from vaebench.data import Batch
 from vaebench.errors import Incompatible, Refusal
 from vaebench.inference import infer
-from vaebench.measures.base import Measure, Numbers, Subject, applied, over_batches
+from vaebench.measures.base import Measure, Numbers, Subject, applied, check_known, over_batches
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
 from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
 from vaebench.measures.terms import Terms
-from vaebench.suggest import unknown
 
 
 @dataclass
@@ -61,8 +60,7 @@ def select(names: Iterable[str], options: Measures, option: str = "measures") ->
         Refusal: one is not.
     """
     names = [str(name) for name in names]
-    if wrong := unknown(option, names, NAMES):
-        raise Refusal(wrong)
+    check_known(option, names, NAMES)
     for name in names:
         check(name, getattr(options, name))
     return names

@@ -92,14 +92,14 @@ class Latents:
         """A batch and its evidence."""
         varied = [name for name in evidence.latents if depends_on_draws(evidence.q[name].dist)]
         for name, values in common_draws(self.model, batch, DRAWS, varied).items():
-            self.draws[name].add(_flat(values, values.shape[2:]))
+            self.draws[name].add(_exact(values).flatten(2))
         for name in evidence.latents:
             dist = evidence.q[name].dist
             if name not in varied:
-                self.means[name].add(_rows(_flat(dist.mean, dist.event_shape)))
+                self.means[name].add(_rows(dist.mean, dist.event_shape))
             kl = evidence.kl_by_dimension(name)
             if kl is not None:
-                self.kls[name].add(_rows(_flat(kl, dist.event_shape)))
+                self.kls[name].add(_rows(kl, dist.event_shape))
 
     def read(self) -> dict[str, float]:
         """`kl/z.d` and `active_units`; nothing where there are no latents."""
@@ -129,12 +129,11 @@ class Latents:
         }
 
 
-def _flat(values: Tensor, event: torch.Size) -> Tensor:
-    """`[*, *event]` → `[*, D]`."""
-    whole = values.detach().cpu().double()  # some accelerators have no float64
-    return whole.reshape(*values.shape[: values.ndim - len(event)], event.numel())
+def _exact(values: Tensor) -> Tensor:
+    return values.detach().cpu().double()  # some accelerators have no float64
 
 
-def _rows(values: Tensor) -> Tensor:
-    """`[D]`, `[B, D]` or `[k, B, D]`, the last averaged over k → rows."""
-    return (values.mean(0) if values.ndim == 3 else values).view(-1, values.shape[-1])
+def _rows(values: Tensor, event: torch.Size) -> Tensor:
+    """`[*event]`, `[B, *event]` or `[k, B, *event]`, the last averaged over k → `[*, D]`."""
+    whole = _exact(values)
+    return (whole.mean(0) if values.ndim == len(event) + 2 else whole).reshape(-1, event.numel())

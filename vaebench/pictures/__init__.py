@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from vaebench.errors import Refusal
-from vaebench.measures.base import applied
+from vaebench.measures.base import applied, check_known
 from vaebench.pictures.curves import curves
 from vaebench.pictures.decoding import Decoding
 from vaebench.pictures.journeys import arithmetic, interpolations, traversals
@@ -22,7 +21,6 @@ from vaebench.pictures.sentences import (
 )
 from vaebench.pictures.strokes import canvas, filters, strokes
 from vaebench.pictures.view import View
-from vaebench.suggest import unknown
 
 Picture = Callable[[View], list[Path]]
 
@@ -42,8 +40,7 @@ def select(pictures: Sequence[str]) -> list[str]:
     Raises:
         Refusal: one is not.
     """
-    if wrong := unknown("pictures", pictures, PICTURES):
-        raise Refusal(wrong)
+    check_known("pictures", pictures, PICTURES)
     return list(pictures) or list(PICTURES)
 
 

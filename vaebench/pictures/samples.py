@@ -70,11 +70,8 @@ def _map_of_samples(view: View, made: Tensor) -> list[Path]:
     for name, points, colour in (("data", real, "#4c72b0"), ("samples", samples, "#dd8452")):
         across, up = pca.transform(points).T
         axes.scatter(across, up, s=12, alpha=0.7, color=colour, label=name)
-    axes.set(
-        title="data and samples from the model",
-        xlabel="first principal component of the data",
-        ylabel="second",
-    )
+    axes.set_title("data and samples from the model")
+    axes.set(xlabel="first principal component of the data", ylabel="second")
     axes.legend(frameon=False)
     return [save(figure, view.folder / "samples.png")]
 

@@ -146,9 +146,8 @@ def units(runs: Sequence[Run]) -> str:
 
 def measured(runs: Sequence[Run], metric: str) -> list[int | None]:
     """Over how many examples a metric was measured in some runs, each number once."""
-    return sorted(
-        {run.measured(metric) for run in runs if metric in run.metrics()}, key=lambda n: n or 0
-    )
+    found = {run.measured(metric) for run in runs if metric in run.metrics()}
+    return sorted(found, key=lambda n: n or 0)
 
 
 def of_examples(runs: Sequence[Run], metric: str) -> str:

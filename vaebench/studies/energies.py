@@ -15,10 +15,10 @@ from vaebench.distributions import Noise
 from vaebench.distributions.flows import Flow, Planar, Radial
 from vaebench.errors import Refusal
 from vaebench.heads.flows import IAF, NICE, FlowHead, PlanarFlow, RadialFlow, RealNVP
+from vaebench.measures.base import check_known
 from vaebench.pictures.paper import new_figure
 from vaebench.progress import steps
 from vaebench.studies.base import Findings, Say, Study, descents, mean_se
-from vaebench.suggest import unknown
 
 BOX = 4.0
 WALL = 0.1
@@ -110,8 +110,7 @@ class FlowEnergies(Study):
     lr: float = 5e-3
 
     def run(self, say: Say) -> Findings:
-        if wrong := unknown("flows", self.flows, FAMILIES):
-            raise Refusal(wrong)
+        check_known("flows", self.flows, FAMILIES)
         rows, densities = [], {}
         for number in steps(self.energies):
             log_z = log_normaliser(number)

@@ -16,6 +16,7 @@ from vaebench.compose import Composition
 from vaebench.errors import Incompatible, Refusal
 from vaebench.heads import Conditional
 from vaebench.inference import infer, outline
+from vaebench.measures.base import check_known
 from vaebench.measures.latents import Moments
 from vaebench.objectives import ELBO, IWAE, baselines, estimators
 from vaebench.objectives.anneal import Constant
@@ -25,7 +26,6 @@ from vaebench.objectives.estimators import Estimator
 from vaebench.progress import steps as counted
 from vaebench.studies.base import Findings, ModelStudy, Say, mean_se
 from vaebench.studies.gradient_figures import figures
-from vaebench.suggest import unknown
 
 BASELINES: dict[str, Callable[..., Baseline]] = {
     "none": baselines.Nothing,
@@ -96,9 +96,8 @@ class GradientVariance(ModelStudy):
         Raises:
             Refusal: an unknown estimator or bound, a model without latents.
         """
-        for name, known in (("estimators", ESTIMATORS), ("bounds", list(BOUNDS))):
-            if wrong := unknown(name, getattr(self, name), known):
-                raise Refusal(wrong)
+        check_known("estimators", self.estimators, ESTIMATORS)
+        check_known("bounds", self.bounds, BOUNDS)
         for name, least in (("repeats", 2), ("reference", 4)):
             if getattr(self, name) < least:
                 raise Refusal(f"{name}={getattr(self, name)}: at least {least}, for an error")
