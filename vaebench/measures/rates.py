@@ -74,8 +74,7 @@ class Units(Measure):
         for batch in subject.batches(self.examples):
             latents.add(batch, infer(subject.model, batch, 1, noise=noise))
         dimensions = sum(v.numel() for v in latents.variances.values())
-        active = {"active_units": latents.active, "dimensions": dimensions}
-        return active | latents.divergences
+        return {"active_units": latents.active, "dimensions": dimensions} | latents.divergences
 
 
 @dataclass

@@ -93,10 +93,9 @@ class View:
     def shown(self) -> dict[str, Tensor]:
         """The data by what they are called, `[n, C, H, W]` each: where bits were made of them, what
         they were made of comes first."""
-        data, part = self.subject.composition.data, self.subject.part
-        found = data.originals(part, len(self)).get(self.name)
-        x = {"x": self.images}
-        return x if found is None else {"original": found} | x
+        originals = self.subject.composition.data.originals(self.subject.part, len(self))
+        found = {"original": originals[self.name]} if self.name in originals else {}
+        return found | {"x": self.images}
 
     @cached_property
     def codes(self) -> Point:

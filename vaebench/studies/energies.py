@@ -125,8 +125,7 @@ class FlowEnergies(Study):
                     say(f"U{number} {name} K={length}: KL {kl:.3f} ± {kl_se:.3f}")
         figures = {f"flow_energies_{name}": self.drawn(name, densities) for name in self.flows}
         figures["flow_steps"] = steps_figure()
-        note = "kl is KL(q ‖ p) in nats, p normalised on a grid"
-        return Findings(rows, figures, [note])
+        return Findings(rows, figures, ["kl is KL(q ‖ p) in nats, p normalised on a grid"])
 
     def fit(self, number: int, name: str, length: int) -> Fitted:
         """A flow fitted to an energy."""

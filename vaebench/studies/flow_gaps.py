@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from vaebench.distributions import Noise
 from vaebench.heads.flows import IAF, NICE, PlanarFlow, RadialFlow, RealNVP
@@ -91,7 +92,7 @@ class FlowGaps(Study):
             (-bound(evidence).mean()).backward()
 
     @torch.no_grad()
-    def gap(self, model: VAE, p: LinearGaussian, x: torch.Tensor) -> torch.Tensor:
+    def gap(self, model: VAE, p: LinearGaussian, x: Tensor) -> Tensor:
         """log p(x) - E_q log w of each test example, `[TEST]`, by 100 samples of its own."""
         noise = Noise(torch.Generator().manual_seed(self.seed + 1))
         log_w = infer(model, {"x": x}, 100, noise=noise).log_w.double().mean(0)
@@ -136,8 +137,8 @@ class PriorSampling(Study):
         return Findings(rows, {"prior_sampling": self.drawn(rows)}, notes)
 
     def estimates(
-        self, p: LinearGaussian, x: torch.Tensor, generator: torch.Generator
-    ) -> dict[str, torch.Tensor]:
+        self, p: LinearGaussian, x: Tensor, generator: torch.Generator
+    ) -> dict[str, Tensor]:
         """log p(x | z) at prior samples, and log w of the best diagonal Gaussian, `[S, n]`."""
         model, noise = p.vae(Gaussian), Noise(generator)
         z = noise.normal((self.samples, 1, p.w.shape[1]), x)

@@ -24,9 +24,8 @@ def _figure(rows: list[dict[str, Any]], quantity: str, ks: list[int]) -> Figure:
     names = list(dict.fromkeys(row["estimator"] for row in rows))
     for axes, (bound, part) in zip(panels.flat, product(bounds, parts), strict=True):
         for colour, name in enumerate(names):
-            here = [
-                r for r in rows if (r["bound"], r["part"], r["estimator"]) == (bound, part, name)
-            ]
+            wanted = (bound, part, name)
+            here = [r for r in rows if (r["bound"], r["part"], r["estimator"]) == wanted]
             if any(r[quantity] > 0 for r in here):
                 style = {"color": f"C{colour % 10}", "ls": "-" if colour < 10 else "--"}
                 values = [r["k"] for r in here], [r[quantity] for r in here]

@@ -153,10 +153,7 @@ class Tally:
     """
 
     def __init__(
-        self,
-        gradients: Iterator[Tensor],
-        along: Tensor,
-        parts: Mapping[str, slice],
+        self, gradients: Iterator[Tensor], along: Tensor, parts: Mapping[str, slice]
     ) -> None:
         moments, each = Moments(), []
         for gradient in gradients:

@@ -86,8 +86,7 @@ def _json(data: Any) -> str:
 
 def _metrics(runs: Sequence[Run]) -> list[str]:
     """Names of final metrics; the KL of every single dimension would drown the others."""
-    names = {name for run in runs for name in run.metrics() if "_kl/" not in name}
-    return sorted(names)
+    return sorted({name for run in runs for name in run.metrics() if "_kl/" not in name})
 
 
 def _run(run: Run, group: int, root: Path) -> dict[str, Any]:
