@@ -131,8 +131,9 @@ def test_trained_on_reconstruction_alone_a_run_leaves_a_map_of_its_codes(trained
 )
 def test_a_map_needs_labels_and_more_than_two_dimensions(bound, labelled, width, mapped):
     objective = SimpleNamespace(has_bound=bound)
-    subject = SimpleNamespace(composition=SimpleNamespace(objective=objective))
-    view = SimpleNamespace(subject=subject, labelled=labelled, width=width)
+    composition = SimpleNamespace(objective=objective)
+    subject = SimpleNamespace(composition=composition, label="y" if labelled else None)
+    view = SimpleNamespace(subject=subject, width=width)
     assert ("tsne" in drawn_of(view)) == mapped
 
 

@@ -195,9 +195,9 @@ def test_a_uniform_density_of_dequantized_bytes_costs_eight_bits_per_dimension()
 def test_bits_per_dimension_are_reported_where_one_likelihood_has_them():
     log_p = torch.full((3,), -12 * math.log(2))
     alone = torch.nn.ModuleList([Gaussian(DEQUANTIZED)])
-    assert likelihood_metrics(log_p, alone)["bpd"] == pytest.approx(9.0)
+    assert likelihood_metrics(log_p, alone, {})["bpd"] == pytest.approx(9.0)
     for heads in ([Gaussian(REAL)], [Gaussian(DEQUANTIZED), Bernoulli(BITS)]):
-        assert "bpd" not in likelihood_metrics(log_p, torch.nn.ModuleList(heads))
+        assert "bpd" not in likelihood_metrics(log_p, torch.nn.ModuleList(heads), {})
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vaebench.runs.metrics import KNOWN, MAIN, METRICS, higher_is_better, telling_order, written
+from vaebench.runs.metrics import KNOWN, MAIN, METRICS, known, telling_order, written
 
 
 def test_a_metric_is_known_once():
@@ -23,7 +23,7 @@ def test_a_metric_is_known_once():
     ],
 )
 def test_better_is_lower_but_for_bounds_and_the_like(metric, up):
-    assert higher_is_better(metric) is up
+    assert known(metric).higher is up
 
 
 def test_likelihoods_come_first_and_what_nobody_knows_by_its_name():
@@ -38,4 +38,4 @@ def test_counts_have_no_digits():
 
 
 def test_runs_are_compared_by_what_is_better_lower():
-    assert not any(map(higher_is_better, MAIN))
+    assert not any(known(name).higher for name in MAIN)

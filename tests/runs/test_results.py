@@ -12,14 +12,16 @@ import pytest
 import vaebench
 from vaebench.errors import Refusal
 from vaebench.runs import layout
-from vaebench.runs.failure import forget_failure, reason_of, write_failure
 from vaebench.runs.find import Run, find
 from vaebench.runs.layout import holds_run, run_folder
 from vaebench.runs.results import (
     add_evaluation,
+    forget_failure,
     read_evaluation,
     read_examples,
+    reason_of,
     write_examples,
+    write_failure,
     write_latents,
 )
 

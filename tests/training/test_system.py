@@ -17,7 +17,7 @@ from vaebench.compose import compose
 from vaebench.config.schema import register
 from vaebench.data import Loader
 from vaebench.data.seeds import BINARIZATION, derived
-from vaebench.measures.means import Means
+from vaebench.measures.terms import Means
 from vaebench.training import History, Identity, build_system, build_trainer, checkpoints, fit
 from vaebench.training.checkpoints import Best
 

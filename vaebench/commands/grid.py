@@ -10,10 +10,10 @@ from pathlib import Path
 from rich.console import Console
 
 from vaebench.commands.compare import show
-from vaebench.runs.failure import reason_of
 from vaebench.runs.find import find
 from vaebench.runs.grid import REFUSED, Cell, cells_in, lost, swept
 from vaebench.runs.layout import WANDB_OFFLINE
+from vaebench.runs.results import reason_of
 
 
 def report(grid: Path, jobs: Sequence[Cell]) -> bool | None:

@@ -23,11 +23,10 @@ from vaebench.errors import Refusal, RunFailed
 from vaebench.measures.base import Subject
 from vaebench.pictures import View, curves, draw
 from vaebench.progress import doing
-from vaebench.runs.failure import forget_failure, write_failure
 from vaebench.runs.history import read_rows
 from vaebench.runs.layout import CURVES, HISTORY, LAST, PICTURES, SUMMARY
 from vaebench.runs.metrics import telling_order, written
-from vaebench.runs.results import write_examples
+from vaebench.runs.results import forget_failure, write_examples, write_failure
 from vaebench.runs.write import config_of, flat, near, write_json
 from vaebench.training import History, Result, RunLogger, Wandb, build_loggers, close, fit, prepare
 from vaebench.training.checkpoints import Stopped, step_of
@@ -149,8 +148,9 @@ def draw_run(result: Result, loggers: list[Any], folder: Path) -> list[Path]:
 def drawn_of(view: View) -> tuple[str, ...]:
     """What a run draws. Trained on reconstruction alone it has no samples to be judged by, but a map
     of its codes, where they have labels and need one; it would delay every other run."""
-    mapped = not view.subject.composition.objective.has_bound and view.labelled and view.width > 2
-    return (*DRAWN, "tsne") if mapped else DRAWN
+    subject = view.subject
+    mapped = subject.label is not None and not subject.composition.objective.has_bound
+    return (*DRAWN, "tsne") if mapped and view.width > 2 else DRAWN
 
 
 def summarise(cfg: DictConfig, choices: dict[str, str], result: Result) -> dict[str, Any]:
@@ -171,9 +171,9 @@ def summarise(cfg: DictConfig, choices: dict[str, str], result: Result) -> dict[
     return (
         dict(sorted(result.metrics.items()))
         | about
-        | flat("protocol", composition.data.protocol)
-        | flat("versions", versions)
-        | flat("choices", choices)
+        | flat(composition.data.protocol, "protocol.")
+        | flat(versions, "versions.")
+        | flat(choices, "choices.")
         | config_of(cfg)
     )
 

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from vaebench.compose import Composition
-from vaebench.data import Batch, Part
+from vaebench.data import Batch, Part, Support
 from vaebench.data.seeds import EVALUATION, derived
 from vaebench.distributions import Noise
-from vaebench.errors import Incompatible
-from vaebench.progress import steps
+from vaebench.errors import Incompatible, Refusal
+from vaebench.models import Model
+from vaebench.progress import doing, steps
+from vaebench.suggest import unknown
 
 BATCH = 250
 """Examples that are looked at together."""
 
 Numbers = dict[str, float]
+Looked = TypeVar("Looked")
+Found = TypeVar("Found")
 
 
 class Inapplicable(Incompatible):
@@ -48,6 +53,11 @@ class Subject:
     seed: int = 0
     step: int = 0
     kept: dict[str, Tensor] = field(default_factory=dict, compare=False)
+
+    @property
+    def model(self) -> Model:
+        """What is looked at."""
+        return self.composition.model
 
     def noise(self, stream: int | None = None) -> Noise:
         """Noise of one measure's own: what else is measured does not touch it.
@@ -89,6 +99,12 @@ class Subject:
             raise Inapplicable("the model has no latents")
         return self.roles[0]
 
+    @property
+    def label(self) -> str | None:
+        """The name of the label in a batch; None where the data have none."""
+        fields = self.composition.data.spec.fields.items()
+        return next((n for n, f in fields if f.support is Support.LABEL and not f.shape), None)
+
     def need_bound(self) -> None:
         """For what reads log q(z | x) or p(z).
 
@@ -100,6 +116,19 @@ class Subject:
                 "the model was trained on reconstruction alone: neither its prior nor a bound on "
                 "log p(x) means anything"
             )
+
+
+def check_known(option: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Refuses the first of some names that is not known.
+
+    Args:
+        option: the list that they stand in, as in `measures=[…]`.
+
+    Raises:
+        Refusal: there are others; with the one that was probably meant.
+    """
+    if told := unknown(option, names, known):
+        raise Refusal(told)
 
 
 def evaluating(composition: Composition, device: torch.device) -> None:
@@ -124,7 +153,7 @@ class Measure(ABC):
         """The numbers by name.
 
         Raises:
-            Inapplicable: they mean nothing here.
+            Incompatible: they mean nothing here.
         """
         self.need(subject)
         return self.numbers(subject)
@@ -133,7 +162,7 @@ class Measure(ABC):
         """What can be said of a composition whatever its weights are.
 
         Raises:
-            Inapplicable: the numbers mean nothing here.
+            Incompatible: the numbers mean nothing here.
         """
 
     @abstractmethod
@@ -145,12 +174,27 @@ class Measure(ABC):
         """
 
 
-def mean_and_se(name: str, values: Tensor) -> Numbers:
-    """Mean over examples `[N]` and its standard error."""
-    values = values.double().cpu()
-    found = {name: values.mean().item()}
-    if len(values) > 1:
-        found[f"{name}_se"] = (values.std() / math.sqrt(len(values))).item()
+def applied(
+    parts: Mapping[str, Callable[[Looked], Found]], looked: Looked
+) -> Iterator[tuple[str, Found | str]]:
+    """The name of each measure or picture, and what it finds or why it does not apply."""
+    for name, part in parts.items():
+        try:
+            with doing(name):
+                found: Found | str = part(looked)
+        except Incompatible as reason:
+            found = str(reason)
+        yield name, found
+
+
+def mean_and_se(**columns: Tensor) -> Numbers:
+    """Means over examples `[N]` by name, each with its standard error."""
+    found: Numbers = {}
+    for name, values in columns.items():
+        values = values.double().cpu()
+        found[name] = values.mean().item()
+        if len(values) > 1:
+            found[f"{name}_se"] = (values.std() / math.sqrt(len(values))).item()
     return found
 
 
@@ -167,6 +211,7 @@ def named(part: str, numbers: Numbers) -> Numbers:
     }
 
 
-def over_batches(batches: Iterable[Batch], run: Callable[[Batch], Tensor]) -> Tensor:
-    """`run(batch)` of all batches, joined along the first dimension, on the CPU."""
-    return torch.cat([run(batch).cpu() for batch in batches])
+def over_batches(batches: Iterable[Batch], run: Callable[[Batch], Batch]) -> dict[str, Tensor]:
+    """What `run` makes of each batch, by name; joined along the first dimension, on the CPU."""
+    found = [{name: made.cpu() for name, made in run(batch).items()} for batch in batches]
+    return {name: torch.cat([made[name] for made in found]) for name in found[0]}

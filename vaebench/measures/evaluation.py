@@ -10,16 +10,15 @@ import numpy as np
 import torch
 from omegaconf import II
 
-from vaebench.errors import Refusal
+from vaebench.data import Batch
+from vaebench.errors import Incompatible, Refusal
 from vaebench.inference import infer
-from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject
+from vaebench.measures.base import Measure, Numbers, Subject, applied, check_known, over_batches
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
 from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
 from vaebench.measures.terms import Terms
-from vaebench.progress import doing
-from vaebench.suggest import unknown
 
 
 @dataclass
@@ -40,10 +39,10 @@ class Measures:
     probe: Probe = field(default_factory=lambda: Probe(examples=II("examples")))
 
 
-NAMES = tuple(f.name for f in fields(Measures) if f.name not in ("k", "examples"))
-SHARED = ("k", "examples")
-SHARING = ("likelihood", "terms", "rate", "units", "probe")
-"""Measures whose number of examples is the shared one."""
+SHARED = {"k": ("likelihood",), "examples": ("likelihood", "terms", "rate", "units", "probe")}
+"""Options of `Measures`, and the measures that take theirs from them."""
+
+NAMES = tuple(f.name for f in fields(Measures) if f.name not in SHARED)
 
 SETTINGS = ("k", "examples", "train", "chains", "temperatures")
 """Numbers of a measure that say how it was taken."""
@@ -61,8 +60,7 @@ def select(names: Iterable[str], options: Measures, option: str = "measures") ->
         Refusal: one is not.
     """
     names = [str(name) for name in names]
-    if wrong := unknown(option, names, NAMES):
-        raise Refusal(wrong)
+    check_known(option, names, NAMES)
     for name in names:
         check(name, getattr(options, name))
     return names
@@ -72,7 +70,7 @@ def why_not(measure: Measure, subject: Subject) -> str:
     """Why a measure does not apply to a composition, whatever its weights; empty where it does."""
     try:
         measure.need(subject)
-    except Inapplicable as reason:
+    except Incompatible as reason:
         return str(reason)
     return ""
 
@@ -81,14 +79,7 @@ def measure(
     options: Measures, names: Iterable[str], subject: Subject
 ) -> Iterator[tuple[str, Numbers | str]]:
     """Each measure's name, and its numbers or why it does not apply."""
-    for name in names:
-        one: Measure = getattr(options, name)
-        try:
-            with doing(name):
-                found: Numbers | str = one(subject)
-        except Inapplicable as reason:
-            found = str(reason)
-        yield name, found
+    return applied({name: getattr(options, name) for name in names}, subject)
 
 
 def check(name: str, options: Measure) -> None:
@@ -101,7 +92,7 @@ def check(name: str, options: Measure) -> None:
         value = getattr(options, f.name)
         smallest = 0 if f.name in MAY_BE_ZERO else 1 if isinstance(value, int) else 1e-12
         if not smallest <= value < math.inf:
-            typed = f.name if f.name in SHARED and name in SHARING else f"{name}.{f.name}"
+            typed = f.name if name in SHARED.get(f.name, ()) else f"{name}.{f.name}"
             raise Refusal(f"{typed}={value}: must be at least {smallest:g}, and finite")
 
 
@@ -109,15 +100,15 @@ def check(name: str, options: Measure) -> None:
 def latent_table(subject: Subject) -> dict[str, np.ndarray]:
     """`z.mean` and one draw `z.sample` of every example's q(z | x), and whatever else is known of
     the example but what was observed, for every latent z."""
-    noise, found = subject.noise(8), dict[str, list[torch.Tensor]]()
-    for batch in subject.batches():
-        evidence = infer(subject.composition.model, batch, 1, noise=noise)
-        lead = evidence.q.lead
+    noise = subject.noise(8)
+
+    def run(batch: Batch) -> Batch:
+        q = infer(subject.model, batch, 1, noise=noise).q
+        found = {name: batch[name] for name in batch if name not in subject.roles[1]}
         for name in subject.latents:
-            dist, site = evidence.q[name].dist, evidence.q[name]
-            for key, value in (("mean", dist.mean), ("sample", site.value)):
-                wide = value.expand(*lead, *dist.event_shape)[0]
-                found.setdefault(f"{name}.{key}", []).append(wide.cpu())
-        for name in batch.keys() - {*subject.roles[1]}:
-            found.setdefault(name, []).append(batch[name].cpu())
-    return {name: torch.cat(parts).numpy() for name, parts in found.items()}
+            dist = q[name].dist
+            for key, value in (("mean", dist.mean), ("sample", q[name].value)):
+                found[f"{name}.{key}"] = value.expand(*q.lead, *dist.event_shape)[0]
+        return found
+
+    return {name: rows.numpy() for name, rows in over_batches(subject.batches(), run).items()}

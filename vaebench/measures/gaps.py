@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from vaebench.data import Batch
 from vaebench.distributions import Noise
-from vaebench.errors import Incompatible
 from vaebench.inference import Annealing, batch_size, drawn, infer, log_mean_exp, simulate
 from vaebench.inference.codes import conditions
 from vaebench.inference.freeform import Parameters, bound, emitted, infer_at, optimise
-from vaebench.measures.base import (
-    Inapplicable,
-    Measure,
-    Numbers,
-    Subject,
-    joined,
-    mean_and_se,
-)
+from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject, joined, mean_and_se
 from vaebench.measures.likelihood import Importance, mean_error, sampling_metrics
 from vaebench.models import Model
 from vaebench.progress import steps
@@ -56,16 +47,12 @@ class InferenceGap(Measure):
     def need(self, subject: Subject) -> None:
         subject.need_bound()
         need_continuous(subject)
-        try:
-            emitted(subject.composition.model, subject.batch(1))
-        except Incompatible as error:
-            raise Inapplicable(str(error)) from error
+        emitted(subject.model, subject.batch(1))
 
     def numbers(self, subject: Subject) -> Numbers:
-        model, batch = subject.composition.model, subject.batch(self.examples)
-        options: dict[str, Any] = {"k": self.samples, "steps": self.steps, "lr": self.lr}
+        model, batch, noise = subject.model, subject.batch(self.examples), subject.noise(4)
         own = emitted(model, batch)
-        best = optimise(model, batch, noise=subject.noise(4), **options)
+        best = optimise(model, batch, k=self.samples, steps=self.steps, lr=self.lr, noise=noise)
         at_own, _ = self._bound(model, batch, own, subject.noise(5))
         at_best, log_w = self._bound(model, batch, best, subject.noise(5))
         ess = 1 / log_w.softmax(0).square().sum(0)
@@ -73,10 +60,10 @@ class InferenceGap(Measure):
         numbers = {"log_p": found.log_p.mean().item()}
         numbers |= {"bound": at_own.mean().item(), "best_bound": at_best.mean().item()}
         amortisation = at_best - at_own
-        numbers |= mean_and_se("approximation_gap", found.log_p - at_best.mean(0))
+        numbers |= mean_and_se(approximation_gap=found.log_p - at_best.mean(0))
         variance = found.variance + at_best.var(0) / CHUNKS
         numbers |= sampling_metrics(ess, "approximation_gap", variance)
-        numbers |= mean_and_se("amortisation_gap", amortisation.mean(0))
+        numbers |= mean_and_se(amortisation_gap=amortisation.mean(0))
         numbers["amortisation_gap_mc_se"] = mean_error(amortisation.var(0) / CHUNKS)
         return numbers | {"k": len(log_w), "examples": batch_size(batch)}
 
@@ -101,7 +88,7 @@ def need_continuous(subject: Subject) -> None:
     Raises:
         Inapplicable: they are discrete.
     """
-    evidence = infer(subject.composition.model, subject.batch(1), 1)
+    evidence = infer(subject.model, subject.batch(1), 1)
     discrete = [name for name in subject.latents if evidence.p[name].dist.is_discrete]
     if discrete:
         raise Inapplicable(f"latent {discrete[0]} is discrete")
@@ -129,11 +116,7 @@ class AnnealedImportance(Measure):
         need_continuous(subject)
 
     def numbers(self, subject: Subject) -> Numbers:
-        model, batch, noise = (
-            subject.composition.model,
-            subject.batch(self.examples),
-            subject.noise(6),
-        )
+        model, batch, noise = subject.model, subject.batch(self.examples), subject.noise(6)
         given = conditions(model, batch)
         p = simulate(model, batch_size(batch), given, noise)
         latents, observed = subject.roles
@@ -144,9 +127,8 @@ class AnnealedImportance(Measure):
         both = {name: joined([made[name], batch[name]]) for name in made}
         lower, real = log_mean_exp(annealing.forward(both)).chunk(2)
         upper = -log_mean_exp(-annealing.backward(made, z))
-        numbers = mean_and_se("simulated_lower", lower) | mean_and_se("simulated_upper", upper)
-        numbers |= mean_and_se("gap", upper - lower) | mean_and_se("nll", -real)
-        return numbers | {
+        columns = {"simulated_lower": lower, "simulated_upper": upper}
+        return mean_and_se(**columns, gap=upper - lower, nll=-real) | {
             "accepted": annealing.accepted,
             "temperatures": self.temperatures,
             "chains": self.chains,

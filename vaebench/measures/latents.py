@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import torch
@@ -22,25 +23,24 @@ DRAWS = 16
 """Draws of what a latent depends on, for Var_x(E_q[z_d | x])."""
 
 
+ZERO = torch.zeros(())
+
+
 @dataclass
 class Moments:
     """Running mean and sum of squared deviations of vectors, batch by batch (Chan et al. 1979)."""
 
-    count: int
-    mean: Tensor
-    squares: Tensor
+    count: int = 0
+    mean: Tensor = ZERO
+    squares: Tensor = ZERO
 
-    @classmethod
-    def of(cls, values: Tensor) -> Moments:
-        """Of a batch `[B, D]`."""
-        mean = values.mean(0)
-        return cls(len(values), mean, (values - mean).square().sum(0))
-
-    def __add__(self, other: Moments) -> Moments:
-        count, shift = self.count + other.count, other.mean - self.mean
-        between = shift.square() * self.count * other.count / count
-        mean = self.mean + shift * other.count / count
-        return Moments(count, mean, self.squares + other.squares + between)
+    def add(self, values: Tensor) -> None:
+        """A batch `[B, D]`."""
+        size, mean, before = len(values), values.mean(0), self.count
+        self.count, shift = before + size, mean - self.mean
+        between = shift.square() * before * size / self.count
+        self.squares = self.squares + (values - mean).square().sum(0) + between
+        self.mean = self.mean + shift * (size / self.count)
 
     @property
     def variance(self) -> Tensor:
@@ -57,21 +57,17 @@ class Draws:
     """
 
     def __init__(self) -> None:
-        self.mean: Moments | None = None
-        self.each: Moments | None = None
-        self.n = 0
+        self.mean, self.each, self.n = Moments(), Moments(), 0
 
     def add(self, values: Tensor) -> None:
         """Of a batch of examples; the same draws at every call."""
         self.n = len(values)
-        self.mean = _with(self.mean, values.mean(0))
-        self.each = _with(self.each, values.movedim(0, 1).flatten(1))
+        self.mean.add(values.mean(0))
+        self.each.add(values.movedim(0, 1).flatten(1))
 
     @property
     def variance(self) -> Tensor:
         """Over all examples so far, `[D]`."""
-        assert self.mean is not None
-        assert self.each is not None
         each = self.each.variance.view(self.n, -1).mean(0)
         return (self.n * self.mean.variance - each) / (self.n - 1)
 
@@ -88,24 +84,22 @@ class Latents:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.means: dict[str, Moments] = {}
-        self.draws: dict[str, Draws] = {}
-        self.kls: dict[str, Moments] = {}
+        self.means = defaultdict[str, Moments](Moments)
+        self.draws = defaultdict[str, Draws](Draws)
+        self.kls = defaultdict[str, Moments](Moments)
 
     def add(self, batch: Batch, evidence: Evidence) -> None:
         """A batch and its evidence."""
         varied = [name for name in evidence.latents if depends_on_draws(evidence.q[name].dist)]
         for name, values in common_draws(self.model, batch, DRAWS, varied).items():
-            self.draws.setdefault(name, Draws()).add(_flat(values, values.shape[2:]))
+            self.draws[name].add(_exact(values).flatten(2))
         for name in evidence.latents:
             dist = evidence.q[name].dist
             if name not in varied:
-                self.means[name] = _with(
-                    self.means.get(name), _rows(_flat(dist.mean, dist.event_shape))
-                )
+                self.means[name].add(_rows(dist.mean, dist.event_shape))
             kl = evidence.kl_by_dimension(name)
             if kl is not None:
-                self.kls[name] = _with(self.kls.get(name), _rows(_flat(kl, dist.event_shape)))
+                self.kls[name].add(_rows(kl, dist.event_shape))
 
     def read(self) -> dict[str, float]:
         """`kl/z.d` and `active_units`; nothing where there are no latents."""
@@ -114,7 +108,8 @@ class Latents:
     @property
     def variances(self) -> dict[str, Tensor]:
         """Var_x(E_q[z_d | x]) of each latent, `[D]`."""
-        return {name: found.variance for name, found in (self.means | self.draws).items()}
+        found: dict[str, Moments | Draws] = {**self.means, **self.draws}
+        return {name: each.variance for name, each in found.items()}
 
     @property
     def active(self) -> float:
@@ -134,18 +129,11 @@ class Latents:
         }
 
 
-def _flat(values: Tensor, event: torch.Size) -> Tensor:
-    """`[*, *event]` → `[*, D]`."""
-    whole = values.detach().cpu().double()  # some accelerators have no float64
-    return whole.reshape(*values.shape[: values.ndim - len(event)], event.numel())
+def _exact(values: Tensor) -> Tensor:
+    return values.detach().cpu().double()  # some accelerators have no float64
 
 
-def _rows(values: Tensor) -> Tensor:
-    """`[D]`, `[B, D]` or `[k, B, D]`, the last averaged over k → rows."""
-    return (values.mean(0) if values.ndim == 3 else values).view(-1, values.shape[-1])
-
-
-def _with(before: Moments | None, values: Tensor) -> Moments:
-    """The moments with those of a batch `[B, D]`."""
-    moments = Moments.of(values)
-    return moments if before is None else before + moments
+def _rows(values: Tensor, event: torch.Size) -> Tensor:
+    """`[*event]`, `[B, *event]` or `[k, B, *event]`, the last averaged over k → `[*, D]`."""
+    whole = _exact(values)
+    return (whole.mean(0) if values.ndim == len(event) + 2 else whole).reshape(-1, event.numel())

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
+from vaebench.data import Batch
 from vaebench.distributions import Noise
 from vaebench.heads import Likelihood
 from vaebench.inference import stream
@@ -59,17 +59,13 @@ def importance(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noise) 
     """
     if k < 1:
         raise ValueError(f"k={k}: at least one sample")
-    total: Tensor | None = None
-    squares: Tensor | None = None
+    total = squares = torch.tensor(-math.inf)
     drawn = 0
     for evidence in stream(model, batch, k, noise):
         log_w = evidence.log_w
         drawn += len(log_w)
-        part, part2 = log_w.logsumexp(0), (2 * log_w).logsumexp(0)
-        total = part if total is None else torch.logaddexp(total, part)
-        squares = part2 if squares is None else torch.logaddexp(squares, part2)
-    assert total is not None
-    assert squares is not None
+        total = torch.logaddexp(total, log_w.logsumexp(0))
+        squares = torch.logaddexp(squares, (2 * log_w).logsumexp(0))
     ess = (2 * total - squares).exp().clamp(1, drawn)
     return Importance(total - math.log(drawn), ess, drawn)
 
@@ -100,9 +96,7 @@ def mean_error(variances: Tensor) -> float:
     return (variances.double().sum().sqrt() / len(variances)).item()
 
 
-def likelihood_metrics(
-    log_p: Tensor, model: Model, units: Mapping[str, Tensor] = MappingProxyType({})
-) -> Numbers:
+def likelihood_metrics(log_p: Tensor, model: Model, units: Mapping[str, Tensor]) -> Numbers:
     """`nll` in nats, its standard error over examples, bits per dimension and perplexities.
 
     A perplexity is exp of the nats per unit, a ratio of sums over all examples. That per token, end
@@ -114,23 +108,19 @@ def likelihood_metrics(
         model: tells whether its likelihood has bits per dimension on these data.
         units: name → how many of them each example is made of, `[N]`.
     """
-    metrics = mean_and_se("nll", -log_p)
+    metrics = mean_and_se(nll=-log_p)
     for name, count in units.items():
         total = int(count.sum())
         per_unit = -log_p.double().sum().item() / max(1, total)
         metrics["perplexity" + name.removeprefix("tokens")] = math.exp(min(per_unit, LARGEST))
         metrics[name] = total
-    heads = _outermost([m for m in model.modules() if isinstance(m, Likelihood)])
-    bits = heads[0].bits_per_nat() if len(heads) == 1 else None
+    heads = [module for module in model.modules() if isinstance(module, Likelihood)]
+    parts = {part for head in heads for part in head.modules() if part is not head}
+    whole = [head for head in heads if head not in parts]
+    bits = whole[0].bits_per_nat() if len(whole) == 1 else None
     if bits is not None:
         metrics["bpd"] = metrics["nll"] * bits[0] + bits[1]
     return metrics
-
-
-def _outermost(heads: list[Likelihood]) -> list[Likelihood]:
-    """Those that are no part of another."""
-    parts = {id(part) for head in heads for part in head.modules() if part is not head}
-    return [head for head in heads if id(head) not in parts]
 
 
 @dataclass
@@ -150,26 +140,24 @@ class ImportanceSampling(Measure):
         subject.need_bound()
 
     def numbers(self, subject: Subject) -> Numbers:
-        model, data, noise = subject.composition.model, subject.composition.data, subject.noise()
+        data, noise = subject.composition.data, subject.noise()
         k = self.k if subject.roles[0] else 1
 
-        def run(batch: Mapping[str, Tensor]) -> Tensor:
-            found = importance(model, batch, k, noise)
-            exact = data.exact_log_prob(dict(batch))
-            columns = [found.log_p, found.ess, found.variance]
-            columns += [count.to(found.log_p) for count in data.units(dict(batch)).values()]
-            if exact is not None:
-                columns.append(exact.to(found.log_p))
-            return torch.stack(columns, 1)
+        def run(batch: Batch) -> Batch:
+            found = importance(subject.model, batch, k, noise)
+            columns = {"log_p": found.log_p, "ess": found.ess, "variance": found.variance}
+            exact = data.exact_log_prob(batch)
+            known = {} if exact is None else {"exact": exact.to(found.log_p)}
+            return columns | known | data.units(batch)
 
-        log_p, ess, variance, *rest = over_batches(subject.batches(self.examples), run).unbind(1)
+        units = over_batches(subject.batches(self.examples), run)
+        log_p, ess, variance = (units.pop(name) for name in ("log_p", "ess", "variance"))
+        exact = units.pop("exact", None)
         subject.kept["nll"] = -log_p
-        units = dict(zip(data.units(subject.batch(1)), rest, strict=False))
-        exact = rest[len(units) :]
-        numbers = likelihood_metrics(log_p, model, units)
+        numbers = likelihood_metrics(log_p, subject.model, units)
         if subject.roles[0]:
             numbers |= sampling_metrics(ess, "nll", variance)
         numbers["k"] = k
-        if exact:
-            numbers["exact_nll"] = -exact[0].double().mean().item()
+        if exact is not None:
+            numbers["exact_nll"] = -exact.double().mean().item()
         return numbers | {"examples": len(log_p)}

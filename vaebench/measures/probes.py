@@ -1,11 +1,30 @@
-"""What the latents know of the labels."""
+"""Codes of many examples, and what they know of the labels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject
-from vaebench.measures.codes import codes, label_of
+import torch
+from torch import Tensor
+
+from vaebench.data import Batch, Part
+from vaebench.inference import encode
+from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject, over_batches
+
+
+def codes(
+    subject: Subject, examples: int, part: Part | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """E_q[z | x] of the examples, all latents side by side `[N, D]`, and their labels `[N]` where
+    the data have any."""
+
+    def run(batch: Batch) -> Batch:
+        means = encode(subject.model, batch)
+        z = torch.cat([means[name].flatten(1) for name in subject.latents], 1)
+        return {"z": z} if subject.label is None else {"z": z, "y": batch[subject.label]}
+
+    found = over_batches(subject.batches(examples, part), run)
+    return found["z"], found.get("y")
 
 
 @dataclass
@@ -22,7 +41,8 @@ class Probe(Measure):
     neighbours: int = 5
 
     def need(self, subject: Subject) -> None:
-        label_of(subject)
+        if subject.label is None:
+            raise Inapplicable("the data have no labels")
         _ = subject.latents
 
     def numbers(self, subject: Subject) -> Numbers:

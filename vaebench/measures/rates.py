@@ -47,18 +47,15 @@ class RateDistortion(Measure):
 
     @torch.no_grad()
     def numbers(self, subject: Subject) -> Numbers:
-        model, noise = subject.composition.model, subject.noise(1)
+        noise = subject.noise(1)
 
-        def run(batch: Batch) -> Tensor:
-            evidence = infer(model, batch, self.k, noise=noise)
+        def run(batch: Batch) -> Batch:
+            evidence = infer(subject.model, batch, self.k, noise=noise)
             value, recon = bound(evidence), evidence.recon.mean(0)
-            return torch.stack([value, recon - value, -recon], 1)
+            return {"bound": value, "rate": recon - value, "distortion": -recon}
 
-        values = over_batches(subject.batches(self.examples), run)
-        numbers: Numbers = {}
-        for name, column in zip(("bound", "rate", "distortion"), values.unbind(1), strict=True):
-            numbers |= mean_and_se(name, column)
-        return numbers | {"examples": len(values)}
+        found = over_batches(subject.batches(self.examples), run)
+        return mean_and_se(**found) | {"examples": len(found["bound"])}
 
 
 @dataclass
@@ -73,13 +70,11 @@ class Units(Measure):
 
     @torch.no_grad()
     def numbers(self, subject: Subject) -> Numbers:
-        model, noise = subject.composition.model, subject.noise(2)
-        latents = Latents(model)
+        noise, latents = subject.noise(2), Latents(subject.model)
         for batch in subject.batches(self.examples):
-            latents.add(batch, infer(model, batch, 1, noise=noise))
+            latents.add(batch, infer(subject.model, batch, 1, noise=noise))
         dimensions = sum(v.numel() for v in latents.variances.values())
-        active = {"active_units": latents.active, "dimensions": dimensions}
-        return active | latents.divergences
+        return {"active_units": latents.active, "dimensions": dimensions} | latents.divergences
 
 
 @dataclass
@@ -98,32 +93,30 @@ class Information(Measure):
     def need(self, subject: Subject) -> None:
         subject.need_bound()
         _ = subject.latents
-        if subject.composition.model.refine is not None:
+        if subject.model.refine is not None:
             raise Inapplicable("refined samples have no density log q(z | x) of their own")
         self._marginal(subject, subject.batch(1))
 
     @torch.no_grad()
     def _marginal(self, subject: Subject, batch: Batch) -> tuple[Evidence, Tensor]:
         """A draw of each example's latents, and the log q(z) of it, `[B]`."""
-        model = subject.composition.model
-        evidence = infer(model, batch, 1, noise=subject.noise(3))
+        evidence = infer(subject.model, batch, 1, noise=subject.noise(3))
         z = {name: evidence.q[name].value[0] for name in subject.latents}
         try:
-            return evidence, aggregate_posterior(model, batch, z)
+            return evidence, aggregate_posterior(subject.model, batch, z)
         except Incompatible as error:
-            raise Inapplicable(
-                f"log q(z) needs the posterior's density at a given z: {error}"
-            ) from error
+            told = f"log q(z) needs the posterior's density at a given z: {error}"
+            raise Inapplicable(told) from error
 
     @torch.no_grad()
     def numbers(self, subject: Subject) -> Numbers:
         batch = subject.batch(self.examples)
         (evidence, marginal), n = self._marginal(subject, batch), batch_size(batch)
-        own = torch.stack([evidence.q[name].log_prob[0] for name in subject.latents]).sum(0)
-        prior = torch.stack([evidence.p[name].log_prob[0] for name in subject.latents]).sum(0)
-        information = own - marginal
-        numbers = mean_and_se("mutual_information", information)
-        numbers |= mean_and_se("marginal_kl", marginal - prior)
+        own, prior = (
+            torch.stack([trace[name].log_prob[0] for name in subject.latents]).sum(0)
+            for trace in (evidence.q, evidence.p)
+        )
+        numbers = mean_and_se(mutual_information=own - marginal, marginal_kl=marginal - prior)
         return numbers | {"ceiling": math.log(n), "examples": n}
 
 
@@ -143,9 +136,8 @@ def aggregate_posterior(model: Model, batch: Batch, z: dict[str, Tensor]) -> Ten
     for start in steps(range(0, len(next(iter(z.values()))), chunk)):
         # Each z is a sample of the k axis, scored under every example's q.
         some = {name: value[start : start + chunk].unsqueeze(1) for name, value in z.items()}
-        k = len(next(iter(some.values())))
-        wide = {name: v.expand(k, n, *v.shape[2:]) for name, v in some.items()}
-        q = Trace(k, n, ChainMap(wide, dict(batch)))
+        wide = {name: v.expand(-1, n, *v.shape[2:]) for name, v in some.items()}
+        q = Trace(len(next(iter(wide.values()))), n, ChainMap(wide, dict(batch)))
         model.recognise(q, batch)
         log_q = torch.stack([q[name].log_prob for name in z]).sum(0)
         found.append(log_q.logsumexp(1) - math.log(n))

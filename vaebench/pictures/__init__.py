@@ -5,42 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from vaebench.errors import Refusal
-from vaebench.measures.base import Inapplicable
+from vaebench.measures.base import applied, check_known
 from vaebench.pictures.curves import curves
 from vaebench.pictures.decoding import Decoding
 from vaebench.pictures.journeys import arithmetic, interpolations, traversals
 from vaebench.pictures.maps import pca, tsne
 from vaebench.pictures.posteriors import posteriors
 from vaebench.pictures.samples import data, manifold, reconstructions, samples
-from vaebench.pictures.sentences import has_sentences, homotopies, paraphrases, sentences
+from vaebench.pictures.sentences import (
+    has_sentences,
+    homotopies,
+    paraphrases,
+    prior_walk,
+    sentences,
+)
 from vaebench.pictures.strokes import canvas, filters, strokes
 from vaebench.pictures.view import View
-from vaebench.pictures.walks import prior_walk
-from vaebench.progress import doing
-from vaebench.suggest import unknown
 
 Picture = Callable[[View], list[Path]]
 
+OF_IMAGES = (data, reconstructions, samples, manifold)
+OF_A_CANVAS = (canvas, strokes, filters)
+OF_SENTENCES = (sentences, paraphrases, homotopies)
+OF_LATENTS = (posteriors, interpolations, prior_walk, traversals, arithmetic, pca, tsne)
 PICTURES: dict[str, Picture] = {
-    "data": data,
-    "reconstructions": reconstructions,
-    "samples": samples,
-    "manifold": manifold,
-    "canvas": canvas,
-    "strokes": strokes,
-    "filters": filters,
-    "sentences": sentences,
-    "paraphrases": paraphrases,
-    "homotopies": homotopies,
-    "posteriors": posteriors,
-    "interpolations": interpolations,
-    "prior_walk": prior_walk,
-    "traversals": traversals,
-    "arithmetic": arithmetic,
-    "pca": pca,
-    "tsne": tsne,
+    picture.__name__: picture for picture in (*OF_IMAGES, *OF_A_CANVAS, *OF_SENTENCES, *OF_LATENTS)
 }
+"""By the name of their function, in the order in which they are drawn."""
 
 
 def select(pictures: Sequence[str]) -> list[str]:
@@ -49,18 +40,11 @@ def select(pictures: Sequence[str]) -> list[str]:
     Raises:
         Refusal: one is not.
     """
-    if wrong := unknown("pictures", pictures, PICTURES):
-        raise Refusal(wrong)
+    check_known("pictures", pictures, PICTURES)
     return list(pictures) or list(PICTURES)
 
 
 def draw(view: View, names: Sequence[str]) -> Iterator[tuple[str, list[Path] | str]]:
     """Each picture's name, and its files or why it does not apply."""
     view.folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        try:
-            with doing(name):
-                found: list[Path] | str = PICTURES[name](view)
-        except Inapplicable as reason:
-            found = str(reason)
-        yield name, found
+    return applied({name: PICTURES[name] for name in names}, view)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vaebench.pictures.paper import DPI, new_figure
+from vaebench.pictures.paper import new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,8 +50,7 @@ def curves(path: Path, rows: list[dict[str, str]]) -> Path | None:
         # The best place is found without regard to the weight, which rises to the top.
         axes.legend(frameon=False, loc="center right" if annealed else "best")
         axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=DPI)
-    return path
+    return save(figure, path)
 
 
 def _plot(axes: Axes, both: dict[str, Points]) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from vaebench.measures.base import Inapplicable
+from vaebench.inference import encode
+from vaebench.measures.base import Inapplicable, Subject
 from vaebench.pictures.paper import save_animation, save_sheet
 from vaebench.pictures.view import Point, View
 
@@ -19,6 +19,8 @@ FRAMES = 24
 DIMENSIONS = 12
 TRIPLES = 6
 PEOPLE = 10
+POOL = 1000
+"""Examples whose codes class means are taken over."""
 
 Way = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Ends `[n, D]` and parts of the way `[T]` → `[n, T, D]`."""
@@ -60,20 +62,16 @@ def interpolations(view: View) -> list[Path]:
     """Decoded ways between the codes of pairs of examples, straight and along the sphere."""
     first, second = _pairs(view)
     a, b = ({name: z[rows] for name, z in view.codes.items()} for rows in (first, second))
-    ways = Ways(view, a, b, first)
-    ends = view.images[first].unsqueeze(1), view.images[second].unsqueeze(1)
-    images = {kind: torch.cat([ends[0], way, ends[1]], 1) for kind, way in ways.shown().items()}
-    columns = ["x", *ways.columns, "x'"]
-    return ways.save("interpolations", images, columns, "from one example's code to another's")
+    ends = view.images[first], view.images[second]
+    title = "from one example's code to another's"
+    return _save_ways(view, "interpolations", a, b, first, title, ends)
 
 
 def walk_of_images(view: View) -> list[Path]:
     """Decoded ways between pairs of draws z ~ p(z), straight and along the sphere."""
     _ = view.name
-    a, b, rows = drawn_pairs(view, ENDS)
-    ways = Ways(view, a, b, rows)
     title = "from one draw of the prior to another"
-    return ways.save("prior_walk", ways.shown(), ways.columns, title)
+    return _save_ways(view, "prior_walk", *drawn_pairs(view, ENDS), title)
 
 
 def drawn_pairs(view: View, most: int) -> tuple[Point, Point, list[int]]:
@@ -86,66 +84,55 @@ def drawn_pairs(view: View, most: int) -> tuple[Point, Point, list[int]]:
     return {name: x[:n] for name, x in z.items()}, {name: x[n:] for name, x in z.items()}, rows
 
 
-@dataclass(frozen=True)
-class Ways:
-    """Ways between n pairs of points, as images.
+def _save_ways(
+    view: View,
+    name: str,
+    a: Point,
+    b: Point,
+    rows: Sequence[int],
+    title: str,
+    ends: Sequence[Tensor] = (),
+) -> list[Path]:
+    """A sheet of the ways between n pairs of points, straight and spherical one below the other, and
+    an animation of the spherical.
 
-    Attributes:
-        view: the model.
+    Args:
         a, b: where they begin and end, `[n, *event]` by latent.
         rows: whose conditions each is decoded under.
+        ends: images to show before and after each way, `[n, C, H, W]`.
     """
 
-    view: View
-    a: Point
-    b: Point
-    rows: Sequence[int]
+    def decoded(way: Way, steps: int) -> Tensor:
+        t = torch.linspace(0, 1, steps, device=view.subject.device)
+        starts = torch.tensor(rows, device=t.device).repeat_interleave(steps)
+        return view.decode(along(way, a, b, t), starts).unflatten(0, (len(rows), steps))
 
-    @property
-    def columns(self) -> list[str]:
-        """How far along."""
-        return [f"{x:.2f}" for x in torch.linspace(0, 1, STEPS).tolist()]
-
-    def shown(self) -> dict[str, Tensor]:
-        """`[n, T, C, H, W]` of each kind."""
-        return {way.__name__: self._decoded(way, STEPS) for way in (linear, spherical)}
-
-    def save(
-        self, name: str, images: Mapping[str, Tensor], columns: Sequence[str], title: str
-    ) -> list[Path]:
-        """A sheet of each way's kinds one below the other, and an animation of the spherical."""
-        sheet = torch.stack(list(images.values()), 1).flatten(0, 2)
-        kinds, stem = list(images) * len(self.rows), self.view.folder / name
-        frames = self._decoded(spherical, FRAMES).unbind(1)
-        return [
-            save_sheet(stem.with_suffix(".png"), sheet, kinds, columns, title),
-            save_animation(stem.with_suffix(".gif"), frames, len(self.rows)),
-        ]
-
-    def _decoded(self, way: Way, steps: int) -> Tensor:
-        t = torch.linspace(0, 1, steps, device=self.view.subject.device)
-        starts = torch.tensor(self.rows, device=t.device).repeat_interleave(steps)
-        images = self.view.decode(along(way, self.a, self.b, t), starts)
-        return images.unflatten(0, (len(self.rows), steps))
+    images = [decoded(way, STEPS) for way in (linear, spherical)]
+    columns = [f"{x:.2f}" for x in torch.linspace(0, 1, STEPS).tolist()]
+    if ends:
+        first, last = (end.unsqueeze(1) for end in ends)
+        images = [torch.cat([first, way, last], 1) for way in images]
+        columns = ["x", *columns, "x'"]
+    sheet, stem = torch.stack(images, 1).flatten(0, 2), view.folder / name
+    kinds, frames = ["linear", "spherical"] * len(rows), decoded(spherical, FRAMES).unbind(1)
+    return [
+        save_sheet(stem.with_suffix(".png"), sheet, kinds, columns, title),
+        save_animation(stem.with_suffix(".gif"), frames, len(rows)),
+    ]
 
 
 def _pairs(view: View) -> tuple[list[int], list[int]]:
     """Examples to go between, of different labels where there are any."""
     if len(view) < 2:
         raise Inapplicable("one example has nowhere to go: at least two are needed")
-    try:
-        labels = view.labels.tolist()
-    except Inapplicable:
-        labels = list(range(len(view)))
-    pairs, used = [], set[int]()
-    for a in range(len(view)):
-        b = next(
-            (j for j in range(a + 1, len(view)) if j not in used and labels[j] != labels[a]), None
-        )
-        if a in used or b is None:
-            continue
-        used |= {a, b}
-        pairs.append((a, b))
+    free, pairs, label = list(range(len(view))), list[tuple[int, int]](), view.subject.label
+    labels = list(free) if label is None else view.batch[label].tolist()
+    while free:
+        a = free.pop(0)
+        b = next((other for other in free if labels[other] != labels[a]), None)
+        if b is not None:
+            free.remove(b)
+            pairs.append((a, b))
     pairs = pairs[:ENDS] or [(0, 1)]
     return [a for a, _ in pairs], [b for _, b in pairs]
 
@@ -168,9 +155,7 @@ def traversals(view: View) -> list[Path]:
 
 def _moved(view: View, name: str, dimension: int, ways: Sequence[float]) -> Tensor:
     """The first example decoded with one dimension at each part of its way, `[ways, C, H, W]`."""
-    z: Point = {
-        n: code[:1].repeat(len(ways), *(1,) * (code.ndim - 1)) for n, code in view.codes.items()
-    }
+    z = {n: torch.cat([code[:1]] * len(ways)) for n, code in view.codes.items()}
     low, high = view.ends(name)
     values = low + (high - low) * torch.tensor(ways, device=view.subject.device)
     z[name].flatten(1)[:, dimension] = values
@@ -179,11 +164,10 @@ def _moved(view: View, name: str, dimension: int, ways: Sequence[float]) -> Tens
 
 def arithmetic(view: View) -> list[Path]:
     """z - mean of its class + mean of another; without labels z_a - z_b + z_c of three examples."""
-    try:
-        labels = view.labels
-    except Inapplicable:
+    label = view.subject.label
+    if label is None:
         return _of_three(view)
-    means = view.class_means
+    labels, means = view.batch[label], _class_means(view.subject, label)
     classes = sorted(means)
     if len(classes) < 2:
         raise Inapplicable("the examples are all of one class")
@@ -200,6 +184,15 @@ def arithmetic(view: View) -> list[Path]:
     columns = ["x", *(f"→ {c}" for c in classes)]
     title = "z - mean code of its own class + mean code of another"
     return [save_sheet(view.folder / "arithmetic.png", torch.cat(rows), names, columns, title)]
+
+
+def _class_means(subject: Subject, label: str) -> dict[int, Point]:
+    """Label → mean code of the first examples that have it."""
+    many = subject.batch(POOL)
+    z, y = encode(subject.model, many), many[label]
+    return {
+        c: {name: code[y == c].mean(0) for name, code in z.items()} for c in sorted(set(y.tolist()))
+    }
 
 
 def _of_three(view: View) -> list[Path]:

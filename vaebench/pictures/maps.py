@@ -9,8 +9,8 @@ import numpy as np
 
 from vaebench.data.seeds import PICTURES, derived
 from vaebench.measures.base import Inapplicable
-from vaebench.measures.codes import codes
-from vaebench.pictures.paper import DPI, new_figure
+from vaebench.measures.probes import codes
+from vaebench.pictures.paper import new_figure, save
 from vaebench.pictures.view import View
 
 PERPLEXITY = 30
@@ -54,29 +54,23 @@ def _codes(view: View) -> tuple[np.ndarray, np.ndarray | None]:
 def _scatter(
     path: Path, points: np.ndarray, y: np.ndarray | None, title: str, names: tuple[str, str]
 ) -> Path:
+    from matplotlib import colormaps
+
     figure = new_figure(6.2, 5.4)
     axes, (across, up) = figure.subplots(), points.T
     style: dict[str, Any] = {"s": 9, "alpha": 0.8, "linewidths": 0}
     if y is None:
         axes.scatter(across, up, color="#4c72b0", **style)
     elif len(classes := np.unique(y)) <= DISTINCT:
+        colours = colormaps["tab10" if len(classes) <= 10 else "tab20"]
         for i, c in enumerate(classes):
-            colour = f"C{i}" if len(classes) <= 10 else _many(i)
-            axes.scatter(across[y == c], up[y == c], color=colour, label=str(c), **style)
-        axes.legend(
-            title="label", frameon=False, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5)
-        )
+            axes.scatter(across[y == c], up[y == c], color=colours(i), label=str(c), **style)
+        beside: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
+        axes.legend(title="label", frameon=False, markerscale=2, **beside)
     else:
         figure.colorbar(axes.scatter(across, up, c=y, **style), label="label")
     axes.set(title=f"{title} ({len(points)} examples)", xlabel=names[0], ylabel=names[1])
     if not any(names):
         axes.set(xticks=[], yticks=[])
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=DPI)
-    return path
-
-
-def _many(i: int) -> tuple[float, ...]:
-    import matplotlib
-
-    return matplotlib.colormaps["tab20"](i)
+    return save(figure, path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -21,11 +21,6 @@ BORDER = 0.6  # grey of the lines between images
 GAP = 10  # pixels between bands of examples
 DPI = 110
 FRAME = 80  # milliseconds
-
-
-def is_image(x: Tensor) -> bool:
-    """Whether `[B, C, H, W]` can be drawn."""
-    return x.ndim == 4 and x.shape[1] in (1, 3)
 
 
 def enlarged(images: Tensor) -> Tensor:
@@ -89,7 +84,7 @@ def save_sheet(
     figure, axes = _framed(grid, 1.4, title)
     axes.set_xticks(across, columns, fontsize=9)
     axes.set_yticks(down, rows, fontsize=9)
-    return _save_framed(figure, path)
+    return save(figure, path, bbox_inches="tight")  # whatever the length of the names
 
 
 def save_bands(path: Path, kinds: Mapping[str, Tensor], columns: int, title: str) -> Path:
@@ -98,7 +93,7 @@ def save_bands(path: Path, kinds: Mapping[str, Tensor], columns: int, title: str
     figure, axes = _framed(grid, 1, title)
     axes.set_xticks([])
     axes.set_yticks(down, list(kinds) * (len(down) // len(kinds)), fontsize=9)
-    return _save_framed(figure, path)
+    return save(figure, path, bbox_inches="tight")
 
 
 def banded(kinds: Mapping[str, Tensor], columns: int) -> tuple[Tensor, list[float]]:
@@ -125,11 +120,6 @@ def _framed(grid: Tensor, scale: float, title: str) -> tuple[Figure, Axes]:
     axes.spines[:].set_visible(False)
     axes.set_title(title, fontsize=11)
     return figure, axes
-
-
-def _save_framed(figure: Figure, path: Path) -> Path:
-    figure.savefig(path, dpi=DPI, bbox_inches="tight")  # whatever the length of the names
-    return path
 
 
 def _centres(n: int, size: int) -> np.ndarray:
@@ -165,3 +155,9 @@ def new_figure(
     from matplotlib.figure import Figure  # as slow to load as torchvision's
 
     return Figure(figsize=(width, height), layout=layout)
+
+
+def save(figure: Figure, path: Path, **options: Any) -> Path:
+    """A figure as PNG."""
+    figure.savefig(path, dpi=DPI, **options)
+    return path

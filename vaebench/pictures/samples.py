@@ -10,9 +10,9 @@ from torch import Tensor
 
 from vaebench.data import Support
 from vaebench.distributions import StandardNormal
-from vaebench.inference import drawn, expected, infer, simulate
+from vaebench.inference import drawn, expected, simulate
 from vaebench.measures.base import Inapplicable
-from vaebench.pictures.paper import DPI, new_figure, save_bands, save_grid
+from vaebench.pictures.paper import new_figure, save, save_bands, save_grid
 from vaebench.pictures.view import View
 
 MANIFOLD = 20  # images along each axis
@@ -34,8 +34,7 @@ def reconstructions(view: View) -> list[Path]:
     """Rows of data, each above the row of E[x | z] at one z ~ q(z | x); of bits, below the grey
     values that they were made of."""
     _ = view.subject.latents
-    evidence = infer(view.subject.composition.model, view.batch, 1, noise=view.noise)
-    rebuilt = evidence.p[view.name].dist.mean.reshape(view.images.shape)
+    rebuilt = view.recognised.p[view.name].dist.mean.reshape(view.images.shape)
     rows = view.shown | {"E[x | z]": rebuilt}
     some = {name: images[: 4 * PAIRS] for name, images in rows.items()}
     title = f"{view.subject.part} examples and their reconstructions at one z ~ q(z | x)"
@@ -46,7 +45,7 @@ def samples(view: View) -> list[Path]:
     """E[x | z] at z ~ p(z), one for each example's conditions; of vectors, a map. Without latents,
     draws of x itself."""
     view.subject.need_bound()
-    trace = simulate(view.subject.composition.model, len(view), view.given, view.noise)
+    trace = simulate(view.subject.model, len(view), view.given, view.noise)
     try:
         read = expected if view.subject.roles[0] else drawn
         images = read(trace, view.name).reshape(view.images.shape)
@@ -61,25 +60,20 @@ def _map_of_samples(view: View, made: Tensor) -> list[Path]:
 
     if view.subject.composition.data.spec[view.observed[0]].support is Support.TOKENS:
         raise Inapplicable(f"{view.observed[0]} holds sentences (pictures=[sentences])")
-    real = view.batch[view.observed[0]].flatten(1).cpu().numpy()
+    both = view.batch[view.observed[0]], made
+    real, samples = (points.flatten(1).cpu().numpy() for points in both)
     if real.shape[1] < 2:
         raise Inapplicable(f"{view.observed[0]} is a single number")
     pca = PCA(2).fit(real)
     figure = new_figure(5, 5)
     axes = figure.subplots()
-    for name, points, colour in (("data", real, "#4c72b0"), ("samples", made, "#dd8452")):
-        flat = points if name == "data" else made.flatten(1).cpu().numpy()
-        across, up = pca.transform(flat).T
+    for name, points, colour in (("data", real, "#4c72b0"), ("samples", samples, "#dd8452")):
+        across, up = pca.transform(points).T
         axes.scatter(across, up, s=12, alpha=0.7, color=colour, label=name)
-    axes.set(
-        title="data and samples from the model",
-        xlabel="first principal component of the data",
-        ylabel="second",
-    )
+    axes.set_title("data and samples from the model")
+    axes.set(xlabel="first principal component of the data", ylabel="second")
     axes.legend(frameon=False)
-    path = view.folder / "samples.png"
-    figure.savefig(path, dpi=DPI)
-    return [path]
+    return [save(figure, view.folder / "samples.png")]
 
 
 def manifold(view: View) -> list[Path]:
@@ -90,16 +84,14 @@ def manifold(view: View) -> list[Path]:
     """
     view.subject.need_bound()
     latent, one = view.plane, {name: value[:1] for name, value in view.given.items()}
-    prior = simulate(view.subject.composition.model, 1, one, view.noise)[latent].dist
+    prior = simulate(view.subject.model, 1, one, view.noise)[latent].dist
     u = torch.linspace(0.02, 0.98, MANIFOLD)
     if isinstance(prior, StandardNormal):
         axes = [torch.distributions.Normal(0.0, 1.0).icdf(u)] * 2
     else:
         z = prior.sample((DRAWS,), view.noise).reshape(-1, 2).cpu()
         low, high = z.quantile(0.01, 0), z.quantile(0.99, 0)
-        axes = [
-            torch.linspace(float(a), float(b), MANIFOLD) for a, b in zip(low, high, strict=True)
-        ]
+        axes = [torch.linspace(*ends, MANIFOLD) for ends in zip(low, high, strict=True)]
     rows = torch.cartesian_prod(axes[1].flip(0), axes[0]).flip(-1).to(view.subject.device)
     return [save_grid(view.folder / "manifold.png", view.decode({latent: rows}), MANIFOLD)]
 

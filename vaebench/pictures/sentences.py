@@ -14,7 +14,7 @@ from vaebench.distributions import TokenSequence
 from vaebench.errors import Incompatible
 from vaebench.inference import generate_at, infer, simulate
 from vaebench.measures.base import Inapplicable, Subject
-from vaebench.pictures.journeys import along, drawn_pairs, linear
+from vaebench.pictures.journeys import along, drawn_pairs, linear, walk_of_images
 from vaebench.pictures.view import Point, View
 
 SAMPLES, PAIRS, EXAMPLES, DRAWS = 20, 5, 8, 3
@@ -28,14 +28,11 @@ def sentences(view: View) -> list[Path]:
     x = _tokens(view)
     noise, n = view.noise, min(SAMPLES, len(view))
     given = {name: value[:n] for name, value in view.given.items()}
-    p = simulate(view.subject.composition.model, n, given, noise)[x.name].dist
-    p = _language(p, n)
+    p = _language(simulate(view.subject.model, n, given, noise)[x.name].dist, n)
     best, drawn = x.said(view.decoding.best(p)[0]), x.said(view.decoding.drawn(p, noise)[0])
-    rows = [
-        [str(i + 1), kind, said[i]]
-        for i in range(n)
-        for kind, said in ((_best(view), best), ("drawn", drawn))
-    ]
+    kind = "greedy" if view.decoding.beam == 1 else f"beam of {view.decoding.beam}"
+    kinds = {kind: best, "drawn": drawn}
+    rows = [[str(i + 1), kind, said[i]] for i in range(n) for kind, said in kinds.items()]
     if not view.subject.roles[0]:  # without a latent the best sentence is always the same
         rows = [rows[0], *rows[1::2]]
     return [_write(view.folder / "sentences.tsv", ("sample", "decoding", "sentence"), rows)]
@@ -45,7 +42,7 @@ def sentences(view: View) -> list[Path]:
 def paraphrases(view: View) -> list[Path]:
     """A sentence, what the mean of its posterior decodes to, and what some samples of it do."""
     _ = view.subject.latents
-    x, model = _tokens(view), view.subject.composition.model
+    x, model = _tokens(view), view.subject.model
     n = min(EXAMPLES, len(view))
     some = {name: value[:n] for name, value in view.batch.items()}
     means = {name: z[:n] for name, z in view.codes.items()}
@@ -65,37 +62,35 @@ def homotopies(view: View) -> list[Path]:
         raise Inapplicable("one sentence has nowhere to go: at least two are needed")
     a, b = ({name: z[i:n:2] for name, z in view.codes.items()} for i in (0, 1))
     own = x.said(view.batch[x.name][:n])
-    ways = [
-        [("x", own[2 * i]), *way, ("x'", own[2 * i + 1])]
-        for i, way in enumerate(_ways(view, x, a, b, range(0, n, 2)))
-    ]
-    return [_write_ways(view.folder / "homotopies.tsv", ways)]
+    return [_save_ways(view.folder / "homotopies.tsv", view, a, b, range(0, n, 2), own)]
 
 
-def walk_of_sentences(view: View) -> list[Path]:
-    """The best sentences along the straight way between two draws z ~ p(z)."""
-    x = _tokens(view)
-    ways = _ways(view, x, *drawn_pairs(view, PAIRS))
-    return [_write_ways(view.folder / "prior_walk.tsv", ways)]
+def prior_walk(view: View) -> list[Path]:
+    """Ways between pairs of draws z ~ p(z): the best sentences along them, or images."""
+    if not has_sentences(view.subject):
+        return walk_of_images(view)
+    return [_save_ways(view.folder / "prior_walk.tsv", view, *drawn_pairs(view, PAIRS))]
 
 
-Steps = list[tuple[str, str]]
-"""How far along a way, and the sentence there."""
+def _save_ways(
+    path: Path, view: View, a: Point, b: Point, examples: Sequence[int], own: Sequence[str] = ()
+) -> Path:
+    """The best sentences along the straight ways between points `[n, *event]` by latent.
 
-
-def _ways(view: View, x: Tokens, a: Point, b: Point, examples: Sequence[int]) -> list[Steps]:
-    """The best sentences along the straight ways between points `[n, *event]` by latent."""
-    t = torch.linspace(0, 1, POINTS, device=view.subject.device)
-    rows = torch.tensor(examples, device=t.device).repeat_interleave(POINTS)
-    given = {name: value[rows] for name, value in view.given.items()}
+    Args:
+        examples: whose conditions each way is under.
+        own: sentences to show at the ends of the ways, two of each.
+    """
+    x, t = _tokens(view), torch.linspace(0, 1, POINTS, device=view.subject.device)
+    at = torch.tensor(examples, device=t.device).repeat_interleave(POINTS)
+    given = {name: value[at] for name, value in view.given.items()}
     said = x.said(_at(view, along(linear, a, b, t), x.name, given))
-    far = [f"{at:.2f}" for at in t.tolist()]
-    starts = range(0, len(said), POINTS)
-    return [list(zip(far, said[start : start + POINTS], strict=True)) for start in starts]
-
-
-def _write_ways(path: Path, ways: Sequence[Steps]) -> Path:
-    rows = [[str(i + 1), at, said] for i, way in enumerate(ways) for at, said in way]
+    far, rows = [f"{part:.2f}" for part in t.tolist()], []
+    for i in range(len(examples)):
+        way = list(zip(far, said[i * POINTS : (i + 1) * POINTS], strict=True))
+        if own:
+            way = [("x", own[2 * i]), *way, ("x'", own[2 * i + 1])]
+        rows += [[str(i + 1), place, sentence] for place, sentence in way]
     return _write(path, ("pair", "t", "sentence"), rows)
 
 
@@ -128,7 +123,7 @@ def _tokens(view: View) -> Tokens:
 def _at(view: View, z: Point, name: str, given: dict[str, Tensor]) -> Tensor:
     """The best sentences at given latents, `[n, L]`."""
     conditions = {key: value for key, value in given.items() if key in view.given}
-    trace = generate_at(view.subject.composition.model, z, conditions, view.noise)
+    trace = generate_at(view.subject.model, z, conditions, view.noise)
     return view.decoding.best(_language(trace[name].dist, len(next(iter(z.values())))))[0]
 
 
@@ -137,10 +132,6 @@ def _language(p: object, n: int, k: int = 1) -> TokenSequence:
     if not isinstance(p, TokenSequence):
         raise Incompatible(f"{type(p).__name__} decodes no sentences")
     return TokenSequence(p.language, p.context.expand(k, n, -1), p.length)
-
-
-def _best(view: View) -> str:
-    return "greedy" if view.decoding.beam == 1 else f"beam of {view.decoding.beam}"
 
 
 def _write(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Path:

@@ -52,10 +52,10 @@ def canvas(view: View) -> list[Path]:
     """Data with where the model looked, and the canvas with where it wrote, t = 1, …, T: a strip
     of some steps, and an animation of all of them above samples from the prior."""
     rebuilt, made = _reconstructed(view), _sampled(view)
-    at = _some(len(rebuilt.steps))
+    at, looks = _some(len(rebuilt.steps)), rebuilt.steps[0].read is not None
     rows, names = [], []
     for i in range(min(ROWS, len(view))):
-        if _looks(rebuilt):
+        if looks:
             rows += [_seen(view, rebuilt, t, i + 1)[i] for t in at]
             names.append("x, read")
         rows += [rebuilt.shown(t, i + 1)[i] for t in at]
@@ -66,7 +66,7 @@ def canvas(view: View) -> list[Path]:
     n = min(SAMPLES, len(view))
     frames = []
     for t in range(len(rebuilt.steps)):
-        above = [_seen(view, rebuilt, t, n)] if _looks(rebuilt) else []
+        above = [_seen(view, rebuilt, t, n)] if looks else []
         frames.append(torch.cat([*above, rebuilt.shown(t, n), made.shown(t, n)]))
     path = view.folder / "canvas.gif"
     return [*written, save_animation(path, frames, n, pace=PACE, hold=HOLD)]
@@ -124,7 +124,7 @@ def _sampled(view: View) -> Painting:
 
 
 def _painter(view: View) -> DRAW:
-    model = view.subject.composition.model
+    model = view.subject.model
     if not isinstance(model, DRAW):
         raise Inapplicable(f"{chosen('model')} paints no canvas")
     _ = view.name
@@ -135,10 +135,6 @@ def _painted(view: View, model: DRAW, steps: list[Step]) -> Painting:
     shape = (1, len(view), *model.canvas.shape)
     means = [model.likelihood.mean_for_params(s.canvas.expand(shape))[0] for s in steps]
     return Painting(torch.stack(means).cpu(), steps)
-
-
-def _looks(painting: Painting) -> bool:
-    return painting.steps[0].read is not None
 
 
 def _seen(view: View, painting: Painting, t: int, n: int) -> Tensor:

@@ -24,16 +24,12 @@ from vaebench.inference import (
     simulate,
 )
 from vaebench.measures.base import Inapplicable, Subject
-from vaebench.measures.codes import label_of
 from vaebench.pictures.decoding import Decoding
-from vaebench.pictures.paper import is_image
 from vaebench.trace import Evidence
 
 Point = dict[str, Tensor]
 
 REACH = 3.0
-POOL = 1000
-"""Examples whose codes class means are taken over."""
 
 
 @dataclass(frozen=True)
@@ -76,16 +72,17 @@ class View:
         Raises:
             Inapplicable: none is.
         """
-        images = [name for name in self.observed if is_image(self.batch[name])]
+        shapes = {name: self.batch[name].shape for name in self.observed}
+        images = [n for n, shape in shapes.items() if len(shape) == 4 and shape[1] in (1, 3)]
         if not images:
             name = self.observed[0]
-            raise Inapplicable(f"{name} of shape {list(self.batch[name].shape[1:])} is no image")
+            raise Inapplicable(f"{name} of shape {list(shapes[name][1:])} is no image")
         return images[0]
 
     @cached_property
     def given(self) -> Batch:
         """Conditions of the examples."""
-        return conditions(self.subject.composition.model, self.batch)
+        return conditions(self.subject.model, self.batch)
 
     @property
     def images(self) -> Tensor:
@@ -96,41 +93,23 @@ class View:
     def shown(self) -> dict[str, Tensor]:
         """The data by what they are called, `[n, C, H, W]` each: where bits were made of them, what
         they were made of comes first."""
-        data, part = self.subject.composition.data, self.subject.part
-        found = data.originals(part, len(self)).get(self.name)
-        x = {"x": self.images}
-        return x if found is None else {"original": found} | x
+        originals = self.subject.composition.data.originals(self.subject.part, len(self))
+        found = {"original": originals[self.name]} if self.name in originals else {}
+        return found | {"x": self.images}
 
     @cached_property
     def codes(self) -> Point:
         """E_q[z | x] of the examples, `[n, *event]` by latent."""
         _ = self.subject.latents
-        return encode(self.subject.composition.model, self.batch)
+        return encode(self.subject.model, self.batch)
 
     def draws(self, examples: Sequence[int]) -> Point:
         """z ~ p(z) under the conditions of these examples, `[m, *event]` by latent."""
         self.subject.need_bound()
         names, rows = self.subject.latents, torch.tensor(examples, device=self.subject.device)
         given = {name: value[rows] for name, value in self.given.items()}
-        trace = simulate(self.subject.composition.model, len(rows), given, self.noise)
+        trace = simulate(self.subject.model, len(rows), given, self.noise)
         return {name: drawn(trace, name) for name in names}
-
-    @cached_property
-    def labels(self) -> Tensor:
-        """`[n]`.
-
-        Raises:
-            Inapplicable: the data have none.
-        """
-        return self.batch[label_of(self.subject)]
-
-    @property
-    def labelled(self) -> bool:
-        """Whether the data have labels."""
-        try:
-            return bool(label_of(self.subject))
-        except Inapplicable:
-            return False
 
     @property
     def width(self) -> int:
@@ -150,56 +129,40 @@ class View:
             raise Inapplicable(f"one latent of two dimensions is needed; {told}")
         return next(iter(shapes))
 
-    @cached_property
-    def class_means(self) -> dict[int, Point]:
-        """Label → mean code of the first examples that have it."""
-        many = self.subject.batch(POOL)
-        z = encode(self.subject.composition.model, many)
-        y = many[label_of(self.subject)]
-        return {
-            c: {name: code[y == c].mean(0) for name, code in z.items()}
-            for c in sorted(set(y.tolist()))
-        }
-
     def ends(self, latent: str) -> tuple[float, float]:
         """Between which values a dimension of a latent is moved: standard deviations of the prior,
         or a bit's probability."""
-        bits = self._recognised.q[latent].dist.is_discrete
+        bits = self.recognised.q[latent].dist.is_discrete
         return (0.0, 1.0) if bits else (-REACH, REACH)
 
     @cached_property
-    def _recognised(self) -> Evidence:
-        return infer(self.subject.composition.model, self.batch, 1, noise=self.noise)
+    def recognised(self) -> Evidence:
+        """Of the examples, at one z ~ q(z | x)."""
+        with torch.no_grad():
+            return infer(self.subject.model, self.batch, 1, noise=self.noise)
 
     def decode(self, z: Point, example: int | Tensor = 0) -> Tensor:
         """E[x | z] as images `[m, C, H, W]`, under the conditions of these examples."""
         m = len(next(iter(z.values())))
         rows = torch.as_tensor(example, device=self.subject.device).expand(m)
         given = {name: value[rows] for name, value in self.given.items()}
-        trace = generate_at(self.subject.composition.model, z, given, self.noise)
+        trace = generate_at(self.subject.model, z, given, self.noise)
         return expected(trace, self.name).reshape(m, *self.images.shape[1:])
 
     @torch.no_grad()
     def divergences(self) -> tuple[str, dict[tuple[str, int], float]]:
         """How much each dimension of each latent carries, and what that is measured in: its mean
         KL from the prior, else the variance of its posterior mean."""
-        evidence = self._recognised
-        found: dict[tuple[str, int], float] = {}
-        measured = "KL"
-        for name in self.codes:
-            kl = evidence.kl_by_dimension(name)
-            if kl is None:
-                measured = "Var"
-        for name, mean in self.codes.items():
-            kl = evidence.kl_by_dimension(name) if measured == "KL" else None
-            each = mean.flatten(1).var(0) if kl is None else _averaged(kl, mean[0].numel())
-            found |= {(name, d): value for d, value in enumerate(each.tolist())}
-        return measured, found
+        evidence, codes = self.recognised, self.codes
+        kls = {name: kl for name in codes if (kl := evidence.kl_by_dimension(name)) is not None}
+        if len(kls) == len(codes):
+            measured, found = (
+                "KL",
+                {n: kl.reshape(-1, codes[n][0].numel()).mean(0) for n, kl in kls.items()},
+            )
+        else:
+            measured, found = "Var", {n: z.flatten(1).var(0) for n, z in codes.items()}
+        return measured, {(n, d): x for n, v in found.items() for d, x in enumerate(v.tolist())}
 
     def __len__(self) -> int:
         return batch_size(self.batch)
-
-
-def _averaged(kl: Tensor, width: int) -> Tensor:
-    """`[width]` from `[…, *event]`."""
-    return kl.reshape(-1, width).mean(0)

@@ -13,10 +13,8 @@ import numpy as np
 import yaml
 
 from vaebench.config.groups import LEADING
-from vaebench.runs.failure import reason_of
-from vaebench.runs.history import read_arrays
-from vaebench.runs.layout import CONFIG, ERROR, HISTORY, HYDRA, OVERRIDES, SUMMARY, option_of
-from vaebench.runs.results import read_evaluation, read_examples
+from vaebench.runs.layout import CONFIG, ERROR, HYDRA, OVERRIDES, SUMMARY, option_of
+from vaebench.runs.results import read_evaluation, read_examples, reason_of
 
 DATA_DIRS = ("data_dir", "dataset.data_dir")
 """Options that may differ between two calls of a command without making another run of it."""
@@ -107,10 +105,6 @@ class Run:
         """`evaluation/…` of evaluation.json; nothing where there is none."""
         found = read_evaluation(self.folder)
         return {f"evaluation/{name}": value for name, value in found.items()}
-
-    def history(self) -> dict[str, np.ndarray]:
-        """Columns of metrics.csv with `step`; not a number where a row has no entry."""
-        return read_arrays(self.folder / HISTORY)
 
 
 @dataclass(frozen=True)

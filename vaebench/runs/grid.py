@@ -12,9 +12,9 @@ from omegaconf import DictConfig
 
 from vaebench import __version__
 from vaebench.errors import Refusal
-from vaebench.runs.failure import reason_of, write_failure
 from vaebench.runs.find import DATA_DIRS, NOT_A_CHOICE, Run, find, section, words_of
 from vaebench.runs.layout import HYDRA, option_of
+from vaebench.runs.results import reason_of, write_failure
 from vaebench.runs.tables import Lost
 from vaebench.runs.write import config_of
 
@@ -92,18 +92,16 @@ def swept(cells: Sequence[Cell]) -> list[str]:
 def lost(cells: Sequence[Cell], runs: Sequence[Run]) -> list[Lost]:
     """The cells without a result, those that differ by their seed alone together."""
     done, keys = {run.folder for run in runs}, swept(cells)
-    found: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    several = len({seed for cell in cells if (seed := chosen(cell).get("seed"))}) > 1
+    found = dict[tuple[str, ...], Lost]()
     for cell in cells:
         if cell.folder not in done:
-            options = chosen(cell)
-            seeds = [options["seed"]] if "seed" in options else []
-            reason = (tuple(options.get(key, "–") for key in keys), _told(reason_of(cell.folder)))
-            found.setdefault(reason, []).extend(seeds)
-    several = len({seed for cell in cells if (seed := chosen(cell).get("seed"))}) > 1
-    return [
-        Lost(dict(zip(keys, values, strict=True)), reason, tuple(seeds) if several else ())
-        for (values, reason), seeds in found.items()
-    ]
+            options, reason = chosen(cell), _told(reason_of(cell.folder))
+            values = {key: options.get(key, "–") for key in keys}
+            one = found.setdefault((*values.values(), reason), Lost(values, reason))
+            if several and "seed" in options:
+                one.seeds.append(options["seed"])
+    return [*found.values()]
 
 
 def chosen(cell: Cell) -> dict[str, str]:

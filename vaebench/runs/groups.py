@@ -16,7 +16,7 @@ COLUMNS = 3
 """Columns of options up to which those that split the runs alike stand side by side."""
 
 Partition = tuple[int, ...]
-"""The number of each run's part: the same where the runs have the same value."""
+"""Of each run the first that has the same value."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,11 @@ def groups(runs: Sequence[Run]) -> list[Group]:
     found: dict[str, list[Run]] = {}
     for run in runs:
         found.setdefault(json.dumps(run.options, sort_keys=True, default=str), []).append(run)
-    return [
-        Group(
-            " ".join(f"{k}={members[0].options.get(k, '–')}" for k in keys) or "all the same",
-            sorted(members, key=lambda r: r.seed),
-        )
-        for members in found.values()
-    ]
+    made = []
+    for members in found.values():
+        label = " ".join(f"{key}={members[0].options.get(key, '–')}" for key in keys)
+        made.append(Group(label or "all the same", sorted(members, key=lambda run: run.seed)))
+    return made
 
 
 def differing(runs: Sequence[Run]) -> list[str]:
@@ -120,13 +118,8 @@ def _values(name: str, runs: Sequence[Run]) -> str:
 def _partitions(runs: Sequence[Run]) -> dict[str, Partition]:
     """How each option splits the runs, of those that do."""
     names = dict.fromkeys(name for run in runs for name in run.options)
-    found = {n: _partition([str(r.options.get(n)) for r in runs]) for n in sorted(names, key=rank)}
-    return {name: partition for name, partition in found.items() if max(partition, default=0) > 0}
-
-
-def _partition(values: list[str]) -> Partition:
-    seen: dict[str, int] = {}
-    return tuple(seen.setdefault(value, len(seen)) for value in values)
+    values = {n: [str(r.options.get(n)) for r in runs] for n in sorted(names, key=rank)}
+    return {n: tuple(map(each.index, each)) for n, each in values.items() if len({*each}) > 1}
 
 
 def _settled(partition: Partition, causes: Sequence[Partition]) -> bool:

@@ -53,7 +53,8 @@ class HistoryFile:
             self.begins = self.path.stat().st_size
         late = [name for name in new if name not in self.columns]
         if late or not self.path.exists():
-            self._widen(late)
+            self.columns += late
+            self._rewrite([row for row in read_rows(self.path) if row[STEP] != str(step)])
         self._write()
 
     def _write(self) -> None:
@@ -65,13 +66,8 @@ class HistoryFile:
             file.seek(self.begins)
             file.write(line.getvalue().encode())
 
-    def _widen(self, late: Sequence[str]) -> None:
-        """The whole file with more columns, but for the row at hand."""
-        rows = read_rows(self.path)
-        self.columns += late
-        self._rewrite([row for row in rows if row[STEP] != str(self.row[STEP])])
-
     def _rewrite(self, rows: Sequence[Row]) -> None:
+        """The whole file, but for the row at hand."""
         text = io.StringIO()
         writer = csv.DictWriter(text, self.columns)
         writer.writeheader()

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Collection
 from functools import cache
-from typing import Any
 
 import yaml
 
 from vaebench.paths import conf_dir
+from vaebench.runs.write import flat
 
 REFERENCE = re.compile(r"\$\{(?:hydra:runtime\.choices\.)?([A-Za-z_][\w.]*)\}")
 """`${k}` in a value, and `${hydra:runtime.choices.objective}`, which names a group."""
-
-Edges = dict[str, frozenset[str]]
-"""Option → what its value may follow from at once."""
 
 
 class Influence:
@@ -31,30 +29,29 @@ class Influence:
 
     def __init__(self, choices: Collection[tuple[str, str]]) -> None:
         self.groups = {group for group, _ in choices}
-        self.direct: dict[str, set[str]] = {}
+        self.direct = defaultdict[str, set[str]](set)
         for group, choice in choices:
             for option, sources in _edges(group, choice).items():
-                self.direct.setdefault(option, set()).update(sources)
+                self.direct[option] |= sources
 
     def sources(self, option: str) -> set[str]:
         """All that an option's value may follow from, at once or through others."""
         found: set[str] = set()
         ahead = [option]
         while ahead:
-            for source in self._at_once(ahead.pop()) - found:
-                found.add(source)
-                ahead.append(source)
+            name = ahead.pop()
+            group, inside, _ = name.partition(".")
+            own = {group} if inside and group in self.groups else set()
+            new = (self.direct[name] | own) - found
+            found |= new
+            ahead += new
         return found - {option}
-
-    def _at_once(self, option: str) -> set[str]:
-        group, inside, _ = option.partition(".")
-        own = {group} if inside and group in self.groups else set()
-        return self.direct.get(option, set()) | own
 
 
 @cache
-def _edges(group: str, choice: str) -> Edges:
-    """What one YAML, and those of its own group that it builds on, say."""
+def _edges(group: str, choice: str) -> dict[str, set[str]]:
+    """Option → what its value may follow from at once, as one YAML says, and those of its own group
+    that it builds on."""
     path = conf_dir() / group / f"{choice}.yaml"
     if not path.is_file():
         return {}
@@ -62,25 +59,14 @@ def _edges(group: str, choice: str) -> Edges:
     content = yaml.safe_load(text) or {}
     defaults = content.pop("defaults", [])
     own = content if "@package _global_" in text else {group: content}
-    found = {name: {group, *REFERENCE.findall(str(value))} for name, value in _flat(own)}
+    found = defaultdict[str, set[str]](set)
+    for name, value in flat(own).items():
+        found[name] |= {group, *REFERENCE.findall(str(value))}
     for entry in defaults:
-        for option, sources in _of_default(group, entry):
-            found.setdefault(option, set()).update(sources)
-    return {option: frozenset(sources) for option, sources in found.items()}
-
-
-def _of_default(group: str, entry: str | dict[str, str]) -> Iterator[tuple[str, Iterable[str]]]:
-    """An entry of a defaults list: a sibling to build on, or another group's choice."""
-    if isinstance(entry, str):
-        yield from _edges(group, entry.partition("@")[0]).items()
-        return
-    for word in entry:
-        yield word.removeprefix("override ").lstrip("/"), {group}
-
-
-def _flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in node.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+        if isinstance(entry, str):  # a sibling to build on
+            for option, sources in _edges(group, entry.partition("@")[0]).items():
+                found[option] |= sources
+        else:  # another group's choice
+            for word in entry:
+                found[word.removeprefix("override ").lstrip("/")].add(group)
+    return dict(found)

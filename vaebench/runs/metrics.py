@@ -60,11 +60,6 @@ def known(name: str) -> Metric:
     return KNOWN.get(last, Metric(last))
 
 
-def higher_is_better(name: str) -> bool:
-    """By the metric's last word."""
-    return known(name).higher
-
-
 def written(name: str, value: float) -> str:
     """A metric's value, with as many digits as it has a use for."""
     return f"{value:.{known(name).digits}f}"

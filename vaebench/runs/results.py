@@ -1,4 +1,4 @@
-"""What a run folder holds of measurements beside its summary: evaluation.json, examples.csv, latents.npz."""
+"""What a run folder holds beside its summary: error.txt, evaluation.json, examples.csv, latents.npz."""
 
 from __future__ import annotations
 
@@ -10,8 +10,30 @@ from typing import Any
 
 import numpy as np
 
-from vaebench.runs.layout import EVALUATION, EXAMPLES, LATENTS
+from vaebench.runs.layout import ERROR, EVALUATION, EXAMPLES, LATENTS
 from vaebench.runs.write import write_json, write_whole, writing
+
+
+def write_failure(folder: Path, line: str, details: str = "") -> Path:
+    """What went wrong, before how; returns where it stands."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ERROR
+    path.write_text("\n\n".join(filter(None, [line, details])).rstrip() + "\n", encoding="utf-8")
+    return path
+
+
+def forget_failure(folder: Path) -> None:
+    """The run begins again."""
+    (folder / ERROR).unlink(missing_ok=True)
+
+
+def reason_of(folder: Path) -> str:
+    """Why a run has no result, in a line."""
+    path = folder / ERROR
+    if not path.exists():
+        return "did not finish"
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[0] if lines else "failed"
 
 
 def read_evaluation(folder: Path) -> dict[str, Any]:

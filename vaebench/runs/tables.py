@@ -8,11 +8,11 @@ import math
 import statistics
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vaebench.runs.find import Run
 from vaebench.runs.groups import Group, differing
-from vaebench.runs.metrics import MAIN, METRICS, higher_is_better, known
+from vaebench.runs.metrics import MAIN, METRICS, known
 
 DIFFERENCE, P, EXAMPLES = "difference", "paired p", "examples"
 
@@ -31,7 +31,6 @@ class Row:
         sd: over seeds, with n - 1; not a number for one run.
         difference: mean of (this - baseline) over the seeds that both have.
         p: of the paired t-test that this difference is zero; not a number below two such seeds.
-        pairs: how many such seeds there are.
         error: standard error of the difference over test examples, paired one by one; not a number
             where the runs did not keep them.
     """
@@ -42,7 +41,6 @@ class Row:
     sd: float
     difference: float
     p: float
-    pairs: int
     error: float = math.nan
 
 
@@ -58,7 +56,7 @@ class Lost:
 
     options: dict[str, str]
     reason: str
-    seeds: tuple[str, ...] = ()
+    seeds: list[str] = field(default_factory=list)
 
 
 def main_metric(runs: Iterable[Run]) -> str:
@@ -74,7 +72,7 @@ def main_metric(runs: Iterable[Run]) -> str:
 def rows(groups: Sequence[Group], metric: str, baseline: Group) -> list[Row]:
     """The groups, best first; those without the metric last."""
     found = [_row(group, metric, baseline) for group in groups]
-    sign = -1 if higher_is_better(metric) else 1
+    sign = -1 if known(metric).higher else 1
     return sorted(found, key=lambda r: math.inf if math.isnan(r.mean) else sign * r.mean)
 
 
@@ -86,7 +84,7 @@ def _row(group: Group, metric: str, baseline: Group) -> Row:
     pairs = [(values[s], base[s]) for s in values if s in base] if group is not baseline else []
     difference = statistics.fmean(a - b for a, b in pairs) if pairs else math.nan
     error = math.nan if group is baseline else paired_error(group, baseline, metric)
-    return Row(group, len(mine), mean, sd, difference, paired_p(pairs), len(pairs), error)
+    return Row(group, len(mine), mean, sd, difference, paired_p(pairs), error)
 
 
 def paired_error(group: Group, baseline: Group, metric: str) -> float:
@@ -148,9 +146,8 @@ def units(runs: Sequence[Run]) -> str:
 
 def measured(runs: Sequence[Run], metric: str) -> list[int | None]:
     """Over how many examples a metric was measured in some runs, each number once."""
-    return sorted(
-        {run.measured(metric) for run in runs if metric in run.metrics()}, key=lambda n: n or 0
-    )
+    found = {run.measured(metric) for run in runs if metric in run.metrics()}
+    return sorted(found, key=lambda n: n or 0)
 
 
 def of_examples(runs: Sequence[Run], metric: str) -> str:
@@ -173,14 +170,12 @@ def cells(
     also: Sequence[str] = (),
 ) -> list[list[str]]:
     """All rows as text."""
-    return [
-        [
-            *([_text(r.group.options.get(k)) for k in keys] or [r.group.label]),
-            *shown(r, baseline),
-            *(_beside(r.group, name, metric) for name in also),
-        ]
-        for r in table
-    ]
+    found = []
+    for row in table:
+        options = [_text(row.group.options.get(key)) for key in keys] or [row.group.label]
+        others = [_beside(row.group, name, metric) for name in also]
+        found.append([*options, *shown(row, baseline), *others])
+    return found
 
 
 def _beside(group: Group, name: str, metric: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,12 +52,14 @@ def near(path: Path) -> str:
 
 def config_of(cfg: DictConfig) -> dict[str, Any]:
     """The resolved config as summary.json holds it."""
-    config = flat("config", OmegaConf.to_container(cfg, resolve=True, enum_to_str=True))
-    return {name: plain(value) for name, value in config.items()}
+    config: Any = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
+    return {name: plain(value) for name, value in flat(config, "config.").items()}
 
 
-def flat(prefix: str, value: Any) -> dict[str, Any]:
-    """Nested dicts as `a.b.c` keys; lists stay lists."""
-    if not isinstance(value, dict):
-        return {prefix: value}
-    return {k: v for name, item in value.items() for k, v in flat(f"{prefix}.{name}", item).items()}
+def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dicts as `a.b.c` keys after a prefix; lists stay lists."""
+    found: dict[str, Any] = {}
+    for name, value in nested.items():
+        key = f"{prefix}{name}"
+        found |= flat(value, f"{key}.") if isinstance(value, dict) else {key: value}
+    return found

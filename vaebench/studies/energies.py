@@ -15,10 +15,10 @@ from vaebench.distributions import Noise
 from vaebench.distributions.flows import Flow, Planar, Radial
 from vaebench.errors import Refusal
 from vaebench.heads.flows import IAF, NICE, FlowHead, PlanarFlow, RadialFlow, RealNVP
+from vaebench.measures.base import check_known
 from vaebench.pictures.paper import new_figure
 from vaebench.progress import steps
 from vaebench.studies.base import Findings, Say, Study, descents, mean_se
-from vaebench.suggest import unknown
 
 BOX = 4.0
 WALL = 0.1
@@ -37,28 +37,27 @@ FAMILIES: dict[str, Callable[..., FlowHead]] = {
 }
 
 
+def _bump(distance: Tensor, width: float) -> Tensor:
+    """log of a Gaussian's shape."""
+    return -0.5 * (distance / width).square()
+
+
 def energy(number: int, z: Tensor) -> Tensor:
     """U_1 … U_4 at z `[*, 2]`, inside soft walls around [-4, 4]² (Rezende, Mohamed 2015, table 1)."""
     z1, z2 = z.unbind(-1)
     w1 = torch.sin(2 * math.pi * z1 / 4)
     match number:
         case 1:
-            ring = 0.5 * ((z.norm(dim=-1) - 2) / 0.4).square()
-            u = ring - torch.logaddexp(
-                -0.5 * ((z1 - 2) / 0.6).square(), -0.5 * ((z1 + 2) / 0.6).square()
-            )
+            sides = torch.logaddexp(_bump(z1 - 2, 0.6), _bump(z1 + 2, 0.6))
+            u = -_bump(z.norm(dim=-1) - 2, 0.4) - sides
         case 2:
-            u = 0.5 * ((z2 - w1) / 0.4).square()
+            u = -_bump(z2 - w1, 0.4)
         case 3:
-            w2 = 3 * torch.exp(-0.5 * ((z1 - 1) / 0.6).square())
-            u = -torch.logaddexp(
-                -0.5 * ((z2 - w1) / 0.35).square(), -0.5 * ((z2 - w1 + w2) / 0.35).square()
-            )
+            w2 = 3 * torch.exp(_bump(z1 - 1, 0.6))
+            u = -torch.logaddexp(_bump(z2 - w1, 0.35), _bump(z2 - w1 + w2, 0.35))
         case 4:
             w3 = 3 * torch.sigmoid((z1 - 1) / 0.3)
-            u = -torch.logaddexp(
-                -0.5 * ((z2 - w1) / 0.4).square(), -0.5 * ((z2 - w1 + w3) / 0.35).square()
-            )
+            u = -torch.logaddexp(_bump(z2 - w1, 0.4), _bump(z2 - w1 + w3, 0.35))
         case _:
             raise Refusal(f"energies=[{number}]: there are 1, 2, 3 and 4")
     return u + 0.5 * ((z.abs() - BOX).relu() / WALL).square().sum(-1)
@@ -111,8 +110,7 @@ class FlowEnergies(Study):
     lr: float = 5e-3
 
     def run(self, say: Say) -> Findings:
-        if wrong := unknown("flows", self.flows, FAMILIES):
-            raise Refusal(wrong)
+        check_known("flows", self.flows, FAMILIES)
         rows, densities = [], {}
         for number in steps(self.energies):
             log_z = log_normaliser(number)
@@ -127,8 +125,7 @@ class FlowEnergies(Study):
                     say(f"U{number} {name} K={length}: KL {kl:.3f} ± {kl_se:.3f}")
         figures = {f"flow_energies_{name}": self.drawn(name, densities) for name in self.flows}
         figures["flow_steps"] = steps_figure()
-        note = "kl is KL(q ‖ p) in nats, p normalised on a grid"
-        return Findings(rows, figures, [note])
+        return Findings(rows, figures, ["kl is KL(q ‖ p) in nats, p normalised on a grid"])
 
     def fit(self, number: int, name: str, length: int) -> Fitted:
         """A flow fitted to an energy."""

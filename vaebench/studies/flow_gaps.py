@@ -9,18 +9,19 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from vaebench.distributions import Noise
-from vaebench.errors import Refusal
 from vaebench.heads.flows import IAF, NICE, PlanarFlow, RadialFlow, RealNVP
 from vaebench.heads.posteriors import FullGaussian, Gaussian
 from vaebench.inference import Hamiltonian, infer
 from vaebench.inference.freeform import bound
+from vaebench.measures.base import check_known
 from vaebench.models import VAE
+from vaebench.pictures.paper import new_figure
 from vaebench.progress import steps
 from vaebench.studies.base import Findings, Say, Study, descents, mean_se
 from vaebench.studies.linear import LinearGaussian, correlated
-from vaebench.suggest import unknown
 
 TEST = 2000
 NETS: dict[str, Any] = {"hidden": [32], "context": 8, "activation": "elu"}
@@ -67,8 +68,7 @@ class FlowGaps(Study):
 
     def run(self, say: Say) -> Findings:
         known = _models(self.K)
-        if wrong := unknown("posteriors", self.posteriors, known):
-            raise Refusal(wrong)
+        check_known("posteriors", self.posteriors, known)
         generator = torch.Generator().manual_seed(self.seed)
         p = correlated(self.latent_dim, self.dim, self.noise, generator)
         x = p.sample(TEST, generator)
@@ -78,12 +78,10 @@ class FlowGaps(Study):
             model = known[name](p)
             self.fit(model, p, generator)
             gap, gap_se = mean_se(self.gap(model, p, x))
-            rows.append({"posterior": name, "gap": gap, "gap_se": gap_se})
-            rows[-1] |= {"diagonal_gap": p.diagonal_gap}
-            rows[-1]["standard_errors_below"] = (p.diagonal_gap - gap) / gap_se
-            say(
-                f"{name}: gap {gap:.4f} ± {gap_se:.4f}, best diagonal Gaussian {p.diagonal_gap:.4f}"
-            )
+            best = p.diagonal_gap
+            row = {"posterior": name, "gap": gap, "gap_se": gap_se, "diagonal_gap": best}
+            rows.append(row | {"standard_errors_below": (best - gap) / gap_se})
+            say(f"{name}: gap {gap:.4f} ± {gap_se:.4f}, best diagonal Gaussian {best:.4f}")
         return Findings(rows, {}, ["gaps in nats, over 2000 test examples of the model's own"])
 
     def fit(self, model: VAE, p: LinearGaussian, generator: torch.Generator) -> None:
@@ -94,7 +92,7 @@ class FlowGaps(Study):
             (-bound(evidence).mean()).backward()
 
     @torch.no_grad()
-    def gap(self, model: VAE, p: LinearGaussian, x: torch.Tensor) -> torch.Tensor:
+    def gap(self, model: VAE, p: LinearGaussian, x: Tensor) -> Tensor:
         """log p(x) - E_q log w of each test example, `[TEST]`, by 100 samples of its own."""
         noise = Noise(torch.Generator().manual_seed(self.seed + 1))
         log_w = infer(model, {"x": x}, 100, noise=noise).log_w.double().mean(0)
@@ -139,8 +137,8 @@ class PriorSampling(Study):
         return Findings(rows, {"prior_sampling": self.drawn(rows)}, notes)
 
     def estimates(
-        self, p: LinearGaussian, x: torch.Tensor, generator: torch.Generator
-    ) -> dict[str, torch.Tensor]:
+        self, p: LinearGaussian, x: Tensor, generator: torch.Generator
+    ) -> dict[str, Tensor]:
         """log p(x | z) at prior samples, and log w of the best diagonal Gaussian, `[S, n]`."""
         model, noise = p.vae(Gaussian), Noise(generator)
         z = noise.normal((self.samples, 1, p.w.shape[1]), x)
@@ -150,12 +148,10 @@ class PriorSampling(Study):
 
     def drawn(self, rows: list[dict[str, Any]]) -> Any:
         """Both errors against D."""
-        from vaebench.pictures.paper import new_figure
-
         figure = new_figure(5.2, 3.6)
         axes = figure.subplots()
-        for name, colour in (("prior", "#dd8452"), ("posterior", "#4c72b0")):
-            source = "prior" if name == "prior" else "best diagonal q"
+        shown = ("prior", "prior", "#dd8452"), ("posterior", "best diagonal q", "#4c72b0")
+        for name, source, colour in shown:
             label = f"{self.samples} samples of the {source}"
             errors = [row[f"{name}_error"] for row in rows]
             spread = [2 * row[f"{name}_error_se"] for row in rows]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from vaebench.pictures.paper import new_figure
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -15,8 +17,6 @@ def figures(rows: list[dict[str, Any]], ks: list[int]) -> dict[str, Figure]:
 
 
 def _figure(rows: list[dict[str, Any]], quantity: str, ks: list[int]) -> Figure:
-    from vaebench.pictures.paper import new_figure
-
     bounds = list(dict.fromkeys(row["bound"] for row in rows))
     parts = list(dict.fromkeys(row["part"] for row in rows))
     figure = new_figure(3.6 * len(parts) + 2.2, 3.0 * len(bounds))
@@ -24,9 +24,8 @@ def _figure(rows: list[dict[str, Any]], quantity: str, ks: list[int]) -> Figure:
     names = list(dict.fromkeys(row["estimator"] for row in rows))
     for axes, (bound, part) in zip(panels.flat, product(bounds, parts), strict=True):
         for colour, name in enumerate(names):
-            here = [
-                r for r in rows if (r["bound"], r["part"], r["estimator"]) == (bound, part, name)
-            ]
+            wanted = (bound, part, name)
+            here = [r for r in rows if (r["bound"], r["part"], r["estimator"]) == wanted]
             if any(r[quantity] > 0 for r in here):
                 style = {"color": f"C{colour % 10}", "ls": "-" if colour < 10 else "--"}
                 values = [r["k"] for r in here], [r[quantity] for r in here]

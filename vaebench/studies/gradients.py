@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
 from typing import Any, cast
 
 import torch
@@ -17,6 +16,7 @@ from vaebench.compose import Composition
 from vaebench.errors import Incompatible, Refusal
 from vaebench.heads import Conditional
 from vaebench.inference import infer, outline
+from vaebench.measures.base import check_known
 from vaebench.measures.latents import Moments
 from vaebench.objectives import ELBO, IWAE, baselines, estimators
 from vaebench.objectives.anneal import Constant
@@ -26,7 +26,6 @@ from vaebench.objectives.estimators import Estimator
 from vaebench.progress import steps as counted
 from vaebench.studies.base import Findings, ModelStudy, Say, mean_se
 from vaebench.studies.gradient_figures import figures
-from vaebench.suggest import unknown
 
 BASELINES: dict[str, Callable[..., Baseline]] = {
     "none": baselines.Nothing,
@@ -35,7 +34,11 @@ BASELINES: dict[str, Callable[..., Baseline]] = {
     "learned": baselines.Learned,
     "leave_one_out": baselines.LeaveOneOut,
 }
-BOUNDS: dict[str, type[Weighted]] = {"elbo": ELBO, "iwae": IWAE}
+PLAIN: dict[str, Any] = {"beta": 1.0, "anneal": Constant()}
+BOUNDS: dict[str, Callable[..., Weighted]] = {
+    "elbo": partial(ELBO, kl="auto", free_bits=0.0, free_bits_per="dimension", **PLAIN),
+    "iwae": partial(IWAE, **PLAIN),
+}
 
 
 def _estimators() -> dict[str, partial[Any]]:
@@ -93,9 +96,8 @@ class GradientVariance(ModelStudy):
         Raises:
             Refusal: an unknown estimator or bound, a model without latents.
         """
-        for name, known in (("estimators", ESTIMATORS), ("bounds", list(BOUNDS))):
-            if wrong := unknown(name, getattr(self, name), known):
-                raise Refusal(wrong)
+        check_known("estimators", self.estimators, ESTIMATORS)
+        check_known("bounds", self.bounds, BOUNDS)
         for name, least in (("repeats", 2), ("reference", 4)):
             if getattr(self, name) < least:
                 raise Refusal(f"{name}={getattr(self, name)}: at least {least}, for an error")
@@ -128,7 +130,10 @@ class GradientVariance(ModelStudy):
         if reference is None:
             return
         half = self.reference // 2
-        first = Tally(subject.gradients(reference, half)).mean
+        moments = Moments()
+        for gradient in subject.gradients(reference, half):
+            moments.add(gradient.unsqueeze(0))
+        first = moments.mean
         second = Tally(subject.gradients(reference, half), first, subject.parts)
         for name in counted([n for n in wanted if n in made]):
             tally = Tally(subject.gradients(made[name], self.repeats), first, subject.parts)
@@ -148,32 +153,21 @@ class Tally:
     """
 
     def __init__(
-        self,
-        gradients: Iterator[Tensor],
-        along: Tensor | None = None,
-        parts: Mapping[str, slice] = MappingProxyType({}),
+        self, gradients: Iterator[Tensor], along: Tensor, parts: Mapping[str, slice]
     ) -> None:
-        moments: Moments | None = None
-        self.components: dict[str, list[Tensor]] = {part: [] for part in parts}
+        moments, each = Moments(), []
         for gradient in gradients:
-            one = Moments.of(gradient.unsqueeze(0))
-            moments = one if moments is None else moments + one
-            for part, place in parts.items():
-                assert along is not None
-                self.components[part].append(gradient[place] @ along[place])
-        assert moments is not None
+            moments.add(gradient.unsqueeze(0))
+            each.append({part: gradient[place] @ along[place] for part, place in parts.items()})
         self.mean, self.variance = moments.mean, moments.variance
-
-    def component(self, part: str) -> tuple[float, float]:
-        """Mean along the direction, and its standard error."""
-        return mean_se(torch.stack(self.components[part]))
+        self.components = {part: torch.stack([one[part] for one in each]) for part in parts}
 
 
 def _summary(tally: Tally, reference: Tally, part: str, place: slice) -> dict[str, float]:
     """Both tallies along a direction that neither of them had a hand in."""
     mean, variance = tally.mean[place], tally.variance[place]
-    found, found_se = tally.component(part)
-    right, right_se = reference.component(part)
+    found, found_se = mean_se(tally.components[part])
+    right, right_se = mean_se(reference.components[part])
     size = abs(right) or math.inf  # a gradient that is always 0 has no bias either
     moving = variance > 0
     snr = (mean[moving].abs() / variance[moving].sqrt()).mean().item() if moving.any() else 0.0
@@ -195,7 +189,7 @@ class Gradients:
 
     def __init__(self, composition: Composition, examples: int) -> None:
         self.model, self.spec = composition.model, composition.data.spec
-        self.objective_of_run = composition.objective
+        self.composition = composition
         self.split = split = composition.data.split("train")
         self.batch = split.first(examples).batch(torch.arange(min(examples, len(split))))
         self.latents = infer(self.model, self.batch, 1).latents
@@ -216,7 +210,7 @@ class Gradients:
 
     def train(self, steps: int, lr: float) -> None:
         """A few steps of the run's own objective."""
-        objective = self.objective_of_run
+        objective = self.composition.objective
         optimizer = torch.optim.Adam([*self.model.parameters(), *objective.parameters()], lr=lr)
         for step in counted(range(steps), "training"):
             index = torch.randint(len(self.split), (100,))
@@ -227,17 +221,13 @@ class Gradients:
     def objective(self, bound: str, name: str, k: int) -> Weighted | None:
         """The bound under an estimator whose baseline has settled; None where they do not go
         together."""
-        kind, estimator = BOUNDS[bound], ESTIMATORS[name]
+        estimator = ESTIMATORS[name]
         made_for = cast("type[Estimator]", estimator.func).separate
         if made_for not in (None, bound == "elbo"):
             return None
-        options: dict[str, Any] = {"estimator": estimator, "k": k}
-        options |= {"beta": 1.0, "anneal": Constant()}
-        if kind is ELBO:
-            options |= {"kl": "auto", "free_bits": 0.0, "free_bits_per": "dimension"}
         try:
             seen = outline(self.model, self.spec)
-            made = kind(self.model, seen, **options)
+            made = BOUNDS[bound](self.model, seen, estimator=estimator, k=k)
             check(self.model, made, seen)
             self._settle(made)
         except Incompatible:
@@ -252,9 +242,8 @@ class Gradients:
         for _ in range(WARM_UP if stateful else 0):
             loss = objective(self.model, self.batch, STEP).loss
             if optimizer is not None:
-                gradients = torch.autograd.grad(loss, own)
-                for parameter, gradient in zip(own, gradients, strict=True):
-                    parameter.grad = gradient
+                optimizer.zero_grad()
+                loss.backward(inputs=own)
                 optimizer.step()
         for module in objective.modules():
             if isinstance(module, Baseline):

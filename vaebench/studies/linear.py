@@ -69,13 +69,11 @@ class LinearGaussian:
             refine=refine,
         )
         with torch.no_grad():
-            likelihood: Any = model.likelihood
-            decoder = likelihood.net[1]
+            decoder: Any = model.get_submodule("likelihood.net.1")
             decoder.weight.copy_(self.w)
             decoder.bias.zero_()
             # The location begins where it should be; nothing else begins to depend on x much.
-            posterior_net: Any = model.posterior.net
-            encoder = posterior_net[1]
+            encoder: Any = model.get_submodule("posterior.net.1")
             encoder.weight.mul_(0.02)
             encoder.weight[: self.w.shape[1]] = self.posterior_mean()
             encoder.bias[: self.w.shape[1]] = 0
@@ -89,7 +87,6 @@ class LinearGaussian:
 
 def correlated(dim: int, observed: int, noise: float, generator: torch.Generator) -> LinearGaussian:
     """W whose columns lean towards each other, so that the posterior is far from factorial."""
-    w = torch.randn(observed, dim, generator=generator) + torch.randn(
-        observed, 1, generator=generator
-    )
+    apart = torch.randn(observed, dim, generator=generator)
+    w = apart + torch.randn(observed, 1, generator=generator)
     return LinearGaussian(w / math.sqrt(observed), noise)

@@ -18,8 +18,7 @@ from vaebench.data.seeds import BINARIZATION, EVALUATION, derived, noise_state, 
 from vaebench.inference import batch_size
 from vaebench.measures.base import BATCH as EVAL_BATCH
 from vaebench.measures.base import named
-from vaebench.measures.means import Means
-from vaebench.measures.terms import HeldOut
+from vaebench.measures.terms import HeldOut, Means
 from vaebench.training.average import WeightAverage
 from vaebench.training.compiled import compiled, plain
 

@@ -20,8 +20,9 @@ from PIL import Image
 
 from vaebench.runs.find import Run
 from vaebench.runs.groups import Group, also_differ, columns, differing, groups
-from vaebench.runs.layout import CURVES, PICTURES
-from vaebench.runs.metrics import higher_is_better
+from vaebench.runs.history import read_arrays
+from vaebench.runs.layout import CURVES, HISTORY, PICTURES
+from vaebench.runs.metrics import known
 from vaebench.runs.tables import main_metric, measured, of_examples
 
 POINTS = 100
@@ -31,13 +32,14 @@ PICTURES_BYTES = 6_000_000
 """Of all pictures together, before base64; what comes later is left out, and said so."""
 
 PICTURE_SIDE = 360
+DATA_URL = "data:image/png;base64,"
 
 
 def build(runs: Sequence[Run], skipped: Sequence[str], title: str) -> str:
     """The page; runs of unlike subjects are in it together, told apart by a column."""
     from plotly.offline import get_plotlyjs
 
-    members = groups(runs)
+    members, metric, names = groups(runs), main_metric(runs), _metrics(runs)
     root = Path(os.path.commonpath([run.folder for run in runs]))
     pictures, left_out = _pictures(members)
     data = {
@@ -46,14 +48,12 @@ def build(runs: Sequence[Run], skipped: Sequence[str], title: str) -> str:
         "keys": columns(runs),
         "differing": differing(runs),
         "alsoDiffer": also_differ(runs),
-        "ofExamples": of_examples(runs, main_metric(runs)),
-        "examplesDiffer": len(measured(runs, main_metric(runs))) > 1,
-        "metric": main_metric(runs),
-        "higher": [m for m in _metrics(runs) if higher_is_better(m)],
-        "metrics": _metrics(runs),
-        "runs": [
-            _run(run, number, root) for number, group in enumerate(members) for run in group.runs
-        ],
+        "ofExamples": of_examples(runs, metric),
+        "examplesDiffer": len(measured(runs, metric)) > 1,
+        "metric": metric,
+        "higher": [name for name in names if known(name).higher],
+        "metrics": names,
+        "runs": [_run(run, i, root) for i, group in enumerate(members) for run in group.runs],
         "groups": [group.label for group in members],
         "pictures": pictures,
         "picturesLeftOut": left_out,
@@ -86,8 +86,7 @@ def _json(data: Any) -> str:
 
 def _metrics(runs: Sequence[Run]) -> list[str]:
     """Names of final metrics; the KL of every single dimension would drown the others."""
-    names = {name for run in runs for name in run.metrics() if "_kl/" not in name}
-    return sorted(names)
+    return sorted({name for run in runs for name in run.metrics() if "_kl/" not in name})
 
 
 def _run(run: Run, group: int, root: Path) -> dict[str, Any]:
@@ -106,16 +105,11 @@ def _run(run: Run, group: int, root: Path) -> dict[str, Any]:
 
 def _curves(run: Run) -> dict[str, list[list[float]]]:
     """Metric → [steps, values], thinned."""
-    history = run.history()
+    history = read_arrays(run.folder / HISTORY)
     steps = history.pop("step", np.zeros(0))
-    curves = {}
-    for name, values in history.items():
-        if name.startswith("test") or "_kl/" in name:
-            continue
-        known = np.isfinite(values)
-        if known.sum() > 1:
-            curves[name] = _thinned(steps[known], values[known])
-    return curves
+    names = [name for name in history if not name.startswith("test") and "_kl/" not in name]
+    finite = {name: np.isfinite(history[name]) for name in names}
+    return {n: _thinned(steps[at], history[n][at]) for n, at in finite.items() if at.sum() > 1}
 
 
 def _thinned(steps: NDArray[Any], values: NDArray[Any]) -> list[list[float]]:
@@ -141,9 +135,7 @@ def _pictures(members: Sequence[Group]) -> tuple[list[dict[str, Any]], int]:
             left_out += 1
             continue
         room -= size
-        urls = {
-            n: "data:image/png;base64," + base64.b64encode(d).decode() for n, d in named.items()
-        }
+        urls = {n: DATA_URL + base64.b64encode(png).decode() for n, png in named.items()}
         if urls:
             found.append({"group": number, "seed": group.runs[0].seed, "pictures": urls})
     return found, left_out
