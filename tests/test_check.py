@@ -117,6 +117,15 @@ def test_the_dry_run_changes_neither_the_noise_nor_the_mode_of_the_model():
     assert not model.training
 
 
+def test_the_dry_run_teaches_a_baseline_nothing():
+    model = Toy()
+    objective = elbo(model, SPEC, estimator="score")
+    before = {name: value.clone() for name, value in objective.named_buffers()}
+    check(model, objective, outline(model, SPEC))
+    assert before
+    assert all(torch.equal(before[name], value) for name, value in objective.named_buffers())
+
+
 # ------------------------------------------------------------------------------- which sites
 class Blind(Toy):
     """Generates no data."""

@@ -324,3 +324,13 @@ def test_nvil_varies_less_than_the_score_function_most_of_all_where_its_signal_i
     assert_varies_less(draw(nvil, of=model.posterior), draw(plain, of=model.posterior))
     top = model.posterior[1]
     assert_varies_less(draw(nvil, of=top), draw(running, of=top))
+
+
+# ---------------------------------------------------------------------------------------- VIMCO
+def test_vimco_varies_less_than_the_score_function():
+    """Whatever is subtracted leaves the mean as it is: only the variance tells a baseline's sign."""
+    model = belief_net(2, 2)
+    vimco = iwae(model, BINARY, k=3, estimator="vimco")
+    plain = iwae(model, BINARY, k=3, estimator="score", baseline=baselines.Nothing)
+    draw = partial(gradient_samples, model=model, x=EXAMPLES, groups=400, size=20)
+    assert_varies_less(draw(vimco, of=model.posterior), draw(plain, of=model.posterior))

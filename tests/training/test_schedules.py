@@ -90,9 +90,11 @@ def test_early_stopping_ends_a_run_that_no_longer_improves(tmp_path):
     assert trainer.current_epoch == best + 1 + 5
 
 
-def test_clipping_bounds_a_groups_gradient(tmp_path):
+@pytest.mark.parametrize("objective", [(), ("objective=constrained", "objective.limit=1000")])
+def test_clipping_bounds_a_groups_gradient(tmp_path, objective):
+    """And each group's by itself: a multiplier's steep one leaves the model its whole share."""
     sgd = ("optimizer=sgd", "optimizer.lr=1", "optimizer.momentum=0", "eval.checkpoint=last")
-    cfg = config(*sgd, "trainer.max_steps=1", "trainer.clip_norm=0.01", "trainer=cpu")
+    cfg = config(*sgd, *objective, "trainer.max_steps=1", "trainer.clip_norm=0.01", "trainer=cpu")
     before = list(compose(cfg).model.parameters())
     system, _, _ = trained(tmp_path, cfg)
     after = system.model.parameters()
