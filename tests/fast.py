@@ -8,24 +8,17 @@ from typing import Any
 import pytest
 
 
+def some_of(cells: Iterable[Any], every: int) -> list[Any]:
+    """The cells, all but every so manieth marked `matrix`: `make fast` takes those, `make test` all."""
+    return [_matrix(cell) if i % every else cell for i, cell in enumerate(cells)]
+
+
 def first_of(cells: Iterable[Any]) -> list[Any]:
-    """The cells, all but the first marked `matrix`: `make fast` takes one, `make test` all."""
-    one, *others = cells
-    return [one, *(_matrix(cell) for cell in others)]
-
-
-def choices_together(lines: Iterable[str]) -> list[Any]:
-    """Command lines; those that put choices of several groups together are marked `matrix`."""
-    return [_matrix(line) if _together(line) else line for line in lines]
+    """The cells, all but the first marked `matrix`."""
+    cells = list(cells)
+    return some_of(cells, len(cells))
 
 
 def _matrix(cell: Any) -> Any:
     values = cell if isinstance(cell, tuple) else (cell,)
     return pytest.param(*values, marks=pytest.mark.matrix)
-
-
-def _together(line: str) -> bool:
-    words = [word.partition("=") for word in line.split()]
-    return len(words) > 1 and all(
-        name.isidentifier() and value.isidentifier() for name, _, value in words
-    )
