@@ -217,6 +217,7 @@ WRONG = {
     "run examples=-1": "examples=-1: must be at least 0",
     "run gap.lr=0": "gap.lr=0.0: must be at least",
     "run ais.leapfrog=0": "ais.leapfrog=0: must be at least 1",
+    "run rate.k=0": "rate.k=0: must be at least 1",
     "run split=tst": "one of test, val, train was expected",
     "run weights=lst": "one of evaluated, best, last was expected",
     "run latents=maybe": "latents=maybe: true or false was expected",
