@@ -81,6 +81,7 @@ def test_a_finished_grid_says_so_without_composing_it_or_loading_torch(command, 
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
+@pytest.mark.matrix
 def test_a_default_that_changed_is_not_passed_off_as_finished(here, tmp_path):
     own = tmp_path / "own" / "optimizer"
     own.mkdir(parents=True)
@@ -228,6 +229,7 @@ class Flawed(Digits):
 """
 
 
+@pytest.mark.matrix
 def test_of_six_jobs_two_fail_and_only_they_run_again(here, tmp_path, monkeypatch):
     (tmp_path / "planted.py").write_text(PLANTED)
     monkeypatch.syspath_prepend(tmp_path)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from tests.fast import first_of
 from vaebench import load
 from vaebench.commands.loaded import Loaded
 from vaebench.data import EOS, PAD, UNK
@@ -30,7 +31,7 @@ RUNS = {
     "lm": ["model=rnnlm", *SHORT, *TINY],
 }
 README = Path(__file__).parents[2] / "README.md"
-EVERY = pytest.mark.parametrize("name", RUNS)
+EVERY = pytest.mark.parametrize("name", first_of(RUNS))
 WITH_LATENTS = pytest.mark.parametrize("name", ["vae", "grey", "deep", "sentences"])
 WITHOUT = pytest.mark.parametrize("name", ["made", "lm"])
 

@@ -156,6 +156,7 @@ def test_every_measure_and_picture_says_that_it_is_at_work_and_counts(here, copi
     assert set(PICTURES) <= {path[0] for path in begun}
 
 
+@pytest.mark.matrix
 def test_a_grid_says_where_it_is_and_what_it_does(here, monkeypatch):
     monkeypatch.setattr(heartbeat, "SILENCE", 0.05)
     monkeypatch.setattr(heartbeat, "LOOK_SECONDS", 0.02)

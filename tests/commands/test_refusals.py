@@ -313,7 +313,7 @@ def run(once, line):
     return once(*line.split(), *([] if own else ["logger=csv"]))
 
 
-@pytest.mark.parametrize("line", some_of(WRONG, every=4))
+@pytest.mark.parametrize("line", some_of(WRONG, every=6))
 def test_a_wrong_command_line_is_refused_in_one_line(once, line):
     done, left = run(once, line)
     assert done.code == 2, done

@@ -64,6 +64,7 @@ def test_animations_move(here, copied):
             assert (np.asarray(image.convert("L")) != first).any()
 
 
+@pytest.mark.matrix
 def test_a_canvas_is_shown_at_every_step_with_where_it_was_read_and_written(here, copied):
     folder = copied("draw") / "pictures"
     assert {"canvas.png", "canvas.gif", "strokes.png"} <= {path.name for path in folder.iterdir()}
@@ -77,6 +78,7 @@ def test_a_canvas_is_shown_at_every_step_with_where_it_was_read_and_written(here
         assert sum(found) == colours, name
 
 
+@pytest.mark.matrix
 def test_without_attention_the_canvas_has_no_boxes(here, copied):
     folder = copied("whole") / "pictures"
     for name in ("canvas", "strokes"):
@@ -106,6 +108,7 @@ def test_a_seed_fixes_the_samples_and_another_changes_them(here, copied, tmp_pat
         assert (a != c).any()
 
 
+@pytest.mark.matrix
 def test_an_autoencoder_has_no_samples_and_says_so_in_a_line(here, copied):
     copied("auto")
     done = here("sample", "auto", "n=12")
@@ -152,6 +155,7 @@ def test_a_model_without_latents_has_samples_alone(here, copied):
     assert set(np.unique(pixels(folder / "pictures" / "samples.png"))) <= {0, 153, 255}
 
 
+@pytest.mark.matrix
 def test_vectors_are_drawn_as_a_map(here, copied):
     folder = copied("vector")
     done = here("sample", "vector", "n=20")

@@ -32,7 +32,7 @@ TINY = {
 }
 
 
-@pytest.mark.parametrize("name", list(TINY))
+@pytest.mark.parametrize("name", first_of(TINY))
 def test_a_study_leaves_a_table_its_options_and_pictures(here, tmp_path, monkeypatch, name):
     monkeypatch.setattr("vaebench.studies.gradients.WARM_UP", 2)
     done = here("study", name, *TINY[name], "out=found")

@@ -81,6 +81,7 @@ def test_data_are_read_once_whatever_is_tried(monkeypatch):
     assert len(read) == 1
 
 
+@pytest.mark.matrix
 def test_no_more_is_tried_than_people_wait_for(monkeypatch):
     tried = []
 

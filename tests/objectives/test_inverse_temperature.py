@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from tests.fast import first_of
 from tests.theorems import (
     BINARY,
     EXAMPLES,
@@ -223,7 +224,7 @@ def test_on_bits_tempered_importance_weights_have_the_enumerated_gradient(estima
 
 
 @pytest.mark.parametrize("beta", [1.0, 2.0])
-@pytest.mark.parametrize("options", [{}, {"M": 2}, {"elbo_share": 0.3}], ids=str)
+@pytest.mark.parametrize("options", first_of([{"M": 2}, {}, {"elbo_share": 0.3}]), ids=str)
 @pytest.mark.parametrize("estimator", ["dreg", "one_of_k"])
 def test_estimators_along_the_path_have_the_pathwise_mean(estimator, options, beta):
     """log q keeps its whole weight β, which is what the doubly reparameterised path goes by."""

@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 from torch.testing import assert_close
 
+from tests.fast import first_of
 from tests.training.test_system import config
 from vaebench.compose import compose
 from vaebench.training import Diverged, build_system, build_trainer, fit
@@ -124,7 +125,7 @@ def test_rollback_returns_to_the_optimizers_state_of_the_last_checkpoint(tmp_pat
     assert_same_optimizer(found, plain)
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "stages", "plateau"])
+@pytest.mark.parametrize("schedule", first_of(["cosine", "stages", "plateau"]))
 @pytest.mark.parametrize("fault", [nan_loss, nan_gradient])
 def test_the_schedule_goes_on_after_a_rollback_to_the_start(tmp_path, schedule, fault):
     """Its checkpoint is from before any step: Guard writes it, and LearningRate comes later."""
