@@ -9,7 +9,8 @@ import pytest
 
 
 def some_of(cells: Iterable[Any], every: int) -> list[Any]:
-    """The cells, all but every so manieth marked `matrix`: `make fast` takes those, `make test` all."""
+    """The cells; `make fast` takes one in `every`, from the first, `make test` also the others, which
+    are marked `matrix`."""
     return [_matrix(cell) if i % every else cell for i, cell in enumerate(cells)]
 
 

@@ -160,7 +160,9 @@ def _dispatch(args: list[str]) -> int:
             raise Refusal(f"vaebench check looks at one choice at a time, without -m.{instead}")
         words = [*args[1:], *NOWHERE]
         return _hydra(args, lambda cfg, choices, _: _called("check")(cfg, choices), words)
-    return _hydra(args, None, args)
+    from vaebench.commands.jobs import train_job
+
+    return _hydra(args, train_job, args)
 
 
 def _called(command: str) -> Callable[..., Any]:
@@ -215,11 +217,11 @@ def _config_dir(args: Sequence[str]) -> str | None:
     return None
 
 
-def _hydra(args: list[str], command: Command | None, words: list[str]) -> int:
-    """Has Hydra compose the config of each job and call the command with it; None: train."""
+def _hydra(args: list[str], command: Command, words: list[str]) -> int:
+    """Has Hydra compose the config of each job and call the command with it."""
     import hydra
 
-    from vaebench.commands.jobs import Job, outcome, run_job, train_job
+    from vaebench.commands.jobs import Job, outcome, run_job
     from vaebench.commands.pace import Pace
     from vaebench.config.gate import Stop
     from vaebench.config.parts import register as register_sweeper
@@ -236,7 +238,7 @@ def _hydra(args: list[str], command: Command | None, words: list[str]) -> int:
 
     def task(cfg: DictConfig) -> float | None:
         with patient(_without_reader):  # another process's, where jobs run beside each other
-            jobs.append(job := run_job(cfg, command or train_job, pace))
+            jobs.append(job := run_job(cfg, command, pace))
         return job.value
 
     main = hydra.main(str(conf_dir()), config_name="config", version_base=HYDRA_VERSION)(task)

@@ -64,7 +64,7 @@ def over(name, choices):
     return pytest.mark.parametrize(name, first_of(choices.values()), ids=choices.keys())
 
 
-every_model = over("make", dict(reversed(MODELS.items())))
+every_model = over("make", dict(reversed(MODELS.items())))  # the one of most parts stands for all
 
 
 def assert_unbiased(objective, model, expected: Tensor, *, x: Tensor = EXAMPLES) -> None:

@@ -21,7 +21,7 @@ class Attributed(io.TextIOBase):
         self.stream, self.label, self.begun = stream, label, ""
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]
+    def encoding(self) -> str:  # type: ignore[override]  # typeshed has a field
         """That of the stream."""
         return self.stream.encoding
 

@@ -116,8 +116,7 @@ class Outline:
 
     def trained_by(self, sites: Iterable[Site]) -> set[str]:
         """Names of the parameters that the scores of some sites depend on."""
-        score = sum((site.log_prob.sum() for site in sites), torch.zeros(()))
-        return depends(score, self.named)
+        return set[str]().union(*(depends(site.log_prob, self.named) for site in sites))
 
 
 def depends(value: Tensor, on: Mapping[str, Tensor]) -> set[str]:

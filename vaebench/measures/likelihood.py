@@ -59,14 +59,14 @@ def importance(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noise) 
     """
     if k < 1:
         raise ValueError(f"k={k}: at least one sample")
-    total = squares = torch.tensor(-math.inf)
-    drawn = 0
+    sums, squares, drawn = [], [], 0
     for evidence in stream(model, batch, k, noise):
         log_w = evidence.log_w
         drawn += len(log_w)
-        total = torch.logaddexp(total, log_w.logsumexp(0))
-        squares = torch.logaddexp(squares, (2 * log_w).logsumexp(0))
-    ess = (2 * total - squares).exp().clamp(1, drawn)
+        sums.append(log_w.logsumexp(0))
+        squares.append((2 * log_w).logsumexp(0))
+    total = torch.stack(sums).logsumexp(0)
+    ess = (2 * total - torch.stack(squares).logsumexp(0)).exp().clamp(1, drawn)
     return Importance(total - math.log(drawn), ess, drawn)
 
 

@@ -88,7 +88,7 @@ def write_latents(folder: Path, table: Mapping[str, np.ndarray[Any, Any]]) -> Pa
         Refusal: it cannot be written.
     """
     path, content = folder / LATENTS, io.BytesIO()
-    np.savez_compressed(content, **table)  # type: ignore[arg-type]
+    np.savez_compressed(content, **table)  # type: ignore[arg-type]  # numpy's own option may be a name
     with writing(path):
         write_whole(path, content.getvalue())
     return path
