@@ -11,13 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from torch.testing import assert_close
 
 import vaebench
 from tests.commands.conftest import QUICK
 from tests.fast import first_of
-from vaebench.commands.saved import load_config
 from vaebench.distributions import Noise
 from vaebench.errors import Refusal
 from vaebench.inference import Annealing, drawn, log_mean_exp, simulate
@@ -118,21 +116,6 @@ def test_the_numbers_of_a_runs_own_test_are_found_again(here, copied, name):
     assert ("test/perplexity" in told) == (name == "words")
     again = {n: plain[n.removeprefix("test/").replace("test_", "")] for n in told}
     assert again == told
-
-
-@pytest.mark.parametrize("sd", [math.inf, 2.0])
-def test_a_run_from_before_weights_were_a_group_of_their_own_is_measured(here, copied, sd):
-    """Its priors over weights were options of its objective and its posterior."""
-    run = copied("run")
-    path = run / ".hydra" / "config.yaml"
-    cfg = OmegaConf.load(path)
-    cfg.objective.weight_sd, cfg.posterior.weight_sd = sd, math.inf
-    OmegaConf.save(cfg, path)
-    done = here("evaluate", str(run), "measures=[terms]")
-    assert done.code == 0, done.err
-    weights = load_config(run)[0].weights
-    assert weights.get("sd", math.inf) == sd
-    assert weights.get("of", []) == []
 
 
 def test_another_seed_is_another_likelihood_within_its_noise(here, copied):

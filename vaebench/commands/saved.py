@@ -35,8 +35,6 @@ def load_config(folder: Path) -> tuple[DictConfig, dict[str, str]]:
     try:
         HydraConfig.instance().cfg = hydra = _read(folder / HYDRA_CONFIG)
         cfg: Any = OmegaConf.merge(OmegaConf.structured(Config), _read(folder / CONFIG))
-        _with_estimator(cfg, conf_dir() / "estimator")
-        _with_weight_priors(cfg)
         for group in [str(name) for name in cfg if OmegaConf.is_missing(cfg, name)]:
             # A run of an older version, which knew no such group: it was as the default is now.
             cfg[group] = _read(conf_dir() / group / f"{_default(group)}.yaml")
@@ -49,33 +47,6 @@ def load_config(folder: Path) -> tuple[DictConfig, dict[str, str]]:
 
 def _read(path: Path) -> Any:
     return OmegaConf.load(path)
-
-
-def _with_estimator(cfg: DictConfig, folder: Path) -> None:
-    """Moves the estimator of a run of an older version, an option of its objective, to its group."""
-    name = cfg.objective.get("estimator")
-    if not OmegaConf.is_missing(cfg, "estimator"):
-        return
-    temperature = cfg.objective.pop("temperature", None)
-    cfg.objective.pop("baseline", None)
-    if isinstance(name, str):
-        node = _read(folder / f"{name}.yaml")
-        cfg.estimator = node.get("estimator", node)
-        cfg.objective.estimator = "${estimator}"
-        if "temperature" in cfg.estimator:
-            cfg.estimator.temperature = temperature
-    if name != "score":
-        cfg.baseline = _read(conf_dir() / "baseline" / "none.yaml")
-
-
-def _with_weight_priors(cfg: DictConfig) -> None:
-    """Moves the priors over weights of a run of an older version, options of its objective and its
-    posterior, to their group."""
-    for of, group in (([], "objective"), (["posterior"], "posterior")):
-        sd = cfg[group].pop("weight_sd", None)
-        if sd is not None and sd < float("inf"):
-            cfg.weights = _read(conf_dir() / "weights" / "map.yaml")
-            cfg.weights.update(sd=sd, of=of)
 
 
 def _default(group: str) -> str:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from vaebench.config.choices import choices
 from vaebench.config.groups import OWNERS
-from vaebench.config.moved import WEIGHT_SD, weight_prior
 from vaebench.config.options import config_of, options_of, unread
 from vaebench.config.signatures import located, signature
 from vaebench.config.words import given
@@ -66,9 +65,7 @@ def advise(
 def _advised(line: str, folders: Sequence[Path], words: Sequence[str], args: Sequence[str]) -> str:
     """The line with what follows from the words that compose a run, of a whole command line."""
     unknown = re.match(r"no option '([^']+)'", line)
-    if moved := WEIGHT_SD.match(line):
-        line, hint = weight_prior(moved[1], moved[2], words, args)
-    elif unknown:
+    if unknown:
         hint = _meant(unknown[1], folders, words)
     elif group := _group(line, folders):
         line, hint = group
