@@ -384,8 +384,8 @@ def test_a_loss_that_is_not_finite_is_refused():
 
 
 class PerExample(Reconstruction):
-    def estimate(self, model, batch, step):
-        estimate = super().estimate(model, batch, step)
+    def estimate(self, model, batch, step, noise):
+        estimate = super().estimate(model, batch, step, noise)
         estimate.loss = estimate.loss.expand(2)
         return estimate
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from vaebench.distributions import GLOBAL
 from vaebench.errors import Incompatible
 from vaebench.heads import Likelihood
 from vaebench.inference import Outline
@@ -198,12 +199,10 @@ def _check_programs(outline: Outline, objective: Objective) -> None:
 def _check_step(model: Model, objective: Objective, outline: Outline) -> None:
     """Refuses a loss that is no number, and parameters that it does not train."""
     batch, step = outline.batch, torch.zeros((), dtype=torch.long)
-    kept = {name: buffer.clone() for name, buffer in objective.named_buffers()}
     loss = objective(model, batch, step).loss
     # What concerns the whole data set, such as a prior over all weights, trains nothing by itself.
-    own = objective.estimate(model, batch, step).loss
-    for name, buffer in objective.named_buffers():
-        buffer.copy_(kept[name])  # what a baseline made of made-up data
+    with objective.weights_drawn(GLOBAL):
+        own = objective.estimate(model, batch, step, GLOBAL).loss
     if loss.ndim:
         shape = list(loss.shape)
         why = f"this objective: the loss has shape {shape}; a scalar was expected."

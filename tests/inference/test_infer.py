@@ -6,6 +6,7 @@ from torch.testing import assert_close
 
 from tests.theorems import BottomUp, assert_mean, golden_ppca, wide_ppca
 from vaebench.distributions import (
+    GLOBAL,
     BernoulliLogits,
     DiagNormal,
     Noise,
@@ -224,7 +225,7 @@ def test_rescoring_gives_the_same_weights_at_the_same_samples():
     for model, width in ((BottomUp(), 3), (wide_ppca().vae, 3)):
         batch = {"x": torch.randn(B, width)}
         evidence = infer(model, batch, K)
-        again, copies = rescore(evidence, model, batch)
+        again, copies = rescore(evidence, model, batch, GLOBAL)
         assert_close(again.log_w, evidence.log_w)
         assert_close(again.recon, evidence.recon)
         assert again.latents == evidence.latents
@@ -235,7 +236,7 @@ def test_rescoring_gives_the_same_weights_at_the_same_samples():
 def test_rescored_log_q_depends_on_the_encoder_through_the_samples_alone():
     model = golden_ppca()
     evidence = infer(model.vae, model.batch, K)
-    again, copies = rescore(evidence, model.vae, model.batch)
+    again, copies = rescore(evidence, model.vae, model.batch, GLOBAL)
     given_copies = torch.autograd.grad(
         again.q["z"].log_prob.sum(), [copies["z"], *model.encoder.parameters()], retain_graph=True
     )

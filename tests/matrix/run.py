@@ -196,6 +196,7 @@ def train(composition: Composition, steps: int) -> None:
         check_finite({"loss": estimate.loss} | estimate.terms)
         if objective.has_bound and "bound" not in estimate.terms:
             raise Broken("the objective promises a bound and reports none")
+        objective.keep(estimate.state)
         estimate.loss.backward()
         if step < STEPS:
             learning |= check_gradients(named)

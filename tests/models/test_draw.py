@@ -19,7 +19,7 @@ from tests.theorems import (
 )
 from vaebench.check import check
 from vaebench.data import Field, Spec, Support
-from vaebench.distributions import Noise
+from vaebench.distributions import GLOBAL, Noise
 from vaebench.errors import Incompatible
 from vaebench.heads import Likelihood, priors
 from vaebench.heads.autoregressive import AutoregressivePixels
@@ -199,7 +199,7 @@ def test_later_steps_depend_on_what_was_drawn_before():
 def test_rescoring_finds_the_same_weights():
     model, batch = draw(2, 3), examples()
     evidence = infer(model, batch, 3)
-    again, _ = rescore(evidence, model, batch)
+    again, _ = rescore(evidence, model, batch, GLOBAL)
     assert_close(again.log_w, evidence.log_w)
 
 

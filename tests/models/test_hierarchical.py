@@ -190,7 +190,7 @@ def test_two_layers_have_none_and_the_refusal_says_why(make):
     with pytest.raises(Incompatible, match=orders):
         elbo(make(3, 2), spec, kl="analytic", estimator="score")
     auto = elbo(make(3, 2), spec, kl="auto", estimator="score")
-    assert not auto.kl.analytic
+    assert not auto.divergence.analytic
     assert any("estimated from the k samples" in note for note in auto.notes)
 
 

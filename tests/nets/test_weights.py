@@ -9,7 +9,7 @@ from torch.distributions import Normal, kl_divergence
 from torch.testing import assert_close
 
 from tests.theorems import STEP, assert_mean, elbo, in_float64, iwae, wide_ppca
-from vaebench.distributions import Noise
+from vaebench.distributions import GLOBAL, Noise
 from vaebench.errors import Incompatible
 from vaebench.inference import infer, rescore
 from vaebench.nets.weights import AdaptiveNoise, gaussian
@@ -68,7 +68,7 @@ def test_samples_are_scored_again_by_the_weights_that_drew_them():
         if isinstance(module, AdaptiveNoise):
             module.draw(Noise().normal)
     evidence = infer(model.vae, model.batch, 3)
-    again, _ = rescore(evidence, model.vae, model.batch)
+    again, _ = rescore(evidence, model.vae, model.batch, GLOBAL)
     assert_close(again.log_w, evidence.log_w)
 
 

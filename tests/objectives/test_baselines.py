@@ -51,6 +51,8 @@ class Asked:
     def __call__(self, signal: Tensor) -> Tensor:
         found = self.baseline(signal, self.model, self.batch, self.evidence)
         assert not found.value.requires_grad
+        for name, value in found.state.items():
+            self.baseline.get_buffer(name).copy_(value)
         return found.value.expand(LEAD)
 
 
@@ -137,9 +139,10 @@ def trained(steps: int = 400):
     optimizer = torch.optim.Adam(objective.groups(), lr=0.03)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, steps)
     for _ in range(steps):
-        loss = objective(model, {"x": EXAMPLES.repeat(200, 1)}, STEP).loss
+        estimate = objective(model, {"x": EXAMPLES.repeat(200, 1)}, STEP)
+        objective.keep(estimate.state)
         optimizer.zero_grad()
-        loss.backward()
+        estimate.loss.backward()
         optimizer.step()
         schedule.step()
     return objective.eval(), model
@@ -175,9 +178,10 @@ def of_each(objective, model, x: Tensor, size: int) -> Tensor:
     """The gradient of each of `size` copies of x, with respect to what q's net emits for it."""
     emitted: list[Tensor] = []
     hook = model.posterior.net.register_forward_hook(lambda net, given, out: emitted.append(out))
-    loss = objective(model, {"x": x.expand(size, -1)}, STEP).loss
+    estimate = objective(model, {"x": x.expand(size, -1)}, STEP)
+    objective.keep(estimate.state)
     hook.remove()
-    return size * torch.autograd.grad(loss, emitted[0])[0]
+    return size * torch.autograd.grad(estimate.loss, emitted[0])[0]
 
 
 class Exact:
@@ -242,7 +246,7 @@ def test_a_baseline_of_the_data_leaves_less_than_a_constant_on_unlike_examples()
     """Judged by the standard error of a difference of mean squares."""
     objective, model = trained()
     running = elbo(model, BINARY, estimator="score", baseline=KINDS["running"])
-    running(model, {"x": EXAMPLES.repeat(1000, 1)}, STEP)
+    running.keep(running(model, {"x": EXAMPLES.repeat(1000, 1)}, STEP).state)
     size, squares = 60_000, []
     for made in (objective, running.eval()):
         each = [of_each(made, model, x, size) for x in EXAMPLES]

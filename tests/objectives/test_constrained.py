@@ -41,8 +41,8 @@ def test_the_multiplier_climbs_where_the_limit_is_exceeded_and_falls_where_it_is
     model = wide_ppca()
     objective = constrained(model.vae, model.spec, limit=limit)
     found = estimate(objective, model)
-    (gradient,) = torch.autograd.grad(found.loss, [objective.preimage])
-    slope = objective.preimage.detach().sigmoid()  # of softplus
+    (gradient,) = torch.autograd.grad(found.loss, [objective.regularizers["limit"].preimage])
+    slope = objective.regularizers["limit"].preimage.detach().sigmoid()  # of softplus
     assert_close(gradient, -(found.terms["kl"].mean() - limit) * slope)
 
 
@@ -66,7 +66,7 @@ def test_training_ends_at_the_limit_with_the_gradients_in_balance(limit):
         optimizer.step()
     found = estimate(objective, model, 5000)
     assert found.terms["kl"].mean().item() == pytest.approx(limit, abs=0.05)
-    assert F.softplus(objective.preimage) > 0.1
+    assert F.softplus(objective.regularizers["limit"].preimage) > 0.1
     torch.manual_seed(1)
     recon = -infer(model.vae, {"x": model.x.expand(5000, 3)}, 1).recon.mean()
     unbalanced = flat_gradient(recon, model.vae.posterior).norm()

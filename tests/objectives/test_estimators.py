@@ -14,7 +14,7 @@ from torch.testing import assert_close
 
 from tests.theorems import assert_mean, refused
 from vaebench.data import Field, Spec
-from vaebench.distributions import DiagNormal, StandardNormal
+from vaebench.distributions import GLOBAL, DiagNormal, StandardNormal
 from vaebench.heads import Conditional, Head
 from vaebench.inference import outline
 from vaebench.models import RecognitionFirst
@@ -69,7 +69,9 @@ def square(evidence) -> dict[str, Tensor]:
 def gradients(estimator, k: int = 1, draws: int = DRAWS) -> Tensor:
     """∂/∂μ at μ = 1, one estimate for each example: `[B]`."""
     mu = torch.ones(draws, 1, requires_grad=True)
-    found = estimator(Square(), {"x": mu}, k, square, Mean())
+    found = estimator(Square(), {"x": mu}, k, square, Mean(), GLOBAL)
+    for name, value in found.state.items():
+        estimator.get_buffer(name).copy_(value)
     return torch.autograd.grad(found.surrogate.sum(), mu)[0][:, 0]
 
 

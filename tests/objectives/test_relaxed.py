@@ -27,7 +27,7 @@ from tests.theorems import (
     log_mean_exp,
     z_scores,
 )
-from vaebench.distributions import BernoulliLogits, Noise
+from vaebench.distributions import GLOBAL, BernoulliLogits, Noise
 from vaebench.inference import infer, outline
 from vaebench.objectives.bounds import Mean
 from vaebench.objectives.estimators import Estimand, StraightThrough
@@ -99,7 +99,7 @@ def test_straight_through_is_exact_where_f_is_linear_in_the_bits():
         return {"f": evidence.q["z"].value @ a}
 
     estimator = StraightThrough(Estimand(model, outline(model, BINARY), Mean(), read, 4))
-    found = estimator(model, {"x": EXAMPLES}, 4, read, Mean())
+    found = estimator(model, {"x": EXAMPLES}, 4, read, Mean(), GLOBAL)
     expected = model.posterior(EXAMPLES).mean @ a
     gradient = flat_gradient(found.surrogate.sum(), model)
     assert_close(gradient, flat_gradient(expected.sum(), model))

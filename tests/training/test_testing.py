@@ -59,8 +59,8 @@ def test_the_objectives_own_state_is_that_of_the_checkpoint(tmp_path):
     cfg = config("objective=constrained", *BEHIND, "trainer=cpu")
     _, _, result = trained(tmp_path, cfg)
     _, held = checkpoint_of(tmp_path, "best")
-    preimage = held["state_dict"]["objective.preimage"]
-    last = checkpoint_of(tmp_path, "last")[1]["state_dict"]["objective.preimage"]
+    preimage = held["state_dict"]["objective.regularizers.limit.preimage"]
+    last = checkpoint_of(tmp_path, "last")[1]["state_dict"]["objective.regularizers.limit.preimage"]
     assert preimage != last, "the last weights are the best: the test shows nothing"
     multiplier = torch.nn.functional.softplus(preimage)
     assert result.metrics["test/multiplier"] == pytest.approx(multiplier.item())

@@ -46,6 +46,10 @@ class Noise:
         return torch.rand(shape, generator=self.generator, dtype=like.dtype, device=like.device)
 
 
+GLOBAL = Noise()
+"""Draws from torch's own generators, whoever else does."""
+
+
 class Distribution(ABC):
     """A density over values `[*sample, *batch_shape, *event_shape]`."""
 

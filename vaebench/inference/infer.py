@@ -100,7 +100,9 @@ def frozen(model: Model, run: Callable[..., Result], *args: Any) -> Result:
     return torch.func.functional_call(model, constants, (run, *args))
 
 
-def rescore(evidence: Evidence, model: Model, batch: Batch) -> tuple[Evidence, dict[str, Tensor]]:
+def rescore(
+    evidence: Evidence, model: Model, batch: Batch, noise: Noise
+) -> tuple[Evidence, dict[str, Tensor]]:
     """The same samples, with q's density read at frozen parameters.
 
     Each latent enters through an identity copy that is used for scoring only, never on the
@@ -112,9 +114,9 @@ def rescore(evidence: Evidence, model: Model, batch: Batch) -> tuple[Evidence, d
     k, size = evidence.q.lead
     values = {name: evidence.q[name].value for name in evidence.latents}
     copies = {name: value.view_as(value) for name, value in values.items()}
-    q = Trace(k, size, ChainMap(copies, dict(batch)))
+    q = Trace(k, size, ChainMap(copies, dict(batch)), noise=noise)
     frozen(model, lambda m: m.recognise(q, batch))
-    p = Trace(k, size, ChainMap(copies, dict(batch)))
+    p = Trace(k, size, ChainMap(copies, dict(batch)), noise=noise)
     model.generate(p, batch)
     return Evidence(p, q, evidence.latents), copies
 

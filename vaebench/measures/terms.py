@@ -64,8 +64,8 @@ def free_energy(evidence: Evidence) -> dict[str, Tensor]:
     References:
         The Helmholtz Machine (Dayan, Hinton, Neal, Zemel 1995)
     """
-    log_w = evidence.log_w.detach().mean(0)
-    log_q: Any = sum(evidence.q[name].log_prob.detach().mean(0) for name in evidence.latents)
+    log_w = evidence.average(evidence.log_w.detach())
+    log_q = evidence.average(evidence.log_q.detach())
     return {"free_energy": -log_w, "energy": -(log_w + log_q), "entropy": -log_q}
 
 

@@ -91,12 +91,16 @@ class AdaptiveNoise(Regularised):
         self.noise: Tensor | None = None
 
     def draw(self, normal: Callable[[Sequence[int], Tensor], Tensor]) -> None:
-        """New noise, which stays until the next: whoever scores again sees the same net.
+        """New noise, which stays until it is forgotten.
 
         Args:
             normal: shape and an example of dtype and device → N(0, 1) draws.
         """
         self.noise = normal(self.log_sd.shape, self.log_sd)
+
+    def forget(self) -> None:
+        """Means from now on."""
+        self.noise = None
 
     def forward(self, mean: Tensor) -> Tensor:
         if not self.training or self.noise is None:

@@ -1,10 +1,11 @@
 """Objectives: a bound and its gradient estimator, chosen apart."""
 
 from vaebench.objectives.base import Estimate, Objective
-from vaebench.objectives.constrained import Constrained
+from vaebench.objectives.constrained import CapacityControlled, Constrained
 from vaebench.objectives.elbo import ELBO
 from vaebench.objectives.iwae import IWAE
 from vaebench.objectives.likelihood import MaximumLikelihood
 from vaebench.objectives.piwae import PIWAE
 from vaebench.objectives.reconstruction import Reconstruction
+from vaebench.objectives.regularized import Regularized
 from vaebench.objectives.wake_sleep import RWS, WakeSleep

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from vaebench.data import Batch
-from vaebench.distributions import Noise
+from vaebench.distributions import GLOBAL, Noise
 from vaebench.errors import Incompatible
 from vaebench.inference import Outline
 from vaebench.models import Model
@@ -30,18 +33,20 @@ class Estimate:
         terms: honest quantities per example `[B]`, without gradients: `bound`, `recon`, `kl`;
             a state of the objective, such as a multiplier, is a scalar.
         evidence: what the quantities were read from, for those who measure more of it.
+        state: new values of the objective's buffers, such as moving averages, by name.
     """
 
     loss: Tensor
     terms: dict[str, Tensor]
     evidence: Evidence
+    state: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Objective(nn.Module, ABC):
     """A bound on log p(x) and how to estimate its gradient.
 
-    Built as `Objective(model, outline)`, called as `objective(model, batch, step)`. Losses are means
-    over examples: with N training examples, N · loss estimates the cost of the whole data set from
+    Built as `Objective(model, outline)`, called as `objective(model, batch, step, noise)`: a pure
+    function of parameters, buffers, and what it is given. Losses are means over examples: with N training examples, N · loss estimates the cost of the whole data set from
     a minibatch of M (the N/M of Kingma, Welling 2014, eq. 8), so a term that belongs to the data
     set as a whole enters the loss divided by N.
 
@@ -79,18 +84,38 @@ class Objective(nn.Module, ABC):
             self.notes.append("recurrent nets and embeddings have weights without noise")
 
     @abstractmethod
-    def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
+    def estimate(self, model: Model, batch: Batch, step: Tensor, noise: Noise) -> Estimate:
         """The estimate without data-set-wide terms."""
 
-    def forward(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
-        """Loss and terms of a batch; `step` is the 0-dim training step, for schedules."""
-        normal = Noise().normal
-        for layer in self.noisy:
-            layer.draw(normal)
-        estimate = self.estimate(model, batch, step)
-        for module in self.regularised:
-            estimate.loss = estimate.loss + module.penalty() / self.size
+    def forward(self, model: Model, batch: Batch, step: Tensor, noise: Noise = GLOBAL) -> Estimate:
+        """Loss and terms of a batch.
+
+        Args:
+            step: the 0-dim training step, for schedules.
+            noise: where every draw comes from.
+        """
+        with self.weights_drawn(noise):
+            estimate = self.estimate(model, batch, step, noise)
+            for module in self.regularised:
+                estimate.loss = estimate.loss + module.penalty() / self.size
         return estimate
+
+    @torch.no_grad()
+    def keep(self, state: Mapping[str, Tensor]) -> None:
+        """Takes the state that a step of training left over to the next."""
+        for name, value in state.items():
+            self.get_buffer(name).copy_(value)
+
+    @contextmanager
+    def weights_drawn(self, noise: Noise) -> Iterator[None]:
+        """While open, one draw of each noisy weight: whoever scores again sees the same net."""
+        for layer in self.noisy:
+            layer.draw(noise.normal)
+        try:
+            yield
+        finally:
+            for layer in self.noisy:
+                layer.forget()
 
     def groups(self) -> list[dict[str, Any]]:
         """Optimizer groups of the objective's own parameters; none by default."""
@@ -99,6 +124,6 @@ class Objective(nn.Module, ABC):
 
 def honest_terms(bound: Tensor, evidence: Evidence) -> dict[str, Tensor]:
     """`bound`, `recon` = E_q log p(x|z) and the sampled `kl` = recon - E_q log w, each `[B]`."""
-    recon = evidence.recon.detach().mean(0)
-    kl = recon - evidence.log_w.detach().mean(0)
+    recon = evidence.average(evidence.recon.detach())
+    kl = recon - evidence.average(evidence.log_w.detach())
     return {"bound": bound.detach(), "recon": recon, "kl": kl}

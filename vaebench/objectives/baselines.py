@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -26,10 +26,12 @@ class Value:
     Attributes:
         value: broadcastable to `[k, B]`, without gradients.
         loss: of its own parameters, scalar; None: it has none.
+        state: new values of its buffers, by name, where it is being trained.
     """
 
     value: Tensor
     loss: Tensor | None = None
+    state: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Baseline(nn.Module, ABC):
@@ -101,13 +103,20 @@ class RunningMean(nn.Module):
         self.register_buffer("total", torch.zeros(shape))
         self.register_buffer("weight", torch.zeros(()))
 
-    @torch.no_grad()
-    def add(self, x: Tensor) -> None:
-        """What a batch says; nothing where it is no number, which would stay for good."""
+    def after(self, x: Tensor, name: str) -> dict[str, Tensor]:
+        """Its buffers once a batch has said x; as if it had not where x is no number, which would
+        stay for good.
+
+        Args:
+            name: of this average, where it stands.
+        """
+        x = x.detach().to(self.total.dtype)
         good = x.isfinite().all().to(self.weight.dtype)
-        x = torch.nan_to_num(x.to(self.total.dtype), 0.0, 0.0, 0.0)
-        self.total.mul_(self.decay).add_(x * good)
-        self.weight.mul_(self.decay).add_(good)
+        x = torch.nan_to_num(x, 0.0, 0.0, 0.0)
+        return {
+            f"{name}.total": self.total * self.decay + x * good,
+            f"{name}.weight": self.weight * self.decay + good,
+        }
 
     def read(self, otherwise: Tensor) -> Tensor:
         """The average; before the first batch something else."""
@@ -131,10 +140,8 @@ class Running(Baseline):
         self.mean = RunningMean((), _decay(decay))
 
     def forward(self, signal: Tensor, model: Model, batch: Batch, evidence: Evidence) -> Value:
-        value = self.mean.read(others(signal))
-        if self.training:
-            self.mean.add(signal.mean())
-        return Value(value)
+        state = self.mean.after(signal.mean(), "mean") if self.training else {}
+        return Value(self.mean.read(others(signal)), state=state)
 
 
 class Optimal(Baseline):
@@ -161,11 +168,11 @@ class Optimal(Baseline):
         value = torch.where(
             self.squares.weight > 0, products / self.squares.read(torch.ones_like(first)), first
         )
-        if self.training:
-            squares = scores(model, batch, evidence).square()
-            self.products.add((signal * squares).mean())
-            self.squares.add(squares.mean())
-        return Value(value)
+        if not self.training:
+            return Value(value)
+        squares = scores(model, batch, evidence).square()
+        state = self.products.after((signal * squares).mean(), "products")
+        return Value(value, state=state | self.squares.after(squares.mean(), "squares"))
 
 
 class Learned(Baseline):
@@ -199,10 +206,11 @@ class Learned(Baseline):
         b = self.net(read.sum(0)).squeeze(-1)
         # In units of the signal's spread, so that the net's steps do not depend on its scale.
         error = (signal - centre) / spread - b
+        state = {}
         if self.training:
-            self.mean.add(signal.mean())
-            self.square.add(signal.square().mean())
-        return Value(centre + spread * b.detach(), error.square().mean())
+            state = self.mean.after(signal.mean(), "mean")
+            state |= self.square.after(signal.square().mean(), "square")
+        return Value(centre + spread * b.detach(), error.square().mean(), state)
 
     def spread(self, signal: Tensor) -> Tensor:
         """Standard deviation of the signal over earlier batches, at least 0.01; 1 before any."""

@@ -7,23 +7,27 @@ from functools import partial
 from torch import Tensor
 
 from vaebench.data import Batch
+from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 from vaebench.inference import Outline
 from vaebench.models import Model
 from vaebench.objectives.anneal import Anneal
 from vaebench.objectives.base import Estimate, honest_terms
 from vaebench.objectives.bounds import Blend, Bound, LogMeanExp, Mean, Tempered
-from vaebench.objectives.estimated import MakesEstimator, Weight, Weighted
-from vaebench.objectives.estimators import Terms, auto, log_q
+from vaebench.objectives.estimated import Estimated, MakesEstimator
+from vaebench.objectives.estimators import Terms, auto, within
+from vaebench.objectives.weighing import Weighing, Weight, told
 from vaebench.trace import Evidence
 
 
-class IWAE(Weighted):
+class IWAE(Estimated):
     """L_k = E[log 1/k Σ_i w_i], w_i = p(x, z_i) / q(z_i | x), and its relatives.
 
     Args:
-        k, estimator, beta, anneal: of every `Weighted` objective. β tempers the weights, w =
-            p(x|z) [p(z) / q(z|x)]^β; an inverse temperature a, w = p(x|z)^a [p(z)^a / q(z|x)]^β.
+        k, estimator: of every `Estimated` objective.
+        beta: β ≥ 0 tempers the weights, w = p(x|z) [p(z) / q(z|x)]^β.
+        anneal: the share of β that a training step uses, or an inverse temperature a, with w =
+            p(x|z)^a [p(z)^a / q(z|x)]^β.
         M: bounds of k samples each, that are averaged (MIWAE for M > 1): M · k samples.
         elbo_share: α of α ELBO + (1 - α) L_k (CIWAE), in [0, 1].
 
@@ -46,7 +50,8 @@ class IWAE(Weighted):
         M: int = 1,
         elbo_share: float = 0.0,
     ) -> None:
-        super().__init__(model, outline, k=k, estimator=estimator, beta=beta, anneal=anneal)
+        super().__init__(model, outline, k=k, estimator=estimator)
+        self.weighing = Weighing(beta, anneal)
         if M < 1:
             raise Incompatible(f"objective.M={M}: at least 1")
         if not 0 <= elbo_share <= 1:
@@ -57,14 +62,15 @@ class IWAE(Weighted):
             model, outline, Blend(elbo_share, Mean(), tight) if elbo_share else tight, tempered
         )
 
-    def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
-        weight = self.weight(step)
+    def estimate(self, model: Model, batch: Batch, step: Tensor, noise: Noise) -> Estimate:
+        weight = self.weighing.at(step, training=self.training)
         read = partial(tempered, weight=weight)
         bound = self.bound if weight is None else Tempered(self.bound, weight.beta)
-        found = self.estimator(model, batch, self.samples, read, bound)
+        found = self.estimator(model, batch, self.samples, read, bound, noise)
         value = found.surrogate if weight is None else self.bound.value(found.evidence.log_w)
-        terms = honest_terms(value, found.evidence) | self.told(weight, value)
-        return Estimate(self.loss(found), terms, found.evidence)
+        terms = honest_terms(value, found.evidence) | told(weight, value, training=self.training)
+        state = within("estimator", found.state)
+        return Estimate(self.loss(found), terms, found.evidence, state)
 
 
 def tempered(evidence: Evidence, weight: Weight | None = None) -> Terms:
@@ -75,7 +81,7 @@ def tempered(evidence: Evidence, weight: Weight | None = None) -> Terms:
     log_w = evidence.recon + beta * (evidence.log_w - evidence.recon)
     if a is None:
         return {"log_w": log_w}
-    q = log_q(evidence)
+    q = evidence.log_q
     if evidence.correction is not None:
         q = q + evidence.correction
     return {"log_w": a * log_w - (1 - a) * beta * q}

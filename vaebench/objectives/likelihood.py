@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from vaebench.data import Batch
+from vaebench.distributions import Noise
 from vaebench.inference import infer
 from vaebench.models import Model
 from vaebench.objectives.base import Estimate, Objective
@@ -17,7 +18,7 @@ class MaximumLikelihood(Objective):
 
     needs_latents: ClassVar[bool] = False
 
-    def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
-        evidence = infer(model, batch, self.k)
+    def estimate(self, model: Model, batch: Batch, step: Tensor, noise: Noise) -> Estimate:
+        evidence = infer(model, batch, self.k, noise=noise)
         log_p = evidence.log_w.mean(0)
         return Estimate(-log_p.mean(), {"bound": log_p.detach()}, evidence)

@@ -58,12 +58,12 @@ class PIWAE(Estimated):
                 "objective",
             )
 
-    def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
+    def estimate(self, model: Model, batch: Batch, step: Tensor, noise: Noise) -> Estimate:
         if self.draws == "score":
-            evidence = infer(model, batch, self.samples, reparam=False)
+            evidence = infer(model, batch, self.samples, reparam=False, noise=noise)
             for_q = self._by_score(evidence)
         else:
-            evidence, log_w = self._along_path(model, batch)
+            evidence, log_w = self._along_path(model, batch, noise)
             for_q = self.each.value(log_w)
         log_w = evidence.log_w.detach()
         log_p = reduce(add, (site.log_prob for site in evidence.p.sites.values()))
@@ -72,9 +72,9 @@ class PIWAE(Estimated):
         loss = -with_gradient_of(value, for_p + for_q).mean()
         return Estimate(loss, honest_terms(value, evidence), evidence)
 
-    def _along_path(self, model: Model, batch: Batch) -> tuple[Evidence, Tensor]:
+    def _along_path(self, model: Model, batch: Batch, noise: Noise) -> tuple[Evidence, Tensor]:
         """The evidence of constant samples, and log w along their path with p held constant."""
-        lead, noise = (self.samples, batch_size(batch)), Noise()
+        lead = (self.samples, batch_size(batch))
         q = Trace(*lead, batch, noise=noise)
         model.recognise(q, batch)
         latents = tuple(site.name for site in q.drawn)
@@ -89,5 +89,4 @@ class PIWAE(Estimated):
         """VIMCO's surrogate of the M bounds, with φ's gradient alone, `[B]`."""
         log_w = evidence.log_w.detach()
         signal = self.each.share(log_w) - self.each.share_without(log_w)
-        log_q = reduce(add, (evidence.q[name].log_prob for name in evidence.latents))
-        return ((signal - self.each.weights(log_w)) * log_q).sum(0)
+        return ((signal - self.each.weights(log_w)) * evidence.log_q).sum(0)

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
-from torch import Tensor
-
-from vaebench.data import Batch
 from vaebench.inference import Outline
 from vaebench.models import Model
-from vaebench.objectives.base import Estimate
-from vaebench.objectives.bounds import Mean
-from vaebench.objectives.estimated import Estimated, MakesEstimator
-from vaebench.objectives.estimators import Terms, auto
-from vaebench.trace import Evidence
+from vaebench.objectives.estimated import MakesEstimator
+from vaebench.objectives.estimators import auto
+from vaebench.objectives.regularized import NONE, Regularized
+from vaebench.objectives.regularizers import MakesRegularizer
 
 
-class Reconstruction(Estimated):
+class Reconstruction(Regularized):
     """-E_q[log p(x | z)]: the autoencoder's loss with a delta posterior. No bound on log p(x).
 
     Args:
         k, estimator: of every `Estimated` objective.
+        regularizers: by name, each built as `Regularizer(outline)`.
 
     References:
         Reducing the Dimensionality of Data with Neural Networks (Hinton, Salakhutdinov 2006)
@@ -30,17 +28,13 @@ class Reconstruction(Estimated):
     scored: ClassVar[bool] = False
 
     def __init__(
-        self, model: Model, outline: Outline, *, k: int, estimator: MakesEstimator = auto
+        self,
+        model: Model,
+        outline: Outline,
+        *,
+        k: int,
+        estimator: MakesEstimator = auto,
+        regularizers: Mapping[str, MakesRegularizer] = NONE,
     ) -> None:
         super().__init__(model, outline, k=k, estimator=estimator)
-        self.prepare(model, outline, Mean(), reconstruction)
-
-    def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
-        found = self.estimator(model, batch, self.k, reconstruction, self.bound)
-        recon = found.evidence.recon.detach().mean(0)
-        return Estimate(self.loss(found), {"recon": recon}, found.evidence)
-
-
-def reconstruction(evidence: Evidence) -> Terms:
-    """log p(x | z), `[k, B]`."""
-    return {site.name: site.log_prob for site in evidence.observed}
+        self.regularise(model, outline, {}, regularizers)

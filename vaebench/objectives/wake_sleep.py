@@ -10,6 +10,7 @@ from typing import Literal
 from torch import Tensor
 
 from vaebench.data import Batch
+from vaebench.distributions import Noise
 from vaebench.inference import Outline, infer, simulate
 from vaebench.models import Model
 from vaebench.objectives.base import Estimate, Objective, honest_terms
@@ -43,27 +44,26 @@ class WakeSleep(Objective):
         super().__init__(model, outline, k=k)
         self.observed = outline.observed
 
-    def estimate(self, model: Model, batch: Batch, step: Tensor) -> Estimate:
-        evidence = infer(model, batch, self.k, reparam=False)
+    def estimate(self, model: Model, batch: Batch, step: Tensor, noise: Noise) -> Estimate:
+        evidence = infer(model, batch, self.k, reparam=False, noise=noise)
         log_w = evidence.log_w.detach()
         weights, value = self.bound.weights(log_w), self.bound.value(log_w)
         surrogate = (weights * _summed(evidence.p.sites.values())).sum(0)
         if self.phi != "sleep":
-            log_q = _summed(evidence.q[name] for name in evidence.latents)
-            surrogate = surrogate + (weights * log_q).sum(0)
+            surrogate = surrogate + (weights * evidence.log_q).sum(0)
         if self.phi != "wake":
-            surrogate = surrogate + self.sleep(model, batch, evidence)
+            surrogate = surrogate + self.sleep(model, batch, evidence, noise)
         loss = -with_gradient_of(value, surrogate).mean()
         return Estimate(loss, honest_terms(value, evidence), evidence)
 
-    def sleep(self, model: Model, batch: Batch, evidence: Evidence) -> Tensor:
+    def sleep(self, model: Model, batch: Batch, evidence: Evidence, noise: Noise) -> Tensor:
         """log q(z | x) of latents and data that p makes up, under the batch's conditions, `[B]`."""
         known = {n: v for n, v in batch.items() if n not in (*self.observed, *evidence.latents)}
-        dream = simulate(model, evidence.q.lead[1], known)
+        dream = simulate(model, evidence.q.lead[1], known, noise)
         shape = (1, evidence.q.lead[1])
         values = {n: s.value.expand(*shape, *s.dist.event_shape) for n, s in dream.sites.items()}
         data = known | {name: values[name][0] for name in self.observed}
-        q = Trace(*shape, data | {name: values[name] for name in evidence.latents})
+        q = Trace(*shape, data | {name: values[name] for name in evidence.latents}, noise=noise)
         model.recognise(q, data)
         return _summed(q[name] for name in evidence.latents)[0]
 

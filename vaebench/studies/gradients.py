@@ -21,7 +21,7 @@ from vaebench.measures.latents import Moments
 from vaebench.objectives import ELBO, IWAE, baselines, estimators
 from vaebench.objectives.anneal import Constant
 from vaebench.objectives.baselines import DECAY, Baseline
-from vaebench.objectives.estimated import Weighted
+from vaebench.objectives.estimated import Estimated
 from vaebench.objectives.estimators import Estimator
 from vaebench.progress import steps as counted
 from vaebench.studies.base import Findings, ModelStudy, Say, mean_se
@@ -35,7 +35,7 @@ BASELINES: dict[str, Callable[..., Baseline]] = {
     "leave_one_out": baselines.LeaveOneOut,
 }
 PLAIN: dict[str, Any] = {"beta": 1.0, "anneal": Constant()}
-BOUNDS: dict[str, Callable[..., Weighted]] = {
+BOUNDS: dict[str, Callable[..., Estimated]] = {
     "elbo": partial(ELBO, kl="auto", free_bits=0.0, free_bits_per="dimension", **PLAIN),
     "iwae": partial(IWAE, **PLAIN),
 }
@@ -215,10 +215,12 @@ class Gradients:
         for step in counted(range(steps), "training"):
             index = torch.randint(len(self.split), (100,))
             optimizer.zero_grad()
-            objective(self.model, self.split.batch(index), torch.tensor(step)).loss.backward()
+            estimate = objective(self.model, self.split.batch(index), torch.tensor(step))
+            objective.keep(estimate.state)
+            estimate.loss.backward()
             optimizer.step()
 
-    def objective(self, bound: str, name: str, k: int) -> Weighted | None:
+    def objective(self, bound: str, name: str, k: int) -> Estimated | None:
         """The bound under an estimator whose baseline has settled; None where they do not go
         together."""
         estimator = ESTIMATORS[name]
@@ -234,16 +236,17 @@ class Gradients:
             return None
         return made
 
-    def _settle(self, objective: Weighted) -> None:
+    def _settle(self, objective: Estimated) -> None:
         """Lets what an estimator learns settle, and holds it."""
         own = list(objective.parameters())
         stateful: Sequence[Tensor] = own or list(objective.buffers())
         optimizer = torch.optim.Adam(own, lr=1e-2) if own else None
         for _ in range(WARM_UP if stateful else 0):
-            loss = objective(self.model, self.batch, STEP).loss
+            estimate = objective(self.model, self.batch, STEP)
+            objective.keep(estimate.state)
             if optimizer is not None:
                 optimizer.zero_grad()
-                loss.backward(inputs=own)
+                estimate.loss.backward(inputs=own)
                 optimizer.step()
         for module in objective.modules():
             if isinstance(module, Baseline):

@@ -50,11 +50,15 @@ class Evidence:
     def log_w(self) -> Tensor:
         """log importance weights log p(x, z) - log q(z | x), `[k, B]`."""
         log_p = total(site.log_prob for site in self.p.sites.values() if site.given)
-        log_q = total(self.q[name].log_prob for name in self.latents)
         if log_p is None:
             raise Incompatible("nothing is observed: no site of the model is in the batch")
-        log_w = log_p if log_q is None else log_p - log_q
+        log_w = log_p - self.log_q if self.latents else log_p
         return log_w if self.correction is None else log_w - self.correction
+
+    @property
+    def log_q(self) -> Tensor:
+        """log q(z | x) of the latents, of which there is at least one, `[k, B]`."""
+        return reduce(add, (self.q[name].log_prob for name in self.latents))
 
     @property
     def recon(self) -> Tensor:
@@ -63,6 +67,10 @@ class Evidence:
         if recon is None:
             raise Incompatible("nothing is observed: no site of the model is in the batch")
         return recon
+
+    def average(self, x: Tensor) -> Tensor:
+        """E_q of what the samples say, `[k, B, *]` → `[B, *]`."""
+        return x.mean(0)
 
     def kl_obstacle(self) -> str | None:
         """Why KL(q ‖ p) has no closed form here; None where it has one."""

@@ -12,15 +12,18 @@ from vaebench.errors import Incompatible
 from vaebench.models import Model
 from vaebench.objectives import Objective
 
-Step = Callable[[Batch, Tensor], tuple[Tensor, dict[str, Tensor]]]
+Seen = tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]
+"""Loss, terms, and new values of the objective's buffers."""
+
+Step = Callable[[Batch, Tensor], Seen]
 
 
 def plain(objective: Objective, model: Model) -> Step:
-    """Loss and terms of a batch."""
+    """What an objective says of a batch."""
 
-    def step(batch: Batch, number: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def step(batch: Batch, number: Tensor) -> Seen:
         estimate = objective(model, batch, number)
-        return estimate.loss, estimate.terms
+        return estimate.loss, estimate.terms, estimate.state
 
     return step
 
@@ -49,7 +52,7 @@ def try_out(step: Step, batch: Batch) -> None:
     devices = [batch["x"].device] if batch["x"].device.type == "cuda" else []
     try:
         with torch.random.fork_rng(devices=devices):
-            loss, _ = step(batch, torch.zeros((), dtype=torch.long))
+            loss, *_ = step(batch, torch.zeros((), dtype=torch.long))
             loss.backward()
     except Exception as error:
         reason = " ".join(str(error).split())[:200]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vaebench.data.seeds import noise_state, set_noise_state
+from vaebench.distributions import GLOBAL
 from vaebench.inference import infer
 from vaebench.trace import Evidence, Site
 from vaebench.training.system import System
@@ -23,7 +24,8 @@ def diagnose(system: System) -> str:
             return f"{step}: the weights {name} are not finite"
     noise = noise_state(system.device)
     set_noise_state(system.device, system.pending.noise)
-    with torch.enable_grad(), outputs(system.model) as layers:
+    drawn = system.objective.weights_drawn(GLOBAL)
+    with torch.enable_grad(), drawn, outputs(system.model) as layers:
         evidence = infer(system.model, system.pending.batch, system.objective.k)
         found = _forward(evidence, layers) or _backward(evidence, system)
     set_noise_state(system.device, noise)

@@ -132,7 +132,8 @@ class System(pl.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         noise = noise_state(self.device)
-        loss, terms = self.step(batch, self._step())
+        loss, terms, state = self.step(batch, self._step())
+        self.objective.keep(state)
         self.pending = Pending(batch, noise, loss.detach(), terms)
         return loss if self.loader.share == 1 else loss * self.loader.share
 

@@ -12,6 +12,7 @@ from vaebench.objectives.estimators.base import (
     Terms,
     summed,
     with_gradient_of,
+    within,
 )
 from vaebench.objectives.estimators.nvil import NVIL
 from vaebench.objectives.estimators.pathwise import STL, DReG, OneOfK, Pathwise
@@ -21,7 +22,7 @@ from vaebench.objectives.estimators.relaxed import (
     StraightThrough,
     StraightThroughConcrete,
 )
-from vaebench.objectives.estimators.score import VIMCO, Score, log_q
+from vaebench.objectives.estimators.score import VIMCO, Score
 
 ESTIMATORS: dict[str, Callable[[Estimand], Estimator]] = {
     "auto": auto,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from typing import ClassVar, Literal
@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 from vaebench.data import Batch
+from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 from vaebench.inference import Outline
 from vaebench.models import Model
@@ -30,6 +31,11 @@ Draws = Literal["pathwise", "score", "relaxed"]
 def summed(terms: Terms) -> Tensor:
     """f, `[k, B]`."""
     return reduce(add, terms.values())
+
+
+def within(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state of a part of this name, as the whole names it."""
+    return {f"{name}.{buffer}": value for buffer, value in state.items()}
 
 
 def with_gradient_of(value: Tensor, surrogate: Tensor) -> Tensor:
@@ -65,11 +71,13 @@ class Sampled:
         surrogate: its value is the bound's `[B]`, its gradient estimates that of the expected bound.
         evidence: of the samples.
         penalty: a loss of the estimator's own parameters, scalar; None: it has none.
+        state: new values of the estimator's buffers, by name.
     """
 
     surrogate: Tensor
     evidence: Evidence
     penalty: Tensor | None = None
+    state: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Estimator(nn.Module, ABC):
@@ -115,5 +123,7 @@ class Estimator(nn.Module, ABC):
             )
 
     @abstractmethod
-    def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
+    def forward(
+        self, model: Model, batch: Batch, k: int, read: Read, bound: Bound, noise: Noise
+    ) -> Sampled:
         """The bound at k samples for each example."""

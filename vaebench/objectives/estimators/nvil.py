@@ -6,9 +6,10 @@ from functools import partial
 from typing import ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vaebench.data import Batch
+from vaebench.distributions import Noise
 from vaebench.inference import infer
 from vaebench.models import Model
 from vaebench.objectives.baselines import DECAY, HIDDEN, Learned
@@ -21,6 +22,7 @@ from vaebench.objectives.estimators.base import (
     Sampled,
     summed,
     with_gradient_of,
+    within,
 )
 
 
@@ -51,15 +53,19 @@ class NVIL(Estimator):
         make = partial(Learned, of.outline, hidden=hidden, decay=decay)
         self.baselines = nn.ModuleDict({name: make() for name in self.moves})
 
-    def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
-        evidence = infer(model, batch, k, reparam=False)
+    def forward(
+        self, model: Model, batch: Batch, k: int, read: Read, bound: Bound, noise: Noise
+    ) -> Sampled:
+        evidence = infer(model, batch, k, reparam=False, noise=noise)
         terms = read(evidence)
         value = bound.value(summed(terms))
-        surrogate, penalties = value, []
+        surrogate, penalties, state = value, [], dict[str, Tensor]()
         for name, moved in self.moves.items():
-            signal = bound.share(summed({n: terms[n].detach() for n in moved}))
+            now = {n: terms[n].detach() for n in moved if n in terms}  # an annealing may be over
+            signal = bound.share(summed(now))
             b = self.baselines[name](signal, model, batch, evidence)
             surrogate = surrogate + ((signal - b.value) * evidence.q[name].log_prob).sum(0)
             penalties.append(b.loss)
+            state |= within(f"baselines.{name}", b.state)
         penalty = torch.stack(penalties).sum() if penalties else None
-        return Sampled(with_gradient_of(value, surrogate), evidence, penalty)
+        return Sampled(with_gradient_of(value, surrogate), evidence, penalty, state)

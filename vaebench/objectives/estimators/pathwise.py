@@ -32,8 +32,10 @@ class Pathwise(Estimator):
 
     draws: ClassVar[Draws] = "pathwise"
 
-    def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
-        evidence = infer(model, batch, k)
+    def forward(
+        self, model: Model, batch: Batch, k: int, read: Read, bound: Bound, noise: Noise
+    ) -> Sampled:
+        evidence = infer(model, batch, k, noise=noise)
         return Sampled(bound.value(summed(read(evidence))), evidence)
 
 
@@ -49,8 +51,10 @@ class STL(Estimator):
     drops_score: ClassVar[bool] = True
     rescores: ClassVar[bool] = True
 
-    def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
-        evidence, _ = rescore(infer(model, batch, k), model, batch)
+    def forward(
+        self, model: Model, batch: Batch, k: int, read: Read, bound: Bound, noise: Noise
+    ) -> Sampled:
+        evidence, _ = rescore(infer(model, batch, k, noise=noise), model, batch, noise)
         return Sampled(bound.value(summed(read(evidence))), evidence)
 
 
@@ -67,8 +71,10 @@ class DReG(Estimator):
     separate: ClassVar[bool | None] = False
     rescores: ClassVar[bool] = True
 
-    def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
-        evidence, copies = rescore(infer(model, batch, k), model, batch)
+    def forward(
+        self, model: Model, batch: Batch, k: int, read: Read, bound: Bound, noise: Noise
+    ) -> Sampled:
+        evidence, copies = rescore(infer(model, batch, k, noise=noise), model, batch, noise)
         f = summed(read(evidence))
         ratio = bound.path_ratio(f.detach())
         for z in copies.values():
@@ -89,12 +95,14 @@ class OneOfK(Estimator):
     draws: ClassVar[Draws] = "pathwise"
     separate: ClassVar[bool | None] = False
 
-    def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
-        noise = Replay()
+    def forward(
+        self, model: Model, batch: Batch, k: int, read: Read, bound: Bound, noise: Noise
+    ) -> Sampled:
+        kept = Replay(noise)
         with torch.no_grad():
-            evidence = infer(model, batch, k, noise=noise)
+            evidence = infer(model, batch, k, noise=kept)
             f = summed(read(evidence))
-        again = infer(model, batch, 1, noise=noise.only(_drawn(bound.weights(f), noise)))
+        again = infer(model, batch, 1, noise=kept.only(_drawn(bound.weights(f), kept)))
         return Sampled(with_gradient_of(bound.value(f), summed(read(again))[0]), evidence)
 
 

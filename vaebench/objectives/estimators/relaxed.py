@@ -40,13 +40,16 @@ class Relaxed(Estimator):
     off_grid: ClassVar[bool] = False
     """Whether relaxed samples are no values of q; the bound is then reported at others, that are."""
 
-    def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
-        evidence = infer(model, batch, k, relax=self.relax if self.training else None)
+    def forward(
+        self, model: Model, batch: Batch, k: int, read: Read, bound: Bound, noise: Noise
+    ) -> Sampled:
+        relax = self.relax if self.training else None
+        evidence = infer(model, batch, k, relax=relax, noise=noise)
         surrogate = bound.value(summed(read(evidence)))
         if not (self.training and self.off_grid):
             return Sampled(surrogate, evidence)
         with torch.no_grad():  # what is reported is the bound, which relaxed samples do not give
-            evidence = infer(model, batch, k)
+            evidence = infer(model, batch, k, noise=noise)
             value = bound.value(summed(read(evidence)))
         return Sampled(with_gradient_of(value, surrogate), evidence)
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial, reduce
-from operator import add
+from functools import partial
 from typing import ClassVar
 
-from torch import Tensor
-
 from vaebench.data import Batch
+from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 from vaebench.inference import Outline, infer
 from vaebench.models import Model
@@ -23,16 +21,11 @@ from vaebench.objectives.estimators.base import (
     Sampled,
     summed,
     with_gradient_of,
+    within,
 )
-from vaebench.trace import Evidence
 
 DEFAULT = partial(Running, decay=DECAY)
 """The baseline unless told otherwise."""
-
-
-def log_q(evidence: Evidence) -> Tensor:
-    """log q(z | x), `[k, B]`."""
-    return reduce(add, (evidence.q[name].log_prob for name in evidence.latents))
 
 
 class Score(Estimator):
@@ -53,14 +46,17 @@ class Score(Estimator):
         super().__init__(of)
         self.baseline = _fitting(baseline(of.outline), of)
 
-    def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
-        evidence = infer(model, batch, k, reparam=False)
+    def forward(
+        self, model: Model, batch: Batch, k: int, read: Read, bound: Bound, noise: Noise
+    ) -> Sampled:
+        evidence = infer(model, batch, k, reparam=False, noise=noise)
         f = summed(read(evidence))
         value = bound.value(f)
         signal = bound.share(f.detach())
         b = self.baseline(signal, model, batch, evidence)
-        surrogate = ((signal - b.value) * log_q(evidence)).sum(0) + value
-        return Sampled(with_gradient_of(value, surrogate), evidence, b.loss)
+        surrogate = ((signal - b.value) * evidence.log_q).sum(0) + value
+        state = within("baseline", b.state)
+        return Sampled(with_gradient_of(value, surrogate), evidence, b.loss, state)
 
 
 def _fitting(baseline: Baseline, of: Estimand) -> Baseline:
@@ -96,10 +92,12 @@ class VIMCO(Estimator):
     at_least: ClassVar[int] = 2
     separate: ClassVar[bool | None] = False
 
-    def forward(self, model: Model, batch: Batch, k: int, read: Read, bound: Bound) -> Sampled:
-        evidence = infer(model, batch, k, reparam=False)
+    def forward(
+        self, model: Model, batch: Batch, k: int, read: Read, bound: Bound, noise: Noise
+    ) -> Sampled:
+        evidence = infer(model, batch, k, reparam=False, noise=noise)
         f = summed(read(evidence))
         value, fixed = bound.value(f), f.detach()
         signal = bound.share(fixed) - bound.share_without(fixed)
-        surrogate = (signal * log_q(evidence)).sum(0) + value
+        surrogate = (signal * evidence.log_q).sum(0) + value
         return Sampled(with_gradient_of(value, surrogate), evidence)

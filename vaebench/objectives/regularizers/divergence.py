@@ -10,7 +10,7 @@ from vaebench.errors import Incompatible
 from vaebench.inference import Outline
 from vaebench.trace import Evidence
 
-KL = Literal["auto", "analytic", "mc"]
+KLEstimate = Literal["auto", "analytic", "mc"]
 
 
 class Divergence:
@@ -24,7 +24,7 @@ class Divergence:
         Incompatible: `analytic` where there is no closed form.
     """
 
-    def __init__(self, kl: KL, outline: Outline) -> None:
+    def __init__(self, kl: KLEstimate, outline: Outline) -> None:
         self.notes: list[str] = []
         obstacle = None if kl == "mc" else outline.kl_obstacle
         if obstacle and kl == "analytic":
@@ -45,3 +45,10 @@ class Divergence:
         if self.analytic:
             return evidence.kl_at(name)
         return evidence.q[name].log_prob - evidence.p[name].log_prob
+
+    def charges(self, evidence: Evidence) -> dict[str, Tensor]:
+        """Its addends by name: at each latent site, and of q's auxiliary variables."""
+        charges = {f"kl {name}": self.at(evidence, name) for name in evidence.latents}
+        if evidence.correction is not None:
+            charges["correction"] = evidence.correction
+        return charges

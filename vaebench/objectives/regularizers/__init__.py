@@ -1,0 +1,8 @@
+"""What an objective takes from the reconstruction."""
+
+from vaebench.objectives.regularizers.base import MakesRegularizer, Regularizer
+from vaebench.objectives.regularizers.capacity import Capacity
+from vaebench.objectives.regularizers.divergence import Divergence, KLEstimate
+from vaebench.objectives.regularizers.free_bits import FreeBits
+from vaebench.objectives.regularizers.kl import KL
+from vaebench.objectives.regularizers.limit import Limit
