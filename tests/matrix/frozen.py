@@ -52,6 +52,7 @@ COMPOSITIONS = (
     "model=vae nets=residual weights=map weights.sd=1 optimizer=rmsprop",
     "model=vae nets=linear likelihood=autoregressive likelihood.hidden=[16]",
     "model=vae objective=constrained schedule=plateau trainer.max_epochs=2",
+    "model=vae objective=capacity anneal=linear anneal.steps=20",
     "model=vae objective=reconstruction optimizer=adagrad",
     "model=vae objective=miwae objective.M=3 k=2",
     "model=vae objective=ciwae k=4",

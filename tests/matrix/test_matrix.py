@@ -36,7 +36,7 @@ NOT_MADE_FOR = {
 train: a pair that no longer does, or that does at last, changes this list."""
 
 MATRIX = Matrix([conf_dir()])
-ESTIMATED = ("elbo", "iwae", "constrained", "reconstruction", "piwae")
+ESTIMATED = ("elbo", "iwae", "constrained", "capacity", "reconstruction", "piwae")
 """Objectives with an estimator, a class each."""
 
 ANY = MATRIX.pairwise(plain=("objective",), estimator="auto")

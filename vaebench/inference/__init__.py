@@ -24,6 +24,6 @@ from vaebench.inference.infer import (
 )
 from vaebench.inference.leapfrog import leapfrog
 from vaebench.inference.outline import Outline, outline
-from vaebench.inference.replay import Replay
+from vaebench.inference.replay import Kept, Replay
 from vaebench.inference.scores import scores
 from vaebench.inference.target import Target

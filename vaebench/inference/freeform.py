@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -117,3 +117,28 @@ def outputs_pass(model: nn.Module, through: Any) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+class Given(nn.Module):
+    """In place of a net: what it is to emit, one value a call."""
+
+    def __init__(self, values: Iterator[Tensor]) -> None:
+        super().__init__()
+        self.values = values
+
+    def forward(self, *contexts: Tensor) -> Tensor:
+        return next(self.values)
+
+
+@contextmanager
+def nets_give(model: nn.Module, values: Iterable[Tensor]) -> Iterator[None]:
+    """While open, the nets of the conditionals emit these values, in the order of their calls."""
+    given = Given(iter(values))
+    nets = {m: m.net for m in model.modules() if isinstance(m, Conditional)}
+    for conditional in nets:
+        conditional.net = given
+    try:
+        yield
+    finally:
+        for conditional, net in nets.items():
+            conditional.net = net

@@ -53,7 +53,7 @@ class Replay(Noise):
 class Kept(Noise):
     """Gives what was kept, in order."""
 
-    def __init__(self, kept: list[Tensor]) -> None:
+    def __init__(self, kept: Sequence[Tensor]) -> None:
         super().__init__()
         self.kept = iter(kept)
 

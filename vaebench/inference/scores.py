@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vaebench.data import Batch
 from vaebench.errors import Incompatible
-from vaebench.inference.freeform import outputs_pass, param_shape
+from vaebench.inference.freeform import nets_give, outputs_pass, param_shape
 from vaebench.models import Model
 from vaebench.trace import Evidence, Trace
 
@@ -25,18 +25,26 @@ def scores(model: Model, batch: Batch, evidence: Evidence) -> Tensor:
     """
     lead = evidence.q.lead
     values = {name: evidence.q[name].value.detach() for name in evidence.latents}
-    leaves: list[Tensor] = []
+    emitted: list[Tensor] = []
 
-    def leaf(name: str, emitted: Tensor) -> Tensor:
-        own = emitted.shape[emitted.ndim - len(param_shape(model, name)) :]
-        leaves.append(emitted.detach().expand(*lead, *own).clone().requires_grad_())
-        return leaves[-1]
+    def note(name: str, value: Tensor) -> Tensor:
+        own = value.shape[value.ndim - len(param_shape(model, name)) :]
+        emitted.append(value.detach().expand(*lead, *own))
+        return emitted[-1]
 
-    with torch.enable_grad(), outputs_pass(model, leaf):
+    def recognised() -> Trace:
         q = Trace(*lead, {**batch, **values})
         model.recognise(q, batch)
-        log_q = reduce(add, (q[name].log_prob for name in values))
-        if not leaves:
-            raise Incompatible("q has no conditionals whose score could be taken")
-        gradients = torch.autograd.grad(log_q.sum(), leaves)
+        return q
+
+    def log_q(held: list[Tensor]) -> Tensor:
+        with nets_give(model, held):
+            q = recognised()
+        return reduce(add, (q[name].log_prob for name in values)).sum()
+
+    with torch.no_grad(), outputs_pass(model, note):
+        recognised()
+    if not emitted:
+        raise Incompatible("q has no conditionals whose score could be taken")
+    gradients = torch.func.grad(log_q)(emitted)
     return torch.stack([g.flatten(2).square().sum(2) for g in gradients]).sum(0).sqrt()
