@@ -146,7 +146,7 @@ def _check_draws(outline: Outline, objective: Objective) -> None:
             needs, has = "the density of samples", dist.has_density
         else:
             needs = "a path from parameters to samples"
-            has = dist.has_rsample or (draws == "relaxed" and dist.is_discrete)
+            has = dist.has_rsample or (draws != "pathwise" and dist.is_discrete)
         if not has:
             kind = type(dist).__name__
             why = f"this {part} needs {needs}; this posterior, {kind} at site {name!r}, has none."

@@ -74,13 +74,16 @@ def _unrefined(
     return Evidence(p, q, _names(q))
 
 
-def infer_at_values(model: Model, batch: Batch, latents: Batch) -> Evidence:
-    """The evidence of given values `[k, B, *event]` of all latents, each scored under q and p."""
-    k, size = next(iter(latents.values())).shape[:2]
-    q = Trace(k, size, ChainMap(dict(latents), dict(batch)))
-    p = Trace(k, size, ChainMap(dict(latents), dict(batch)))
-    model.joint(p, q, batch, batch)
-    return Evidence(p, q, tuple(latents))
+def infer_at_values(
+    model: Model, batch: Batch, latents: Batch, noise: Noise | None = None
+) -> Evidence:
+    """The evidence of given values of latents, `[k, B, *event]` or broadcastable to it, each scored
+    under q and p; whatever latents have none are drawn."""
+    k = len(next(iter(latents.values())))
+    found = _unrefined(model, batch, noise, k, given=latents)
+    visited = found.q.sites.values()
+    names = tuple(s.name for s in visited if s.name in latents or not s.given)
+    return Evidence(found.p, found.q, names)
 
 
 def refined(model: Model, batch: Batch, evidence: Evidence, noise: Noise | None) -> Evidence:

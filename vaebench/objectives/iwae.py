@@ -67,7 +67,9 @@ class IWAE(Estimated):
         read = partial(tempered, weight=weight)
         bound = self.bound if weight is None else Tempered(self.bound, weight.beta)
         found = self.estimator(model, batch, self.samples, read, bound, noise)
-        value = found.surrogate if weight is None else self.bound.value(found.evidence.log_w)
+        value, log_w = found.surrogate, found.evidence.log_w
+        if weight is not None:
+            value = self.estimator.value(self.bound, log_w, found.evidence, self.samples)
         terms = honest_terms(value, found.evidence) | told(weight, value, training=self.training)
         state = within("estimator", found.state)
         return Estimate(self.loss(found), terms, found.evidence, state)

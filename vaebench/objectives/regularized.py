@@ -60,7 +60,7 @@ class Regularized(Estimated):
         for each in self._each():
             self.notes.extend(each.notes)
         self.prepare(model, outline, Mean(), partial(self.read, step=torch.tensor(0)))
-        if self.draws == "score" and any(each.needs_path for each in self._each()):
+        if self.draws in ("score", "enumerated") and any(each.needs_path for each in self._each()):
             raise Incompatible(
                 "this objective has a regularizer that follows samples along their path, which this "
                 "estimator does not.",

@@ -33,12 +33,15 @@ class Evidence:
         latents: names of the sites whose values q drew.
         correction: what else log w is to be reduced by, `[k, B]`: log-densities of q's auxiliary
             variables less those of the model's; None: there are none.
+        weights: how much each sample counts in a mean over q, `[k, B]`, where samples are all values
+            that there are; None: all the same.
     """
 
     p: Trace
     q: Trace
     latents: tuple[str, ...]
     correction: Tensor | None = None
+    weights: Tensor | None = None
     _kls: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -70,7 +73,9 @@ class Evidence:
 
     def average(self, x: Tensor) -> Tensor:
         """E_q of what the samples say, `[k, B, *]` → `[B, *]`."""
-        return x.mean(0)
+        if self.weights is None:
+            return x.mean(0)
+        return (self.weights.view(*self.weights.shape, *(1 for _ in x.shape[2:])) * x).sum(0)
 
     def kl_obstacle(self) -> str | None:
         """Why KL(q ‖ p) has no closed form here; None where it has one."""

@@ -14,6 +14,7 @@ from vaebench.objectives.estimators.base import (
     with_gradient_of,
     within,
 )
+from vaebench.objectives.estimators.enumerate import Enumerate
 from vaebench.objectives.estimators.nvil import NVIL
 from vaebench.objectives.estimators.pathwise import STL, DReG, OneOfK, Pathwise
 from vaebench.objectives.estimators.relaxed import (
@@ -33,6 +34,7 @@ ESTIMATORS: dict[str, Callable[[Estimand], Estimator]] = {
     "score": Score,
     "nvil": NVIL,
     "vimco": VIMCO,
+    "enumerate": Enumerate,
     "concrete": Concrete,
     "straight_through": StraightThrough,
     "straight_through_concrete": StraightThroughConcrete,

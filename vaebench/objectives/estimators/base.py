@@ -25,7 +25,7 @@ Terms = Mapping[str, Tensor]
 Read = Callable[[Evidence], Terms]
 """What a bound takes from the evidence."""
 
-Draws = Literal["pathwise", "score", "relaxed"]
+Draws = Literal["pathwise", "score", "relaxed", "enumerated"]
 
 
 def summed(terms: Terms) -> Tensor:
@@ -85,7 +85,7 @@ class Estimator(nn.Module, ABC):
 
     draws: ClassVar[Draws]
     """What it asks of q: a path from parameters to samples, the density of samples as constants,
-    or a relaxation."""
+    a relaxation, or all of its values."""
 
     rescores: ClassVar[bool] = False
     """Whether samples are scored under q again, as given values."""
@@ -127,3 +127,7 @@ class Estimator(nn.Module, ABC):
         self, model: Model, batch: Batch, k: int, read: Read, bound: Bound, noise: Noise
     ) -> Sampled:
         """The bound at k samples for each example."""
+
+    def value(self, bound: Bound, f: Tensor, evidence: Evidence, k: int) -> Tensor:
+        """Another bound of k samples, of other terms f `[*, B]` of the same evidence, `[B]`."""
+        return bound.value(f)
