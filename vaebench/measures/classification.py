@@ -55,10 +55,10 @@ class Classification(Measure):
             dist, y = infer(subject.model, batch, 1, noise=noise).p[label].dist, batch[label]
             if not isinstance(dist, LabelLogits):
                 raise Inapplicable(f"{type(dist).__name__} tells no probabilities of labels")
-            p = dist.probabilities.expand(1, batch_size(batch), -1)[0].double()
+            p = dist.probabilities.expand(1, batch_size(batch), -1)[0]
             brier = (p - F.one_hot(y, dist.labels)).square().sum(1)
             confidence, best = p.max(1)
-            return {"error": (best != y).double(), "brier": brier, "confidence": confidence}
+            return {"error": (best != y).to(p), "brier": brier, "confidence": confidence}
 
         found = over_batches(subject.batches(self.examples), run)
         confidence = found.pop("confidence")
@@ -79,6 +79,7 @@ def calibration_error(confidence: Tensor, right: Tensor) -> float:
         On Calibration of Modern Neural Networks (Guo, Pleiss, Sun, Weinberger 2017),
         https://arxiv.org/abs/1706.04599
     """
+    confidence = confidence.double()
     place = ((confidence * BINS).ceil().long() - 1).clamp(0, BINS - 1)
     gaps = confidence.new_zeros(BINS).index_add(0, place, right.to(confidence) - confidence)
     return (gaps.abs().sum() / len(confidence)).item()

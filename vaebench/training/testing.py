@@ -25,6 +25,9 @@ OPTION = "eval.measures"
 USUAL = Evaluation().measures
 """Those of every run; where they mean nothing they are left out without a word."""
 
+PLAIN = (*USUAL, "classification")
+"""Those whose numbers are called `test/error` alone; others `test/probe/linear`."""
+
 
 def check_measures(cfg: DictConfig, composition: Composition) -> None:
     """Looks at `eval.measures` before anything is trained.
@@ -51,10 +54,6 @@ def measures_of(cfg: DictConfig) -> Measures:
     """All measures, with `eval.k` and `eval.examples` for those that have a use for them."""
     shared = Measures(k=cfg.eval.k, examples=cfg.eval.examples)
     return cast(Measures, OmegaConf.to_object(OmegaConf.structured(shared)))
-
-
-PLAIN = (*USUAL, "classification")
-"""Those whose numbers are called `test/error` alone; others `test/probe/linear`."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def measured(cfg: DictConfig, system: System, device: torch.device, folder: Path
 
 
 def called(name: str, numbers: Numbers) -> Numbers:
-    """The numbers of a measure, as a run calls them: `test/nll`, but `test/probe/linear`."""
+    """The numbers of a measure, as a run calls them."""
     if name not in PLAIN:
         return named(f"test/{name}", numbers)
     told = {n: v for n, v in numbers.items() if n not in (*SETTINGS, *SAMPLING)}
