@@ -163,6 +163,25 @@ WRONG = {
     "estimator=concrete": "relaxes discrete latents, and posterior=gaussian has none",
     "posterior=bernoulli estimator=pathwise": "Use estimator=auto",
     "posterior=bernoulli prior=normal": "infers bits at site 'z', and prior=normal is a density",
+    "posterior=categorical prior=normal": "infers classes (1 of 10) at site 'z', and prior=normal is a "
+    "density of real numbers. Use prior=categorical or posterior=gaussian.",
+    "posterior=categorical prior=bernoulli": "is a density of bits. Use prior=categorical or "
+    "posterior=bernoulli.",
+    "posterior=categorical prior=mixture": "Use prior=categorical or posterior=gaussian.",
+    "posterior=categorical prior=flow": "Use prior=categorical or posterior=gaussian.",
+    "posterior=categorical prior=autoregressive": "Use prior=categorical or posterior=gaussian.",
+    "posterior=categorical prior=learned_gaussian": "Use prior=categorical or posterior=gaussian.",
+    "prior=categorical": "which posterior=gaussian does not infer. Use prior=normal or "
+    "posterior=categorical.",
+    "posterior=bernoulli prior=categorical": "Use prior=bernoulli or posterior=categorical.",
+    "posterior=categorical posterior.classes=1": "at least 2. Use posterior.classes=10.",
+    "posterior=categorical refine=hamiltonian": "posterior=categorical infers classes (1 of 10)",
+    "posterior=categorical estimator=pathwise": "Use estimator=auto",
+    "model=helmholtz posterior=categorical": "is a net of bits, and posterior=categorical infers classes",
+    "likelihood=label": "is of labels; the data are binary. Use likelihood=bernoulli.",
+    "model=made model.observed=y likelihood=label": "makes parameters of each pixel",
+    "eval.measures=[classification]": "one label is to be observed, and the model observes none. Use "
+    "eval.measures=[].",
     "prior=bernoulli": "infers real numbers at site 'z', and prior=bernoulli is a density of bits",
     "posterior=planar estimator=score": "scores only its own samples",
     "estimator=stl objective.kl=analytic": "has no score of q to drop",
