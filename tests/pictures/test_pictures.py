@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,11 +11,11 @@ from matplotlib.figure import Figure
 from torch.testing import assert_close
 
 from tests.measures.test_evaluation import data, subject
-from tests.theorems import assert_mean, wide_ppca
+from tests.theorems import BINARY, EXAMPLES, assert_mean, bits_vae, classes_vae, wide_ppca
 from vaebench.measures.base import Inapplicable
 from vaebench.pictures import View, curves
 from vaebench.pictures.curves import REACH, window
-from vaebench.pictures.journeys import along, drawn_pairs, linear
+from vaebench.pictures.journeys import _moved, along, drawn_pairs, linear
 from vaebench.pictures.paper import banded, save_bands
 
 
@@ -140,3 +142,44 @@ def test_pairs_of_draws_are_no_more_than_asked_for_and_need_two_examples(tmp_pat
     assert len(drawn_pairs(view_of(tmp_path, 7), 5)[2]) == 3
     with pytest.raises(Inapplicable, match="at least two"):
         drawn_pairs(view_of(tmp_path, 1), 5)
+
+
+# -------------------------------------------------------------------------------------- traversals
+def view_of_bits(tmp_path, model) -> View:
+    """Of a model of three pixels."""
+    return View(subject(SimpleNamespace(vae=model, spec=BINARY), EXAMPLES), tmp_path, 3)
+
+
+def test_a_traversal_takes_a_variable_through_its_classes_and_leaves_the_others(
+    tmp_path, monkeypatch
+):
+    view = view_of_bits(tmp_path, classes_vae(dim=3, classes=4))
+    monkeypatch.setattr(View, "decode", lambda self, z: z["z"])
+    found, code = _moved(view, "z", 1, points=11), view.codes["z"][0]
+    assert_close(found[:, 4:8], torch.eye(4))
+    for rest in (slice(0, 4), slice(8, 12)):
+        assert_close(found[:, rest], code[rest].expand(4, -1))
+
+
+@pytest.mark.parametrize(("of_bits", "low", "high"), [(True, 0, 1), (False, -3, 3)])
+def test_a_traversal_takes_a_number_along_its_dimension(tmp_path, monkeypatch, of_bits, low, high):
+    view = view_of_bits(tmp_path, bits_vae()) if of_bits else view_of(tmp_path, 3)
+    monkeypatch.setattr(View, "decode", lambda self, z: z["z"])
+    found, code = _moved(view, "z", 1, points=5), view.codes["z"][0]
+    assert_close(found[:, 1], torch.linspace(low, high, 5))
+    assert_close(found[:, 0], code[0].expand(5))
+
+
+def test_each_variable_of_classes_carries_its_own_kl(tmp_path):
+    view = view_of_bits(tmp_path, classes_vae(dim=3, classes=4))
+    measured, carried = view.divergences()
+    assert measured == "KL"
+    assert list(carried) == [("z", 0), ("z", 1), ("z", 2)]
+    kl = view.recognised.kl().mean().detach()
+    assert_close(torch.tensor(sum(carried.values())), kl)
+
+
+def test_two_classes_are_no_plane(tmp_path):
+    view = view_of_bits(tmp_path, classes_vae(dim=1, classes=2))
+    with pytest.raises(Inapplicable, match="z is one of two classes"):
+        _ = view.plane

@@ -28,8 +28,8 @@ class Loaded:
 
     Data and latents are tensors for models of one observed name and one latent, and dicts by name
     for all others, always of a batch: `[B, *shape]`. Values are means unless said otherwise; of
-    sentences, rows of tokens as greedy decoding finds them, which `text` writes out. All that is
-    drawn depends on `seed` alone.
+    labels, the most probable; of sentences, rows of tokens as greedy decoding finds them, which
+    `text` writes out. All that is drawn depends on `seed` alone.
 
     Attributes:
         model: the module.

@@ -16,6 +16,7 @@ from vaebench.distributions import (
     DiagNormal,
     Distribution,
     Mixture,
+    OneHot,
     StandardNormal,
     Torch,
 )
@@ -71,6 +72,33 @@ class Bits(Prior):
 
     def forward(self, posterior: Posterior) -> BernoulliLogits:
         return BernoulliLogits(self.logits)
+
+
+class Categorical(Prior):
+    """p(z) = Π_d softmax(l_d)[z_d] of one-hot variables, as many classes as the posterior infers.
+
+    Args:
+        learned: whether l is learned, which begins at 0, or all classes stay equally probable.
+    """
+
+    logits: Tensor
+
+    def __init__(self, latent: Field, observed: Field, *, learned: bool) -> None:
+        super().__init__()
+        if latent.support is not Support.ONE_HOT:
+            raise Incompatible(
+                "this prior is a density of classes, which this posterior does not infer.",
+                "prior",
+                "posterior",
+            )
+        logits = torch.zeros(latent.numel // latent.levels, latent.levels)
+        if learned:
+            self.logits = nn.Parameter(logits)
+        else:
+            self.register_buffer("logits", logits, persistent=False)
+
+    def forward(self, posterior: Posterior) -> OneHot:
+        return OneHot(self.logits)
 
 
 class FlowPrior(Prior):
@@ -241,9 +269,11 @@ class Vamp(Prior):
         super().__init__()
         if components < 1:
             raise Incompatible(f"prior.components={components}: at least 1")
-        if observed.support is Support.TOKENS:
+        if observed.support in (Support.TOKENS, Support.LABEL):
             raise Incompatible(
-                "this prior learns pseudo-inputs, which are numbers; the data are tokens.", "prior"
+                "this prior learns pseudo-inputs, which are numbers; the data are "
+                f"{observed.support.words}.",
+                "prior",
             )
         self.bounded = observed.support is not Support.REAL
         mean = torch.zeros(observed.shape) if observed.mean is None else observed.mean.clone()

@@ -101,7 +101,7 @@ class DRAW(Interleaved):
         emit = nn.Linear(hidden, math.prod(q.param_shape))
         self.posterior = Conditional(nn.Sequential(emit, nn.Unflatten(-1, q.param_shape)), q)
         self.prior = prior(z, x)
-        self.decode = LSTM(latent_dim, hidden)
+        self.decode = LSTM(z.numel, hidden)
         self.write = Writer(hidden, tuple(canvas.shape), write)
         self.canvas = nn.Parameter(canvas)
         self.refine = refine(dict.fromkeys(self.names, z), {observed: x})

@@ -11,7 +11,7 @@ from vaebench.data import Batch, Field, Spec, Support
 from vaebench.distributions import Distribution
 from vaebench.errors import Incompatible
 from vaebench.heads import Conditional, Head, Likelihood, Prior, latent_field
-from vaebench.heads.posteriors import Bits, Gaussian
+from vaebench.heads.posteriors import Bits, Categorical, Gaussian
 from vaebench.models.base import RecognitionFirst, Refine, observed_field, unrefined
 from vaebench.nets import Family
 from vaebench.trace import Trace
@@ -21,11 +21,11 @@ class Hierarchical(RecognitionFirst):
     """q(z_1 | x) Π_l q(z_l | z_{l-1}), bottom-up, against p(z_L) Π_l p(z_{l-1} | z_l) p(x | z_1),
     top-down.
 
-    p(z_{l-1} | z_l) is a diagonal Gaussian, or independent bits where q infers bits.
+    p(z_{l-1} | z_l) is a diagonal Gaussian, or independent bits or classes where q infers those.
 
     Args:
         spec: names and shapes of a batch, and N.
-        layers: widths of z_1, …, z_L; z_1 is next to the data.
+        layers: widths of z_1, …, z_L, in variables; z_1 is next to the data.
         nets: family of the nets between x and z_1.
         links: family of the nets between latents.
         posterior: `Field` of a latent → head of its q.
@@ -65,7 +65,7 @@ class Hierarchical(RecognitionFirst):
         heads = [posterior(Field((width,))) for width in layers]
         if helmholtz and heads[0].support is not Support.BINARY:
             raise Incompatible(
-                "this model is a net of bits, and this posterior infers real numbers.",
+                f"this model is a net of bits, and this posterior infers {heads[0].support.words}.",
                 "posterior",
                 "model",
             )
@@ -116,4 +116,7 @@ def _link(links: Family, above: Field, below: Field) -> Conditional:
 
 def conditional(latent: Field) -> Head:
     """The head of p(z_{l-1} | z_l)."""
+    if latent.support is Support.ONE_HOT:
+        variables = Field((latent.numel // latent.levels,))
+        return Categorical(variables, classes=latent.levels)
     return Bits(latent) if latent.support is Support.BINARY else Gaussian(latent)

@@ -95,8 +95,7 @@ def _by_dimension(evidence: Evidence, name: str) -> Tensor:
     """KL_j at one latent, `[*batch, J]`."""
     kl = evidence.kl_by_dimension(name)
     assert kl is not None  # the constructor made sure
-    event = evidence.q[name].dist.event_shape
-    return kl.flatten(kl.ndim - len(event))
+    return kl
 
 
 def _check_dimensions(outline: Outline) -> None:
