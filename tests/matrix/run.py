@@ -36,7 +36,7 @@ STEPS = 2
 """Training steps of a cell; those with a known log p(x) may take more."""
 
 BATCH = 100
-LEARNING_RATE = {"pathwise": 2e-2, "relaxed": 2e-2, "score": 2e-3}
+LEARNING_RATE = {"pathwise": 2e-2, "relaxed": 2e-2, "enumerated": 2e-2, "score": 2e-3}
 """By what the objective asks of q: gradients of the score function are noisy, and wake-sleep
 descends nothing."""
 

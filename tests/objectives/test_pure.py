@@ -8,6 +8,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from torch.testing import assert_close
 
+from tests.fast import some_of
 from tests.matrix.frozen import COMPOSITIONS
 from vaebench.cli import conf_dir
 from vaebench.compose import compose

@@ -1,7 +1,7 @@
 """Distributions that carry their own noise, scores and closed forms."""
 
 from vaebench.distributions.autoregressive import Autoregressive
-from vaebench.distributions.base import GLOBAL, Distribution, Noise, Score, Torch
+from vaebench.distributions.base import GLOBAL, LISTED, Distribution, Noise, Score, Torch
 from vaebench.distributions.categorical import LabelLogits, OneHot
 from vaebench.distributions.delta import Delta
 from vaebench.distributions.discrete import BernoulliLogits, CategoricalLevels

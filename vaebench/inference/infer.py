@@ -77,8 +77,8 @@ def _unrefined(
 def infer_at_values(
     model: Model, batch: Batch, latents: Batch, noise: Noise | None = None
 ) -> Evidence:
-    """The evidence of given values of latents, `[k, B, *event]` or broadcastable to it, each scored
-    under q and p; whatever latents have none are drawn."""
+    """The evidence of given values `[k, B, *event]` of latents, each scored under q and p; whatever
+    latents have none are drawn."""
     k = len(next(iter(latents.values())))
     found = _unrefined(model, batch, noise, k, given=latents)
     visited = found.q.sites.values()

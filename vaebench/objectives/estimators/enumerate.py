@@ -10,16 +10,13 @@ import torch
 from torch import Tensor
 
 from vaebench.data import Batch
-from vaebench.distributions import Noise
+from vaebench.distributions import LISTED, Distribution, Noise
 from vaebench.errors import Incompatible
-from vaebench.inference import infer_at_values
+from vaebench.inference import batch_size, infer_at_values
 from vaebench.models import Model
 from vaebench.objectives.bounds import Bound
 from vaebench.objectives.estimators.base import Draws, Estimand, Estimator, Read, Sampled, summed
 from vaebench.trace import Evidence
-
-MOST = 1024
-"""Values of all discrete latents together."""
 
 TUPLES = 2**17
 """Ways in which k samples can fall among them."""
@@ -50,15 +47,10 @@ class Enumerate(Estimator):
             raise Incompatible(
                 f"k={of.k}: a sum over all values needs no samples.", "estimator", options=("k=1",)
             )
-        each = [dists[name].values() for name in self.names]
+        each = [_values(dists[name]) for name in self.names]
         self.count = reduce(lambda a, b: a * len(b), each, 1)
-        if self.count > MOST:
-            raise Incompatible(
-                f"this estimator sums over all values of the latents, and there are {self.count}; at "
-                f"most {MOST}.",
-                "estimator",
-                options=("model.latent_dim=8",),
-            )
+        if self.count > LISTED:
+            raise _too_many(f"there are {self.count}, and at most {LISTED} are listed")
         grid = torch.meshgrid(*(torch.arange(len(v)) for v in each), indexing="ij")
         for name, values, index in zip(self.names, each, grid, strict=True):
             self.register_buffer(f"values_{name}", values[index.flatten()], persistent=False)
@@ -67,7 +59,8 @@ class Enumerate(Estimator):
         self, model: Model, batch: Batch, k: int, read: Read, bound: Bound, noise: Noise
     ) -> Sampled:
         draws = k if self.samples_others else 1
-        values = {name: self._values_of(name, draws) for name in self.names}
+        size = batch_size(batch)
+        values = {name: self._values_of(name, draws, size) for name in self.names}
         evidence = infer_at_values(model, batch, values, noise)
         log_q = reduce(add, (evidence.q[name].log_prob for name in self.names))
         evidence.weights = log_q.detach().exp() / draws
@@ -78,10 +71,11 @@ class Enumerate(Estimator):
         log_q = reduce(add, (evidence.q[name].log_prob for name in self.names))
         return self._expected(bound, f, log_q, k, k if self.samples_others else 1)
 
-    def _values_of(self, name: str, draws: int) -> Tensor:
-        """`[draws · V, 1, *event]`."""
+    def _values_of(self, name: str, draws: int, size: int) -> Tensor:
+        """`[draws · V, B, *event]`."""
         values = self.get_buffer(f"values_{name}")
-        return values.repeat(draws, *(1 for _ in values.shape[1:])).unsqueeze(1)
+        repeated = values.repeat(draws, *(1 for _ in values.shape[1:])).unsqueeze(1)
+        return repeated.expand(-1, size, *values.shape[1:])
 
     def _expected(self, bound: Bound, f: Tensor, log_q: Tensor, k: int, draws: int) -> Tensor:
         """E B of f and log q at every value, `[draws · V, B]` each → `[B]`."""
@@ -99,3 +93,19 @@ class Enumerate(Estimator):
         rows = tuples + self.count * torch.arange(k, device=f.device)[:, None] * (draws > 1)
         probability = log_q[rows].sum(0).exp()
         return (probability * bound.value(f[rows].flatten(1)).view_as(probability)).sum(0)
+
+
+def _values(dist: Distribution) -> Tensor:
+    """All values of a latent, `[V, *event]`."""
+    try:
+        return dist.values()
+    except Incompatible as error:
+        raise _too_many(str(error)) from error
+
+
+def _too_many(why: str) -> Incompatible:
+    return Incompatible(
+        f"this estimator sums over all values of the latents: {why}.",
+        "estimator",
+        options=("model.latent_dim=8", "model.layers=[5,3]"),
+    )
