@@ -86,3 +86,8 @@ class PointMass(Head):
 
     def forward(self, params: Tensor) -> Delta:
         return Delta(params)
+
+
+def suited(latent: Field) -> Head:
+    """The plainest head of a latent: independent bits, or a diagonal Gaussian."""
+    return Bits(latent) if latent.support is Support.BINARY else Gaussian(latent)
