@@ -14,7 +14,7 @@ from vaebench.errors import Incompatible
 from vaebench.heads import Conditional, ConditionalPrior, Likelihood, PosteriorPrior, Prior
 from vaebench.nets import Family
 from vaebench.nets.join import Fields, Vectors, check_numbers, reading
-from vaebench.suggest import override, use
+from vaebench.suggest import override
 from vaebench.trace import Trace
 
 Observed = str | list[str]
@@ -40,14 +40,21 @@ def observed_fields(spec: Spec, names: Observed) -> dict[str, Field]:
         Incompatible: there are none, one twice, or the data have no such name.
     """
     chosen = [names] if isinstance(names, str) else list(names)
-    images = [n for n, field in spec.fields.items() if field.support is not Support.LABEL]
     if not chosen or len({*chosen}) < len(chosen):
-        why = f"{override('model.observed', chosen)}: some names, each once, are needed."
-        raise Incompatible(why, options=(override("model.observed", images),))
+        why = (
+            "this model generates nothing." if not chosen else "this model generates a name twice."
+        )
+        rest = [*dict.fromkeys(chosen)] or [*spec.fields][:1]
+        raise Incompatible(why, "model", options=(override("model.observed", rest),))
     for name in chosen:
         if name not in spec.fields:
-            each = use(*(override("model.observed", image) for image in images))
-            raise Incompatible(f"model.observed={name}: the data have no such name.{each}")
+            held = ", ".join(spec.fields)
+            likely = [n for n, field in spec.fields.items() if field.support is not Support.LABEL]
+            raise Incompatible(
+                f"this model generates {name}, and the data hold {held}.",
+                "model",
+                options=tuple(override("model.observed", other) for other in likely),
+            )
     return {name: spec[name] for name in chosen}
 
 
