@@ -39,6 +39,11 @@ class Report:
     sites: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What is read and not scored."""
+        return tuple(name for name, role in self.roles.items() if role == "condition")
+
 
 def check(model: Model, objective: Objective, outline: Outline) -> Report:
     """Holds a composition against the rules, and tries one step of its objective.
