@@ -243,4 +243,4 @@ def _sites(evidence: Evidence) -> list[str]:
 
 def _notes(model: Model, objective: Objective) -> list[str]:
     caveats = [m.caveat for m in model.modules() if isinstance(m, Likelihood) and m.caveat]
-    return [*caveats, *objective.notes]
+    return [*dict.fromkeys(caveats), *objective.notes]

@@ -102,8 +102,8 @@ def prior_of(
     kind = make.func if isinstance(make, partial) else make
     if isinstance(kind, type) and issubclass(kind, PosteriorPrior):
         if len(read) > 1:
-            why = f"this prior is made of q(z | x), and here q reads {', '.join(read)}."
-            raise Incompatible(why, "prior", "model")
+            why = f"this prior is made of q(z | x), and in this model q reads {', '.join(read)}."
+            raise Incompatible(why, "prior")
         return make(latent, posterior, *read.values())
     if isinstance(kind, type) and issubclass(kind, ConditionalPrior):
         if not conditions:
