@@ -46,8 +46,8 @@ def samples(view: View) -> list[Path]:
     """E[x | z] at z ~ p(z), one for each example's conditions; of a model under a label, a row for
     each class; of vectors, a map. Without latents, draws of x itself."""
     view.subject.need_bound()
-    label, given, classes = view.subject.label, view.given, 0
-    if label is not None and label in given:
+    label, given, classes = view.label, view.given, 0
+    if label:
         given, classes = _of_each_class(view, label)
     n = classes * _per_class(view) or len(view)
     trace = simulate(view.subject.model, n, given, view.noise)
