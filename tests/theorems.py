@@ -211,7 +211,7 @@ class PPCAModel:
         q, w = self.vae.posterior(self.batch["x"]), self.decoder.weight
         at_mean = self.vae.likelihood(q.loc).log_prob(self.batch["x"])
         spread = (w.square() * (2 * q.log_scale).exp()).sum() / (2 * self.noise**2)
-        return (at_mean - spread - kl_divergence(q, self.vae.prior(self.vae.posterior))).squeeze(0)
+        return (at_mean - spread - kl_divergence(q, self.vae.prior())).squeeze(0)
 
     def set_posterior(self, loc: Tensor, free: Tensor) -> None:
         """q(z | x) has location loc · x; its other parameters are the constants `free`."""
@@ -273,7 +273,7 @@ class BottomUp(RecognitionFirst):
         likelihood = partial(GaussianLikelihood, variance="fixed", scale=self.noise)
         self.q1 = Conditional(nn.Linear(3, 4), Gaussian(h))
         self.q2 = Conditional(up, Gaussian(h))
-        self.top = Normal(h, x)
+        self.top = Normal(h)
         self.p1 = Conditional(nn.Linear(2, 2), likelihood(h))
         self.px = Conditional(nn.Linear(2, 3), likelihood(x))
         self._initialise(up)
@@ -294,7 +294,7 @@ class BottomUp(RecognitionFirst):
         q("h2", self.q2(q("h1", self.q1(batch["x"]))))
 
     def generate(self, p, batch):
-        p("x", self.px(p("h1", self.p1(p("h2", self.top(self.q2))))))
+        p("x", self.px(p("h1", self.p1(p("h2", self.top())))))
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log p(x)."""

@@ -40,6 +40,11 @@ class Report:
     sites: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What is read and not scored."""
+        return tuple(name for name, role in self.roles.items() if role == "condition")
+
 
 def check(model: Model, objective: Objective, outline: Outline) -> Report:
     """Holds a composition against the rules, and tries one step of its objective.
@@ -236,4 +241,4 @@ def _sites(evidence: Evidence) -> list[str]:
 
 def _notes(model: Model, objective: Objective) -> list[str]:
     caveats = [m.caveat for m in model.modules() if isinstance(m, Likelihood) and m.caveat]
-    return [*caveats, *objective.notes]
+    return [*dict.fromkeys(caveats), *objective.notes]

@@ -64,6 +64,49 @@ def test_a_batch_without_room_for_others_is_refused(here, tmp_path):
     assert here("check", *words, "trainer.batch_size=40").code == 0
 
 
+MASKED = {
+    "x": DRAWN.integers(0, 256, (N, 8, 8), dtype=np.uint8),
+    "mask": DRAWN.integers(0, 2, (N, 8, 8)).astype(bool),
+    "pose": DRAWN.normal(size=(N, 2)).astype(np.float32),
+}
+OF_THEM = {
+    "model.observed=[x,mask] likelihood=by_field": "log p(x, mask)",
+    "model.observed=[x,mask] likelihood=bernoulli nets=conv": "log p(x, mask)",
+    "model.observed=mask likelihood=bernoulli model.conditions=[pose,x] nets=conv": "log p(mask | x, pose)",
+    "model=cvae model.conditions=[pose] prior=conditional likelihood=bernoulli": "log p(x | pose)",
+    "model=cvae model.observed=[x,mask] model.conditions=[pose] nets=by_field likelihood=by_field": (
+        "log p(x, mask | pose)"
+    ),
+    "model=hierarchical model.layers=[4,2] model.conditions=[pose] likelihood=bernoulli "
+    "model.observed=[mask,x]": "log p(x, mask | pose)",
+    "model=draw model.T=2 model.hidden=8 model.conditions=[pose,mask] likelihood=bernoulli": (
+        "log p(x | mask, pose)"
+    ),
+    "model=classifier model.observed=pose": "log p(pose | x)",
+    "model=classifier model.observed=[pose,mask] nets=conv": "log p(mask, pose | x)",
+    "model=unconditional model.observed=[x,mask,pose] likelihood=by_field": "log p(x, mask, pose)",
+}
+
+
+@pytest.mark.parametrize("line", first_of(OF_THEM))
+def test_columns_are_observed_together_or_conditions_without_code(here, tmp_path, line):
+    done, summary = trained(here, tmp_path, MASKED, *line.split())
+    assert done.out.startswith(f"{OF_THEM[line]} · ")
+    assert np.isfinite(summary["test/bound"])
+    run = vaebench.load(tmp_path / "run")
+    assert run.quantity == OF_THEM[line]
+    batch = run.examples("test")
+    assert torch.isfinite(run.bound(batch, k=2)).all()
+    given = {name: batch[name][:3] for name in run.conditions}
+    made = run.sample(3, given=given)
+    made = made if isinstance(made, dict) else dict(zip(run.observed, [made], strict=True))
+    assert {n: len(value) for n, value in made.items()} == dict.fromkeys(run.observed, 3)
+    if run.latents:
+        rebuilt = run.reconstruct(batch)
+        rebuilt = rebuilt if isinstance(rebuilt, dict) else {run.observed[0]: rebuilt}
+        assert {n: v.shape for n, v in rebuilt.items()} == {n: batch[n].shape for n in rebuilt}
+
+
 LABELS = {"labelled": np.arange(N) % 2}
 WRONG = {
     "dataset.memory=lots": TWO,

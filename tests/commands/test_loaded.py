@@ -25,13 +25,14 @@ RUNS = {
     "vae": [*SHORT, "nets.hidden=[20]"],
     "grey": [*SHORT, "nets.hidden=[20]", "dataset.binarize=none", "likelihood=gaussian"],
     "deep": ["model=hierarchical", *SHORT, "nets.hidden=[20]", "model.layers=[6,4]"],
+    "cvae": ["model=cvae", "prior=conditional", *SHORT, "nets.hidden=[20]"],
     "made": ["model=made", *SHORT],
     "auto": ["model=autoencoder", *SHORT, "nets.hidden=[20]"],
     "sentences": ["model=sentence_vae", *SHORT, *TINY, *NETS],
     "lm": ["model=rnnlm", *SHORT, *TINY],
 }
 README = Path(__file__).parents[2] / "README.md"
-EVERY = pytest.mark.parametrize("name", first_of(RUNS))
+EVERY = pytest.mark.parametrize("name", first_of(name for name in RUNS if name != "cvae"))
 WITH_LATENTS = pytest.mark.parametrize("name", ["vae", "grey", "deep", "sentences"])
 WITHOUT = pytest.mark.parametrize("name", ["made", "lm"])
 
@@ -264,6 +265,53 @@ def test_images_have_neither_tokens_nor_text(loaded):
     vae = loaded("vae")
     for call in (lambda: vae.tokens("a"), lambda: vae.text(vae.examples("test", 1))):
         with pytest.raises(Refusal, match="the data are no text but x"):
+            call()
+
+
+# -------------------------------------------------------------------------------- under conditions
+def test_examples_of_a_model_under_conditions_hold_them_and_its_methods_take_both(loaded):
+    cvae = loaded("cvae")
+    batch = cvae.examples("test", 5)
+    assert (cvae.conditions, {n: len(v) for n, v in batch.items()}) == (("y",), {"x": 5, "y": 5})
+    for method in takes_data(cvae):
+        method(batch)
+        with pytest.raises(Refusal, match="a dict with x, y is needed"):
+            method(batch["x"])
+    other = {**batch, "y": (batch["y"] + 1) % 10}
+    assert (cvae.log_prob(other, k=20) - cvae.log_prob(batch, k=20)).abs().min() > 1e-4
+
+
+def test_what_is_made_of_latents_depends_on_what_is_given(loaded):
+    cvae = loaded("cvae")
+    z, ones = torch.zeros(3, 10), {"y": torch.ones(3, dtype=torch.long)}
+    one = cvae.decode(z, given=ones)
+    assert_close(cvae.decode(z, given={"y": [1, 1, 4]})[:2], one[:2])
+    assert (cvae.decode(z, given={"y": [1, 1, 4]})[2] - one[2]).abs().max() > 1e-4
+    made = cvae.sample(3, given=ones)
+    assert torch.equal(made, cvae.sample(3, given={"y": np.ones(3, dtype=int)}))
+    assert not torch.equal(made, cvae.sample(3, given={"y": [2, 2, 2]}))
+    batch = cvae.examples("test", 4)
+    given = {"y": batch["y"]}
+    assert_close(cvae.reconstruct(batch), cvae.decode(cvae.encode(batch), given=given))
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "line"),
+    [
+        ("cvae", {}, "y is missing: given is to be a dict with y"),
+        ("cvae", {"y": [1, 2]}, "given is of 2 examples, and 3 are asked for"),
+        ("cvae", {"y": [1, 2, 10]}, "y spans 1 to 10: 0 to 9 are known"),
+        ("cvae", {"y": [1, 2, 3], "x": 1}, "'x' is unknown; a dict with y is needed"),
+        ("vae", {"y": [1, 2, 3]}, "given=y: the model has no conditions"),
+    ],
+)
+def test_conditions_that_are_not_the_models_are_refused(loaded, name, given, line):
+    model = loaded(name)
+    for call in (
+        lambda: model.sample(3, given=given),
+        lambda: model.decode(torch.zeros(3, 10), given=given),
+    ):
+        with pytest.raises(Refusal, match=line):
             call()
 
 

@@ -19,6 +19,7 @@ RUNS = {
     "made": ["model=made", *QUICK, "logger=csv"],
     "draw": ["model=draw", "model.T=4", "model.hidden=8", *QUICK, "logger=csv"],
     "whole": ["model=draw", "model.attention=false", "model.T=2", *QUICK, "logger=csv"],
+    "cvae": ["model=cvae", "model.latent_dim=2", *QUICK, "logger=csv"],
     "vector": ["dataset=ppca", "trainer.max_epochs=1", "logger=none"],
 }
 
@@ -30,6 +31,15 @@ def pixels(path) -> np.ndarray:
 
 def said_of(done, picture: str) -> list[str]:
     return [line for line in done.out.splitlines() if line.startswith(picture)]
+
+
+def test_a_model_under_conditions_draws_what_others_do(here, copied):
+    folder = copied("cvae")
+    done = here("sample", "cvae", "n=12")
+    assert done.code == 0, done
+    drawn = {path.stem for path in (folder / "pictures").glob("*.png")}
+    assert drawn >= {"reconstructions", "samples", "manifold", "interpolations", "traversals"}
+    assert drawn >= {"prior_walk", "arithmetic", "pca"}
 
 
 def test_every_picture_that_applies_is_drawn_and_named(here, copied):

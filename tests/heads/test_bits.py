@@ -16,7 +16,6 @@ from vaebench.trace import Trace
 
 __all__ = ["in_float64"]
 
-X = Field((3,), Support.BINARY, 2)
 HIDDEN = [[], [5], [7, 6]]
 
 
@@ -26,13 +25,8 @@ def field(width: int) -> Field:
 
 def autoregressive(width: int, hidden: list[int]) -> priors.AutoregressiveBits:
     """One whose bits depend on each other strongly."""
-    prior = priors.AutoregressiveBits(field(width), X, hidden=hidden, activation="tanh")
+    prior = priors.AutoregressiveBits(field(width), hidden=hidden, activation="tanh")
     return scattered(prior, spread=2.0)
-
-
-def of(prior):
-    """p(z); none of these is made of a posterior."""
-    return prior(None)
 
 
 def test_the_posterior_of_bits_has_their_logits_as_parameters():
@@ -49,9 +43,9 @@ def test_the_field_of_a_latent_knows_what_its_posterior_infers():
 
 
 def test_the_prior_of_bits_begins_fair_and_is_learned():
-    prior = priors.Bits(field(4), X)
-    assert_close(of(prior).log_prob(bits(4)).exp(), torch.full((16,), 1 / 16))
-    slope = torch.autograd.grad(of(prior).log_prob(torch.ones(4)), prior.logits)[0]
+    prior = priors.Bits(field(4))
+    assert_close(prior().log_prob(bits(4)).exp(), torch.full((16,), 1 / 16))
+    slope = torch.autograd.grad(prior().log_prob(torch.ones(4)), prior.logits)[0]
     assert_close(slope, torch.full((4,), 0.5))
 
 
@@ -59,7 +53,7 @@ def test_the_prior_of_bits_begins_fair_and_is_learned():
 @pytest.mark.parametrize("hidden", HIDDEN, ids=str)
 @pytest.mark.parametrize("width", [1, 2, 5, 10])
 def test_autoregressive_bits_sum_to_one_over_all_their_values(width, hidden):
-    log_p = of(autoregressive(width, hidden)).log_prob(bits(width))
+    log_p = autoregressive(width, hidden)().log_prob(bits(width))
     assert log_p.shape == (2**width,)
     assert_close(log_p.exp().sum(), torch.tensor(1.0), rtol=0, atol=1e-12)
 
@@ -80,12 +74,12 @@ def test_without_hidden_layers_it_is_a_fully_visible_sigmoid_belief_net():
         [(layer.weight[i, :i] * z[:, :i]).sum(1) + layer.bias[i] for i in range(4)], 1
     )
     expected = td.Independent(td.Bernoulli(logits=logits), 1).log_prob(z)
-    assert_close(of(prior).log_prob(z), expected)
+    assert_close(prior().log_prob(z), expected)
 
 
 def test_its_bits_depend_on_each_other():
     """Else a product of its marginals would pass for it."""
-    p, z = of(autoregressive(3, [5])).log_prob(bits(3)).exp(), bits(3)
+    p, z = autoregressive(3, [5])().log_prob(bits(3)).exp(), bits(3)
     marginal = p @ z
     product = torch.where(z > 0, marginal, 1 - marginal).prod(1)
     assert (p - product).abs().max() > 0.02
@@ -93,7 +87,7 @@ def test_its_bits_depend_on_each_other():
 
 @pytest.mark.parametrize("hidden", HIDDEN, ids=str)
 def test_its_draws_have_its_probabilities(hidden):
-    dist, n = of(autoregressive(3, hidden)), 40_000
+    dist, n = autoregressive(3, hidden)(), 40_000
     z = dist.sample((n,))
     hits = torch.nn.functional.one_hot((z @ torch.tensor([4.0, 2.0, 1.0])).long(), 8).double()
     probability = dist.log_prob(bits(3)).exp().detach()
@@ -107,7 +101,7 @@ def test_its_draws_have_its_probabilities(hidden):
 )
 def test_a_trace_draws_k_by_b_of_them_and_scores_them_so(make):
     p = Trace(3, 2)
-    z = p("z", of(make(field(4), X)))
+    z = p("z", make(field(4))())
     assert z.shape == (3, 2, 4)
     assert ((z == 0) | (z == 1)).all()
     assert p["z"].log_prob.shape == (3, 2)

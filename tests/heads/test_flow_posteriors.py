@@ -327,9 +327,9 @@ def vamp(kind: Kind) -> Mixture:
     head, observed = bent_head(kind, 2), Field((3,))
     offset, slope = emitted(head), 0.3 * torch.randn(3, *head.param_shape)
     with torch.no_grad():
-        return Vamp(Field((2,)), observed, components=4, init_scale=1.0)(
-            lambda x: head(offset + x @ slope)
-        )
+        return Vamp(
+            Field((2,)), lambda x: head(offset + x @ slope), observed, components=4, init_scale=1.0
+        )()
 
 
 def test_a_prior_made_of_planar_flows_could_not_be_scored_and_is_refused():

@@ -27,7 +27,6 @@ from vaebench.nets.conditioner import Conditioner, made
 __all__ = ["in_float64"]
 
 DRAWS = 40_000
-OBSERVED = Field((3,))
 NETS = {"hidden": [7], "activation": "tanh"}
 FAMILIES = {
     name: partial(FlowPrior, family=name, K=2, **NETS)
@@ -43,14 +42,9 @@ def over(kinds: dict[str, Kind]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("kind", kinds.values(), ids=kinds.keys())
 
 
-def nobody(x: Tensor) -> Distribution:
-    """A posterior that these priors do not ask."""
-    raise AssertionError("a posterior was asked for")
-
-
 def learned(kind: Kind, dim: int = 2) -> Prior:
     """A prior as if it had been trained, far from where it starts."""
-    prior = kind(Field((dim,)), OBSERVED)
+    prior = kind(Field((dim,)))
     with torch.no_grad():
         for parameter in prior.parameters():
             parameter.add_(0.3 * torch.randn(parameter.shape))
@@ -99,14 +93,14 @@ class Passes:
 @over(ALL)
 def test_densities_of_the_plane_integrate_to_one(kind):
     with torch.no_grad():
-        _, mass = grid(learned(kind)(nobody))
+        _, mass = grid(learned(kind)())
     assert_close(mass.sum(), torch.tensor(1.0), rtol=0, atol=1e-3)
 
 
 @over(ALL)
 def test_samples_have_the_moments_of_the_density(kind):
     with torch.no_grad():
-        p = learned(kind)(nobody)
+        p = learned(kind)()
         points, mass = grid(p)
         assert_mean(moments(p.sample((DRAWS,))), mass @ moments(points))
 
@@ -116,14 +110,14 @@ def test_samples_have_the_moments_of_the_density(kind):
 def test_the_weight_of_a_lighter_density_averages_to_one_over_own_samples(kind, dim):
     """E_p[r / p] = 1, which fails where draws and density disagree."""
     with torch.no_grad():
-        p = learned(kind, dim)(nobody)
+        p = learned(kind, dim)()
         z = p.sample((DRAWS,))
         assert_mean((lighter(p).log_prob(z) - p.log_prob(z)).exp(), 1.0)
 
 
 @over(ALL)
 def test_every_leading_dimension_of_a_value_is_scored_by_itself(kind):
-    p, z = learned(kind)(nobody), torch.randn(4, 3, 2)
+    p, z = learned(kind)(), torch.randn(4, 3, 2)
     assert p.batch_shape == ()
     assert p.event_shape == (2,)
     assert p.sample((4, 3)).shape == (4, 3, 2)
@@ -133,7 +127,7 @@ def test_every_leading_dimension_of_a_value_is_scored_by_itself(kind):
 
 @over(FAMILIES | {"gaussian": LearnedGaussian})
 def test_an_own_draw_is_scored_as_log_prob_scores_it(kind):
-    p = learned(kind, 3)(nobody)
+    p = learned(kind, 3)()
     value, score = p.rsample_and_log_prob((4, 5), Noise())
     assert_close(score(), p.log_prob(value), rtol=0, atol=1e-8)
 
@@ -141,8 +135,8 @@ def test_an_own_draw_is_scored_as_log_prob_scores_it(kind):
 @pytest.mark.parametrize("dim", [2, 3])
 @over(ALL)
 def test_every_parameter_of_a_new_prior_gets_a_gradient(kind, dim):
-    prior = kind(Field((dim,)), OBSERVED)
-    prior(nobody).log_prob(torch.randn(9, dim)).sum().backward()
+    prior = kind(Field((dim,)))
+    prior().log_prob(torch.randn(9, dim)).sum().backward()
     assert list(prior.parameters())
     assert all((p.grad != 0).any() for p in prior.parameters())
     if hasattr(prior, "params"):
@@ -150,20 +144,20 @@ def test_every_parameter_of_a_new_prior_gets_a_gradient(kind, dim):
 
 
 def test_the_learned_gaussian_is_a_gaussian_that_begins_as_the_standard_one():
-    prior, z = LearnedGaussian(Field((3,)), OBSERVED), torch.randn(5, 3)
+    prior, z = LearnedGaussian(Field((3,))), torch.randn(5, 3)
     standard = DiagNormal(torch.zeros(3), torch.zeros(3))
-    assert_close(prior(nobody).log_prob(z), standard.log_prob(z))
+    assert_close(prior().log_prob(z), standard.log_prob(z))
     with torch.no_grad():
         prior.params.copy_(torch.tensor([1.0, -2.0, 0.5, 0.1, -0.3, 0.7]))
     moved = torch.distributions.Normal(prior.params[:3], prior.params[3:].exp())
-    assert_close(prior(nobody).log_prob(z), moved.log_prob(z).sum(-1))
+    assert_close(prior().log_prob(z), moved.log_prob(z).sum(-1))
 
 
 # ------------------------------------------------------------------------------------------ passes
 def test_a_turned_iaf_scores_in_one_pass_and_samples_coordinate_by_coordinate():
     prior = learned(FAMILIES["iaf"], 5)
     passes = Passes(list(prior.head.nets))
-    p = prior(nobody)
+    p = prior()
     assert passes.of(lambda: p.log_prob(torch.randn(7, 5))) == 1
     assert passes.of(lambda: p.sample((7,))) >= 5
 
@@ -174,14 +168,14 @@ def test_a_turned_iaf_scores_where_its_steps_take_a_value_to():
     for f in flow.transforms:
         eps, log_det = f(eps)
         total = total + log_det
-    assert_close(prior(nobody).log_prob(z), flow.base.log_prob(eps) + total)
+    assert_close(prior().log_prob(z), flow.base.log_prob(eps) + total)
 
 
 @pytest.mark.parametrize("name", ["realnvp", "nice"])
 def test_coupling_priors_score_and_sample_in_one_pass(name):
     prior = learned(FAMILIES[name], 5)
     passes = Passes(list(prior.head.nets))
-    p = prior(nobody)
+    p = prior()
     assert passes.of(lambda: p.log_prob(torch.randn(7, 5))) == 1
     assert passes.of(lambda: p.sample((7,))) == 1
 
@@ -189,7 +183,7 @@ def test_coupling_priors_score_and_sample_in_one_pass(name):
 def test_an_autoregressive_prior_scores_in_one_pass_and_samples_coordinate_by_coordinate():
     prior = learned(AUTOREGRESSIVE["autoregressive"], 5)
     passes = Passes([prior.net])
-    p = prior(nobody)
+    p = prior()
     assert passes.of(lambda: p.log_prob(torch.randn(7, 5))) == 1
     assert passes.of(lambda: p.sample((7,))) == 5
 
@@ -202,11 +196,11 @@ def test_the_first_coordinate_of_an_autoregressive_prior_is_a_mixture_of_gaussia
     z = torch.randn(6, 1)
     each = torch.distributions.Normal(loc, log_scale.exp()).log_prob(z)
     expected = (logits.log_softmax(0) + each).logsumexp(-1)
-    assert_close(prior(nobody).log_prob(z), expected)
+    assert_close(prior().log_prob(z), expected)
 
 
 def test_a_later_coordinate_of_an_autoregressive_prior_depends_on_the_earlier_ones_alone():
-    p = learned(AUTOREGRESSIVE["autoregressive"], 3)(nobody)
+    p = learned(AUTOREGRESSIVE["autoregressive"], 3)()
 
     def conditionals(z: Tensor) -> Tensor:
         return p.conditional(z).dist.base_dist.log_prob(torch.zeros(3))
@@ -220,13 +214,13 @@ def test_a_later_coordinate_of_an_autoregressive_prior_depends_on_the_earlier_on
 @pytest.mark.parametrize("k", [0, -1])
 def test_a_flow_of_no_transforms_is_refused(family, k):
     with pytest.raises(Incompatible, match=r"prior\.K"):
-        FlowPrior(Field((2,)), OBSERVED, family=family, K=k, **NETS)
+        FlowPrior(Field((2,)), family=family, K=k, **NETS)
 
 
 @pytest.mark.parametrize("components", [0, -3])
 def test_a_mixture_of_nothing_is_refused(components):
     with pytest.raises(Incompatible, match=f"prior.components={components}"):
-        AutoregressivePrior(Field((2,)), OBSERVED, components=components, **NETS)
+        AutoregressivePrior(Field((2,)), components=components, **NETS)
 
 
 # ------------------------------------------------------------------ autoregressive bits, enumerated
@@ -313,4 +307,4 @@ def test_autoregressive_bits_are_discrete_and_are_drawn_without_a_path():
     p = bits(torch.arange(4), [9])
     assert p.is_discrete
     assert not p.has_rsample
-    assert not AutoregressivePrior(Field((2,)), OBSERVED, components=2, **NETS)(nobody).is_discrete
+    assert not AutoregressivePrior(Field((2,)), components=2, **NETS)().is_discrete

@@ -29,10 +29,11 @@ samples alone, bits; priors of either, and one made of q; one latent, several, s
 
 NOT_MADE_FOR = {
     ("draw", "ppca"),
+    *itertools.product(("classifier", "cvae"), ("ppca", "topics")),
     *((model, "topics") for model in ("darn", "draw", "helmholtz", "made")),
     *itertools.product(("rnnlm", "sentence_vae", "sequence_autoencoder"), ("digits", "ppca")),
 }
-"""Models whose own choices other data need: no grid of filters, nets that read words. All others
+"""Models whose own choices other data need: labels, no grid of filters, nets that read words. All others
 train: a pair that no longer does, or that does at last, changes this list."""
 
 MATRIX = Matrix([conf_dir()])

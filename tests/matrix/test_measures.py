@@ -94,6 +94,7 @@ NO_IMAGE = because("is no image", "dataset=ppca", *WORDS)
 DISCRETE = ("posterior=bernoulli", "posterior=categorical", "model=darn", "model=helmholtz")
 BITS = because("is discrete", *DISCRETE)
 NO_DENSITY = {"refine=hamiltonian": "no density", "posterior=planar": "density at a given z"}
+CONDITIONS = {"model=cvae": "under y the prior"}
 NO_PARAMETERS = {"model=draw": "take turns", "model=hierarchical": "depends on another latent's"}
 
 
@@ -113,7 +114,7 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "terms": but(),
     "rate": but(NO_BOUND, NO_LATENTS),
     "units": but(NO_LATENTS),
-    "information": but(NO_BOUND, NO_LATENTS, NO_DENSITY),
+    "information": but(NO_BOUND, NO_LATENTS, NO_DENSITY, CONDITIONS),
     "gap": but(NO_BOUND, NO_LATENTS, BITS, NO_PARAMETERS),
     "ais": but(NO_BOUND, NO_LATENTS, BITS),
     "probe": but(NO_LATENTS, NO_LABELS),
@@ -155,6 +156,7 @@ def as_expected(name: str, choice: str, found: object) -> None:
 def test_every_measure_and_picture_has_its_row_and_every_reason_a_choice():
     assert {*TABLE} == {*NAMES, *PICTURES}
     reasons = (NO_LATENTS, NO_BOUND, NO_LABELS, NO_IMAGE, BITS, NO_DENSITY, NO_PARAMETERS)
+    reasons += (CONDITIONS,)
     assert {choice for each in reasons for choice in each} <= {*cells()}
 
 

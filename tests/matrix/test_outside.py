@@ -12,7 +12,7 @@ import pytest
 
 from tests.matrix.cells import Matrix
 from tests.matrix.run import Runner
-from vaebench.cli import conf_dir
+from vaebench.cli import conf_dir, main
 
 FILES = {
     "posterior/laplace.yaml": """
@@ -86,6 +86,47 @@ FILES = {
                 return self.density.log_prob(batch["x"].cpu()).double()
         """,
 }
+PRIORS = {
+    "prior/moved.yaml": """
+        # N(by, I)
+        _target_: outside_priors.Moved
+        _partial_: true
+        by: 0.5
+        """,
+    "prior/of_class.yaml": """
+        # A Gaussian of each class
+        _target_: outside_priors.OfClass
+        _partial_: true
+        """,
+    "outside_priors.py": """
+        import torch
+        from torch import nn
+
+        from vaebench.distributions import DiagNormal
+        from vaebench.heads import ConditionalPrior, Prior
+
+
+        class Moved(Prior):
+            def __init__(self, latent, *, by: float):
+                super().__init__()
+                self.register_buffer("loc", torch.full(latent.shape, by))
+
+            def forward(self):
+                return DiagNormal(self.loc, torch.zeros_like(self.loc))
+
+
+        class OfClass(ConditionalPrior):
+            def __init__(self, latent, conditions):
+                super().__init__()
+                ((name, field),) = conditions.items()
+                self.reads, self.each = (name,), nn.Embedding(field.levels, 2 * latent.numel)
+
+            def forward(self, label):
+                return DiagNormal(*self.each(label).chunk(2, -1))
+        """,
+}
+"""Of the two kinds that need nothing of the model's own."""
+
 OPEN = {"dataset": "blobs", "nets": "mlp", "likelihood": "gaussian", "posterior": "laplace"}
 """Where the two from outside meet every prior, objective and model, and nothing is in the way."""
 
@@ -98,15 +139,20 @@ PLAIN = ("objective",)
 def outside(tmp_path_factory):
     """The folder of a user's own."""
     folder = tmp_path_factory.mktemp("outside")
-    for name, text in FILES.items():
-        path = folder / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(textwrap.dedent(text).lstrip())
+    written(folder, FILES)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
         yield folder
     for name in FILES:
         sys.modules.pop(Path(name).stem, None)
+
+
+def written(folder, files):
+    """The files, in a user's folder."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(textwrap.dedent(text).lstrip())
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +200,24 @@ def test_the_command_takes_them_from_its_config_dir(outside, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "posterior=laplace" in done.stdout
     assert "dataset=blobs" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["prior=moved"], ""),
+        (["model=cvae", "prior=of_class"], ""),
+        (["prior=of_class"], "prior=of_class is p(z | y) of conditions y, and model=vae has none"),
+    ],
+    ids=["plain", "of conditions", "of none"],
+)
+def test_priors_of_ones_own_are_built_of_what_their_kind_reads(words, reason, tmp_path, capfd):
+    written(tmp_path, PRIORS)
+    quick = ["trainer.max_steps=3", "eval.k=2", "logger=csv", f"hydra.run.dir={tmp_path}/run"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        code = main(["--config-dir", str(tmp_path), *words, *quick])
+    sys.modules.pop("outside_priors", None)
+    assert code == (2 if reason else 0)
+    assert reason in capfd.readouterr().err
+    assert (tmp_path / "run" / "summary.json").exists() == (not reason)

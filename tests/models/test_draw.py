@@ -29,7 +29,7 @@ from vaebench.heads.likelihoods import Gaussian as GaussianLikelihood
 from vaebench.heads.posteriors import Gaussian
 from vaebench.inference import infer, infer_at_values, outline, rescore, stream
 from vaebench.models import DRAW, VAE, Interleaved
-from vaebench.nets import Family
+from vaebench.nets.base import Uniform
 from vaebench.objectives import RWS
 from vaebench.trace import Trace
 
@@ -63,7 +63,7 @@ def examples(spec: Spec = SPEC, count: int = 4) -> dict[str, torch.Tensor]:
     return spec.example(count)
 
 
-class Borrowed(Family):
+class Borrowed(Uniform):
     """Nets taken from a DRAW of one step."""
 
     def __init__(self, model: DRAW) -> None:

@@ -165,7 +165,7 @@ def test_the_constrained_bound_is_unbiased(estimator):
 # ----------------------------------------------------------------------------------- free bits
 def kl_of_bits(model, x: Tensor) -> Tensor:
     """KL_d of each latent dimension, averaged over examples, `[D]`."""
-    q, p = model.posterior(x).logits, model.prior(None).logits
+    q, p = model.posterior(x).logits, model.prior().logits
     return (q.sigmoid() * (q - p) + (1 - q.sigmoid()).log() - (1 - p.sigmoid()).log()).mean(0)
 
 

@@ -132,8 +132,8 @@ class Both(RecognitionFirst):
         q("z", self.z.posterior(batch["x"] + c))
 
     def generate(self, p, batch):
-        c = p("c", self.of.prior(self.of.posterior))
-        z = p("z", self.z.prior(self.z.posterior))
+        c = p("c", self.of.prior())
+        z = p("z", self.z.prior())
         p("x", self.z.likelihood(z + self.shift * c))
 
 

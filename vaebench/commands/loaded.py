@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, get_args
 
 import torch
@@ -15,21 +16,33 @@ from vaebench.config.schema import Accelerator
 from vaebench.data import Batch, Field, Part, Sentences, Support, as_text
 from vaebench.distributions import Distribution, Noise
 from vaebench.errors import Refusal
-from vaebench.inference import drawn, encode, expected, generate_at, infer, simulate, stream
+from vaebench.inference import (
+    batch_size,
+    drawn,
+    encode,
+    expected,
+    generate_at,
+    infer,
+    simulate,
+    stream,
+)
 from vaebench.inference.freeform import bound
 from vaebench.measures.base import Subject
 from vaebench.measures.likelihood import log_likelihood
 from vaebench.models import Model
 from vaebench.runs.write import near
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
 
 class Loaded:
     """A trained model for programs: `load(run)`.
 
     Data and latents are tensors for models of one observed name and one latent, and dicts by name
-    for all others, always of a batch: `[B, *shape]`. Values are means unless said otherwise; of
-    labels, the most probable; of sentences, rows of tokens as greedy decoding finds them, which
-    `text` writes out. All that is drawn depends on `seed` alone.
+    for all others, always of a batch: `[B, *shape]`. Of a model under conditions data are dicts that
+    hold them too, and whatever is made of latents takes them as `given={"y": …}`. Values are means
+    unless said otherwise; of labels, the most probable; of sentences, rows of tokens as greedy
+    decoding finds them, which `text` writes out. All that is drawn depends on `seed` alone.
 
     Attributes:
         model: the module.
@@ -37,6 +50,7 @@ class Loaded:
         quantity: what its bound is a bound of.
         latents: names of the latents.
         observed: names of what the model generates.
+        conditions: names of what it is conditioned on.
     """
 
     def __init__(self, saved: Saved) -> None:
@@ -49,6 +63,7 @@ class Loaded:
         subject = Subject(composition, saved.device)
         self.latents, self.observed = subject.roles
         fields, roles = self.data.spec.fields, composition.report.roles
+        self.conditions = composition.report.conditions
         self._fields = {name: f for name, f in fields.items() if roles[name] != "extra"}
         self._codes = self._latent_fields(subject.batch(1))
 
@@ -117,37 +132,70 @@ class Loaded:
         self._need_latents("encode")
         return self._single(encode(self.model, self._batch(x, self._fields)))
 
-    def decode(self, z: Any, *, seed: int = 0) -> Any:
+    def decode(self, z: Any, *, given: Mapping[str, Any] = NOTHING, seed: int = 0) -> Any:
         """E[x | z] of latents `[B, *event]`; those that a dict leaves out are drawn.
 
+        Args:
+            given: the conditions, `[B, *shape]` by name.
+
         Raises:
-            Refusal: there are none.
+            Refusal: there are none, or not all conditions.
         """
         self._need_latents("decode")
-        given = as_batch(by_name(z, self._codes, {}), self._codes, self.device)
-        if not given:
+        latents = as_batch(by_name(z, self._codes, {}), self._codes, self.device)
+        if not latents:
             raise Refusal(f"a dict with some of {', '.join(self._codes)} is needed")
-        trace = generate_at(self.model, given, {}, self._noise(seed))
+        n = len(next(iter(latents.values())))
+        conditions = self._conditions(given, n)
+        trace = generate_at(self.model, latents, conditions, self._noise(seed))
         return self._single({name: expected(trace, name) for name in self.observed})
 
     def reconstruct(self, x: Any, *, seed: int = 0) -> Any:
         """E[x | z] at z = E_q[z | x], `[B, *shape]`."""
-        return self.decode(self.encode(x), seed=seed)
+        batch = self._batch(x, self._fields)
+        given = {name: batch[name] for name in self.conditions}
+        return self.decode(self.encode(batch), given=given, seed=seed)
 
-    def sample(self, n: int, *, seed: int = 0, mean: bool = True) -> Any:
+    def sample(
+        self, n: int, *, given: Mapping[str, Any] = NOTHING, seed: int = 0, mean: bool = True
+    ) -> Any:
         """E[x | z] at n draws z ~ p(z), or draws of x itself.
+
+            >>> cvae = load("runs/cvae-digits/2026-11-21_07-01-29-083430")  # doctest: +SKIP
+            >>> cvae.sample(3, given={"y": [7, 7, 1]}).shape  # doctest: +SKIP
+            torch.Size([3, 1, 8, 8])
+
+        Args:
+            given: the conditions, `[n, *shape]` by name.
 
         Raises:
             ValueError: for n < 1.
-            Refusal: the prior was not trained.
+            Refusal: the prior was not trained, or not all conditions are given.
         """
         if n < 1:
             raise ValueError(f"n={n}: at least one sample")
         if not self.objective.has_bound:
             raise Refusal("trained on reconstruction alone: the prior means nothing")
-        trace = simulate(self.model, n, {}, self._noise(seed))
+        trace = simulate(self.model, n, self._conditions(given, n), self._noise(seed))
         read: Callable[..., Tensor] = expected if mean else drawn
         return self._single({name: read(trace, name) for name in self.observed})
+
+    def _conditions(self, given: Mapping[str, Any], n: int) -> dict[str, Tensor]:
+        """All conditions of n examples, on the device."""
+        if not self.conditions:
+            if given:
+                raise Refusal(f"given={', '.join(given)}: the model has no conditions")
+            return {}
+        fields = {name: self._fields[name] for name in self.conditions}
+        if missing := [name for name in fields if name not in given]:
+            raise Refusal(
+                f"{missing[0]} is missing: given is to be a dict with {', '.join(fields)}"
+            )
+        found = as_batch(by_name(given, fields, {}), fields, self.device)
+        size = batch_size(found)
+        if size != n:
+            raise Refusal(f"given is of {size} examples, and {n} are asked for")
+        return found
 
     # ---------------------------------------------------------------------------------- numbers
     @torch.no_grad()

@@ -38,7 +38,7 @@ Budget = StrEnum("Budget", ["small", "full"])
 class Evaluation:
     """`eval.*`: what is measured of the test split at the end of training."""
 
-    measures: list[str] = default(default_factory=lambda: ["terms", "likelihood"])
+    measures: list[str] = default(default_factory=lambda: ["terms", "likelihood", "classification"])
     k: int = 100
     examples: int = 0
     checkpoint: Checkpoint = Checkpoint.best

@@ -6,7 +6,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import Any, Literal
 
@@ -156,7 +156,7 @@ def check_value(name: str, value: Any, hint: Any) -> None:
         if not any(_fits(name, value, a) for a in arguments):
             wanted = " or ".join(EXPECTED[a] for a in arguments if a in EXPECTED) or str(hint)
             raise Refusal(f"{shown}: {wanted} was expected")
-    elif origin is list:
+    elif origin in (list, Sequence):
         _check_list(name, value, arguments[0])
     elif hint in EXPECTED and not _is(value, hint):
         whole = rounded(value) if hint is int else None

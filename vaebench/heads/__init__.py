@@ -2,8 +2,10 @@
 
 from vaebench.heads.base import (
     Conditional,
+    ConditionalPrior,
     Head,
     Likelihood,
+    PosteriorPrior,
     Prior,
     latent_field,
 )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from vaebench.data import Field, Support
+from vaebench.data import Batch, Field, Support
 from vaebench.distributions import Distribution
 
 
@@ -63,11 +62,31 @@ class Likelihood(Head):
 
 
 class Prior(nn.Module, ABC):
-    """p(z), built as `Prior(latent, observed)` with the fields of z and of x."""
+    """p(z), built as `Prior(latent)` with the field of z; or p(z | y).
+
+    Attributes:
+        reads: names of the conditions that it is called with, in their order.
+    """
+
+    reads: tuple[str, ...] = ()
 
     @abstractmethod
-    def forward(self, posterior: Callable[[Tensor], Distribution]) -> Distribution:
-        """The prior; some are made of the posterior x `[*, *shape]` → q(z | x)."""
+    def forward(self, *args: Any, **kwargs: Any) -> Distribution:
+        """The prior, of no argument; of conditions `[*, *shape]`, if it reads any, a density with
+        batch `[*]`."""
+
+    def of(self, batch: Batch) -> Distribution:
+        """The prior under the conditions of a batch."""
+        return self(*(batch[name] for name in self.reads))
+
+
+class PosteriorPrior(Prior):
+    """A prior that is made of the posterior, built as `Prior(latent, posterior, observed)`: with
+    x `[*, *shape]` → q(z | x), which it does not own, and the field of x."""
+
+
+class ConditionalPrior(Prior):
+    """p(z | y), built as `Prior(latent, conditions)` with the fields of y by name; not empty."""
 
 
 class Conditional(nn.Module):
@@ -75,7 +94,7 @@ class Conditional(nn.Module):
 
     Attributes:
         precision: of the net's products while it trains. The head, and with it every density and
-            sum, keeps the context's own: a likelihood summed in bfloat16 is off by a nat.
+            sum, keeps the contexts' own: a likelihood summed in bfloat16 is off by a nat.
     """
 
     def __init__(self, net: nn.Module, head: Head) -> None:
@@ -83,10 +102,10 @@ class Conditional(nn.Module):
         self.net, self.head = net, head
         self.precision = torch.float32
 
-    def forward(self, context: Tensor) -> Distribution:
-        """Context `[*, *shape]` → distribution with batch `[*]`."""
+    def forward(self, *contexts: Tensor) -> Distribution:
+        """Contexts `[*, *shape]` of what the net reads → distribution with batch `[*]`."""
         if self.precision is torch.float32 or not self.training:
-            return self.head(self.net(context))
-        with torch.autocast(context.device.type, self.precision):
-            params = self.net(context)
+            return self.head(self.net(*contexts))
+        with torch.autocast(contexts[0].device.type, self.precision):
+            params = self.net(*contexts)
         return self.head(params.to(torch.get_default_dtype()))

@@ -110,3 +110,11 @@ class PointMass(Head):
 
     def forward(self, params: Tensor) -> Delta:
         return Delta(params)
+
+
+def suited(latent: Field) -> Head:
+    """The plainest head of a latent: independent bits or classes, or a diagonal Gaussian."""
+    if latent.support is Support.ONE_HOT:
+        variables = Field((latent.numel // latent.levels,))
+        return Categorical(variables, classes=latent.levels)
+    return Bits(latent) if latent.support is Support.BINARY else Gaussian(latent)

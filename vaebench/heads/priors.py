@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -22,10 +24,12 @@ from vaebench.distributions import (
 )
 from vaebench.distributions.flows import Flow, Inverse
 from vaebench.errors import Incompatible
-from vaebench.heads.base import Prior
+from vaebench.heads.base import Conditional, ConditionalPrior, PosteriorPrior, Prior
 from vaebench.heads.flows import IAF, NICE, FlowHead, RadialFlow, RealNVP
-from vaebench.nets.base import Activation
+from vaebench.heads.posteriors import suited
+from vaebench.nets.base import ACTIVATIONS, Activation, widths
 from vaebench.nets.conditioner import made
+from vaebench.nets.join import Fields, Joined, Vectors, check_numbers
 
 Posterior = Callable[[Tensor], Distribution]
 Family = Literal["realnvp", "nice", "radial", "iaf"]
@@ -44,33 +48,33 @@ class Normal(Prior):
 
     zero: Tensor
 
-    def __init__(self, latent: Field, observed: Field) -> None:
+    def __init__(self, latent: Field) -> None:
         super().__init__()
         self.register_buffer("zero", torch.zeros(latent.shape), persistent=False)
 
-    def forward(self, posterior: Posterior) -> StandardNormal:
+    def forward(self) -> StandardNormal:
         return StandardNormal(self.zero)
 
 
 class LearnedGaussian(Prior):
     """p(z) = N(μ, diag σ²) with learned μ and σ, which begin at 0 and 1."""
 
-    def __init__(self, latent: Field, observed: Field) -> None:
+    def __init__(self, latent: Field) -> None:
         super().__init__()
         self.params = nn.Parameter(torch.zeros(2 * latent.numel))
 
-    def forward(self, posterior: Posterior) -> DiagNormal:
+    def forward(self) -> DiagNormal:
         return _diagonal(self.params)
 
 
 class Bits(Prior):
     """p(z) = Π_d Bernoulli(z_d; sigmoid(l_d)) with learned l, which begin at 0."""
 
-    def __init__(self, latent: Field, observed: Field) -> None:
+    def __init__(self, latent: Field) -> None:
         super().__init__()
         self.logits = nn.Parameter(torch.zeros(latent.shape))
 
-    def forward(self, posterior: Posterior) -> BernoulliLogits:
+    def forward(self) -> BernoulliLogits:
         return BernoulliLogits(self.logits)
 
 
@@ -83,7 +87,7 @@ class Categorical(Prior):
 
     logits: Tensor
 
-    def __init__(self, latent: Field, observed: Field, *, learned: bool) -> None:
+    def __init__(self, latent: Field, *, learned: bool) -> None:
         super().__init__()
         if latent.support is not Support.ONE_HOT:
             raise Incompatible(
@@ -97,7 +101,7 @@ class Categorical(Prior):
         else:
             self.register_buffer("logits", logits, persistent=False)
 
-    def forward(self, posterior: Posterior) -> OneHot:
+    def forward(self) -> OneHot:
         return OneHot(self.logits)
 
 
@@ -116,7 +120,6 @@ class FlowPrior(Prior):
     def __init__(
         self,
         latent: Field,
-        observed: Field,
         *,
         family: Family,
         K: int,
@@ -141,7 +144,7 @@ class FlowPrior(Prior):
         with torch.no_grad():
             self.params[: 2 * latent.numel] = 0
 
-    def forward(self, posterior: Posterior) -> Flow:
+    def forward(self) -> Flow:
         flow = self.head(self.params)
         if not self.turned:
             return flow
@@ -168,7 +171,6 @@ class AutoregressivePrior(Prior):
     def __init__(
         self,
         latent: Field,
-        observed: Field,
         *,
         components: int,
         hidden: list[int],
@@ -184,7 +186,7 @@ class AutoregressivePrior(Prior):
             centres = self.net.layers[-1].bias.view(3, components, self.dim)[1]
             centres.copy_(torch.randn(components, self.dim))  # equal ones would stay equal
 
-    def forward(self, posterior: Posterior) -> Autoregressive:
+    def forward(self) -> Autoregressive:
         return Autoregressive(self._conditional, self.order, self.net.layers[-1].bias)
 
     def _conditional(self, z: Tensor) -> Torch:
@@ -210,14 +212,12 @@ class AutoregressiveBits(Prior):
 
     order: Tensor
 
-    def __init__(
-        self, latent: Field, observed: Field, *, hidden: list[int], activation: Activation
-    ) -> None:
+    def __init__(self, latent: Field, *, hidden: list[int], activation: Activation) -> None:
         super().__init__()
         self.register_buffer("order", torch.arange(latent.numel), persistent=False)
         self.net = made(self.order, 1, hidden, 0, activation)
 
-    def forward(self, posterior: Posterior) -> Autoregressive:
+    def forward(self) -> Autoregressive:
         return Autoregressive(self._conditional, self.order, self.net.layers[-1].bias)
 
     def _conditional(self, z: Tensor) -> BernoulliLogits:
@@ -235,9 +235,7 @@ class GaussianMixture(Prior):
         Approximate Inference for Deep Latent Gaussian Mixtures (Nalisnick, Hertel, Smyth 2016)
     """
 
-    def __init__(
-        self, latent: Field, observed: Field, *, components: int, spread: float = 1.0
-    ) -> None:
+    def __init__(self, latent: Field, *, components: int, spread: float = 1.0) -> None:
         super().__init__()
         if components < 1:
             raise Incompatible(f"prior.components={components}: at least 1")
@@ -245,11 +243,11 @@ class GaussianMixture(Prior):
         self.params = nn.Parameter(torch.cat([loc, torch.zeros_like(loc)], -1))
         self.logits = nn.Parameter(torch.zeros(components))
 
-    def forward(self, posterior: Posterior) -> Mixture:
+    def forward(self) -> Mixture:
         return Mixture(_diagonal, self.params, self.logits.log_softmax(0))
 
 
-class Vamp(Prior):
+class Vamp(PosteriorPrior):
     """p(z) = 1/M Σ_m q(z | u_m): the posterior at M learned pseudo-inputs.
 
     Args:
@@ -264,7 +262,13 @@ class Vamp(Prior):
     log_weights: Tensor
 
     def __init__(
-        self, latent: Field, observed: Field, *, components: int, init_scale: float = 0.1
+        self,
+        latent: Field,
+        posterior: Posterior,
+        observed: Field,
+        *,
+        components: int,
+        init_scale: float = 0.1,
     ) -> None:
         super().__init__()
         if components < 1:
@@ -275,6 +279,7 @@ class Vamp(Prior):
                 f"{observed.support.words}.",
                 "prior",
             )
+        self._posterior = (posterior,)  # the model's, which holds its parameters
         self.bounded = observed.support is not Support.REAL
         mean = torch.zeros(observed.shape) if observed.mean is None else observed.mean.clone()
         if self.bounded:
@@ -287,8 +292,8 @@ class Vamp(Prior):
         """u_m, `[M, *shape]`, inside [0, 1] where the data are."""
         return self.pseudo.sigmoid() if self.bounded else self.pseudo
 
-    def forward(self, posterior: Posterior) -> Mixture:
-        mixture = Mixture(posterior, self.inputs, self.log_weights)
+    def forward(self) -> Mixture:
+        mixture = Mixture(self._posterior[0], self.inputs, self.log_weights)
         if not mixture.scores_given:
             raise Incompatible(
                 "this prior needs log q(z | x) at a given z; this posterior scores only its own "
@@ -297,6 +302,40 @@ class Vamp(Prior):
                 "posterior",
             )
         return mixture
+
+
+class Conditioned(ConditionalPrior):
+    """p(z | y) of the conditions: a diagonal Gaussian, or independent bits where q infers bits, whose
+    parameters a net makes of y. It begins at N(0, I), or at fair bits, whatever y is.
+
+    Args:
+        hidden: widths of the net.
+        activation: of the net.
+
+    References:
+        Learning Structured Output Representation using Deep Conditional Generative Models (Sohn,
+        Lee, Yan 2015)
+    """
+
+    def __init__(
+        self, latent: Field, conditions: Fields, *, hidden: list[int], activation: Activation
+    ) -> None:
+        super().__init__()
+        check_numbers(conditions, "prior")
+        self.reads = tuple(conditions)
+        head, join = suited(latent), Vectors(conditions)
+        sizes = [join.field.numel, *widths("prior.hidden", hidden), math.prod(head.param_shape)]
+        layers = [nn.Linear(a, b) for a, b in pairwise(sizes)]
+        nn.init.zeros_(layers[-1].weight)
+        nn.init.zeros_(layers[-1].bias)
+        net = nn.Sequential(layers[0])
+        for layer in layers[1:]:
+            net.extend([ACTIVATIONS[activation](), layer])
+        net.append(nn.Unflatten(-1, head.param_shape))
+        self.density = Conditional(Joined(join, net), head)
+
+    def forward(self, *conditions: Tensor) -> Distribution:
+        return self.density(*conditions)
 
 
 def _diagonal(params: Tensor) -> DiagNormal:

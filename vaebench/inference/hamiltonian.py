@@ -18,6 +18,7 @@ from vaebench.inference.target import Target
 from vaebench.models import Model, Refine
 from vaebench.nets.base import Activation
 from vaebench.nets.conditioner import plain
+from vaebench.nets.join import Vectors
 from vaebench.trace import Evidence, Site, Trace
 
 
@@ -60,11 +61,11 @@ class Hamiltonian(Refine):
             raise Incompatible(
                 "this refine: its momentum model reads numbers; the data are tokens.", "refine"
             )
-        self.steps, self.observed = steps, tuple(observed)
+        self.steps, self.observed, self.join = steps, tuple(observed), Vectors(observed)
         self.log_step = nn.ParameterDict(
             {n: nn.Parameter(torch.full(f.shape, math.log(step_size))) for n, f in latents.items()}
         )
-        width = sum(field.numel for field in observed.values())
+        width = self.join.field.numel
         self.momentum = nn.ModuleDict(
             {n: plain(f.numel, 2 * f.numel, hidden, width, activation) for n, f in latents.items()}
         )
@@ -87,7 +88,7 @@ class Hamiltonian(Refine):
 
     def _reverse(self, name: str, z: Tensor, batch: Batch) -> DiagNormal:
         """r(v | x, z), `[k, B]` of events `[D]`."""
-        x = torch.cat([batch[o].flatten(1) for o in self.observed], 1).to(z.dtype)
+        x = self.join(*(batch[o] for o in self.observed)).to(z.dtype)
         return DiagNormal(*self.momentum[name](z.flatten(2), x).chunk(2, -1))
 
 

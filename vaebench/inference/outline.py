@@ -78,6 +78,11 @@ class Outline:
         return tuple(site.name for site in self.evidence.observed)
 
     @property
+    def conditions(self) -> tuple[str, ...]:
+        """What is read and not scored."""
+        return tuple(name for name, role in self.roles.items() if role == "condition")
+
+    @property
     def q(self) -> list[Distribution]:
         """q(z | ·) of each latent."""
         return [self.evidence.q[name].dist for name in self.latents]
@@ -96,10 +101,8 @@ class Outline:
     @property
     def quantity(self) -> str:
         """What is bounded, e.g. `log p(x | y)`."""
-        observed, conditions = (
-            ", ".join(n for n, role in self.roles.items() if role == wanted)
-            for wanted in ("observed", "condition")
-        )
+        observed = ", ".join(name for name, role in self.roles.items() if role == "observed")
+        conditions = ", ".join(self.conditions)
         return f"log p({observed} | {conditions})" if conditions else f"log p({observed})"
 
     def entered(self, terms: Mapping[str, Tensor]) -> dict[str, tuple[str, ...]]:

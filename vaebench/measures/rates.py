@@ -93,6 +93,9 @@ class Information(Measure):
     def need(self, subject: Subject) -> None:
         subject.need_bound()
         _ = subject.latents
+        if conditions := subject.composition.report.conditions:
+            told = ", ".join(conditions)
+            raise Inapplicable(f"under {told} the prior may be another one at each example")
         if subject.model.refine is not None:
             raise Inapplicable("refined samples have no density log q(z | x) of their own")
         self._marginal(subject, subject.batch(1))

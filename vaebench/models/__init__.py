@@ -1,6 +1,7 @@
 """Models: dependency structure as two programs."""
 
 from vaebench.models.base import Interleaved, Model, RecognitionFirst, Refine, unrefined
+from vaebench.models.density import ConditionalDensity
 from vaebench.models.draw import DRAW
 from vaebench.models.hierarchical import Hierarchical
 from vaebench.models.made import MADE

@@ -9,10 +9,8 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from vaebench.data import Batch, Field, Spec, Support
+from vaebench.data import Batch, Field
 from vaebench.distributions import Noise
-from vaebench.errors import Incompatible
-from vaebench.heads import Likelihood
 from vaebench.trace import Evidence, Trace
 
 Result = TypeVar("Result")
@@ -20,7 +18,7 @@ Result = TypeVar("Result")
 
 class Refine(nn.Module, ABC):
     """Moves samples of q nearer to p(z | x). Built as `Refine(latents, observed)`, with the fields of
-    both by name."""
+    both by name; what is observed, and conditions, are all that q reads."""
 
     @abstractmethod
     def forward(self, model: Model, batch: Batch, evidence: Evidence, noise: Noise) -> Evidence:
@@ -85,31 +83,3 @@ class Interleaved(Model):
 
     def generate(self, p: Trace, batch: Batch) -> None:
         self.joint(p, None, batch, batch)
-
-
-def observed_field(spec: Spec, name: str) -> Field:
-    """The field of what a model generates.
-
-    Raises:
-        Incompatible: the data have no such name.
-    """
-    if name not in spec.fields:
-        images = [n for n, field in spec.fields.items() if field.support is not Support.LABEL]
-        names = " or ".join(f"model.observed={image}" for image in images)
-        raise Incompatible(f"model.observed={name}: the data have no such name. Use {names}.")
-    return spec[name]
-
-
-def check_entrywise(likelihood: Likelihood, x: Field) -> None:
-    """For models that make the parameters of each entry of x, `[*, *x.shape]`.
-
-    Raises:
-        Incompatible: the likelihood has others.
-    """
-    shape = likelihood.param_shape
-    if not x.shape or shape[len(shape) - len(x.shape) :] != x.shape:
-        raise Incompatible(
-            "this model makes parameters of each pixel, and this likelihood has others.",
-            "model",
-            "likelihood",
-        )

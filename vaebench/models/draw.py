@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from vaebench.data import Batch, Field, Spec
-from vaebench.distributions import Distribution
 from vaebench.errors import Incompatible
-from vaebench.heads import Conditional, Head, Likelihood, Prior, latent_field
-from vaebench.models.base import (
-    Interleaved,
-    Refine,
+from vaebench.heads import Conditional, Head, Likelihood, latent_field
+from vaebench.models.base import Interleaved, Refine, unrefined
+from vaebench.models.parts import (
+    PriorOf,
     check_entrywise,
+    condition_fields,
+    no_density,
     observed_field,
-    unrefined,
+    prior_of,
 )
 from vaebench.nets.attention import Reader, Window, Writer, check_grid
+from vaebench.nets.join import check_numbers, vector, width
 from vaebench.nets.recurrent import LSTM
 from vaebench.trace import Trace
 
@@ -47,7 +50,10 @@ class DRAW(Interleaved):
         h_t^enc = LSTM^enc(h_{t-1}^enc, [r_t, h_{t-1}^dec]),  z_t ~ q(z_t | h_t^enc)
         h_t^dec = LSTM^dec(h_{t-1}^dec, z_t),  c_t = c_{t-1} + write(h_t^dec)
 
-    then x ~ p(x | c_T), with p(z_t) the same prior for every t. The canvas holds parameters of the
+    Under conditions y both LSTMs are given y at each step, flattened and labels one-hot, and the
+    prior may be p(z_t | y).
+
+    In the end x ~ p(x | c_T), with p(z_t) the same prior for every t. The canvas holds parameters of the
     likelihood: logits of a Bernoulli, so that E[x | c] = sigmoid(c). c_0 and the LSTMs' initial
     states are learned; c_0 begins at the data's mean.
 
@@ -60,10 +66,11 @@ class DRAW(Interleaved):
         read: filters on each side of the reading grid; 0: all pixels are read.
         write: filters on each side of the writing grid; 0: all pixels are written.
         posterior: `Field` of z_t → head of q(z_t | h_t^enc).
-        prior: fields of z_t and x → p(z_t).
+        prior: `Field` of z_t → p(z_t).
         likelihood: `Field` of x → head of p(x | c_T).
         observed: which name of the batch is x.
-        refine: fields of latents and x by name → what moves q's samples.
+        conditions: which are y.
+        refine: fields of latents, and of x and y, by name → what moves q's samples.
 
     References:
         DRAW: A Recurrent Neural Network For Image Generation (Gregor, Danihelka, Graves, Jimenez
@@ -81,9 +88,10 @@ class DRAW(Interleaved):
         read: int,
         write: int,
         posterior: Callable[[Field], Head],
-        prior: Callable[[Field, Field], Prior],
+        prior: PriorOf,
         likelihood: Callable[[Field], Likelihood],
         observed: str = "x",
+        conditions: Sequence[str] = (),
         refine: Callable[[dict[str, Field], dict[str, Field]], Refine | None] = unrefined,
     ) -> None:
         super().__init__()
@@ -91,28 +99,33 @@ class DRAW(Interleaved):
             if value < 1:
                 raise Incompatible(f"model.{name}={value}: at least 1")
         x, self.observed = observed_field(spec, observed), observed
+        y = condition_fields(spec, conditions, {observed: x})
+        check_numbers(y, "model", ("model.conditions=[]",))
+        self.conditions, told = y, sum(map(width, y.values()))
         q, self.likelihood = posterior(Field((latent_dim,))), likelihood(x)
         canvas = _canvas(self.likelihood, x)
         _check_grids(attention, read, write, x)
         z = latent_field(latent_dim, q)
         self.names = [f"z{t + 1}" for t in range(T)]
         self.read = Reader(hidden, x.shape, 2, read)
-        self.encode = LSTM(self.read.width + hidden, hidden)
+        self.encode = LSTM(self.read.width + hidden + told, hidden)
         emit = nn.Linear(hidden, math.prod(q.param_shape))
         self.posterior = Conditional(nn.Sequential(emit, nn.Unflatten(-1, q.param_shape)), q)
-        self.prior = prior(z, x)
-        self.decode = LSTM(z.numel, hidden)
+        why = "each of its steps depends on draws of those before"
+        of = partial(no_density, why)
+        self.prior = prior_of(prior, z, posterior=of, read={observed: x} | y, conditions=y)
+        self.decode = LSTM(z.numel + told, hidden)
         self.write = Writer(hidden, tuple(canvas.shape), write)
         self.canvas = nn.Parameter(canvas)
-        self.refine = refine(dict.fromkeys(self.names, z), {observed: x})
+        self.refine = refine(dict.fromkeys(self.names, z), {observed: x} | y)
 
     def joint(self, p: Trace, q: Trace | None, batch: Batch, seen: Batch) -> None:
-        *_, last = self.steps(p, q, seen)
+        *_, last = self.steps(p, q, batch, seen)
         p(self.observed, self.likelihood(last.canvas))
 
-    def steps(self, p: Trace, q: Trace | None, seen: Batch) -> Iterator[Step]:
+    def steps(self, p: Trace, q: Trace | None, batch: Batch, seen: Batch) -> Iterator[Step]:
         """Paints, one step at a time; without q from what p draws or is given."""
-        prior = self.prior(_of_pseudo_inputs)
+        prior, y = self.prior.of(batch), self._told(batch)
         canvas, looked = self.canvas, None
         encoder, decoder = self.encode.start, self.decode.start
         for name in self.names:
@@ -120,12 +133,16 @@ class DRAW(Interleaved):
                 x = seen[self.observed]
                 error = x - self.likelihood.mean_for_params(canvas)
                 glimpse, looked = self.read(decoder[0], x, error)
-                encoder = self.encode((glimpse, decoder[0]), encoder)
+                encoder = self.encode((glimpse, decoder[0], *self._told(seen)), encoder)
                 q(name, self.posterior(encoder[0]))
-            decoder = self.decode((p(name, prior),), decoder)
+            decoder = self.decode((p(name, prior), *y), decoder)
             stroke, written = self.write(decoder[0])
             canvas = canvas + stroke
             yield Step(canvas, looked, written)
+
+    def _told(self, batch: Batch) -> list[Tensor]:
+        """The conditions as vectors."""
+        return [vector(batch[name], field) for name, field in self.conditions.items()]
 
 
 def _check_grids(attention: bool, read: int, write: int, x: Field) -> None:
@@ -156,12 +173,3 @@ def _canvas(likelihood: Likelihood, x: Field) -> Tensor:
     check_entrywise(likelihood, x)
     shape = likelihood.param_shape
     return torch.zeros(shape) if x.mean is None else likelihood.params_for_mean(x.mean).clone()
-
-
-def _of_pseudo_inputs(x: Tensor) -> Distribution:
-    """q(z | x), for priors that are made of it."""
-    raise Incompatible(
-        "this prior is made of q(z | x), which this model has no density of: each of its steps "
-        "depends on draws of those before.",
-        "prior",
-    )

@@ -13,7 +13,8 @@ from vaebench.data import Batch, Field, Spec
 from vaebench.distributions import Autoregressive, Distribution, Ensemble
 from vaebench.errors import Incompatible
 from vaebench.heads import Likelihood
-from vaebench.models.base import RecognitionFirst, check_entrywise, observed_field
+from vaebench.models.base import RecognitionFirst
+from vaebench.models.parts import check_entrywise, observed_field
 from vaebench.nets.base import Activation
 from vaebench.nets.masked import MaskedNet
 from vaebench.trace import Trace

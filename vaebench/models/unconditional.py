@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vaebench.data import Batch, Field, Spec
 from vaebench.heads import Likelihood
-from vaebench.models.base import RecognitionFirst, observed_field
+from vaebench.models.base import RecognitionFirst
+from vaebench.models.parts import Observed, listed, observed_fields, one_or_list
 from vaebench.trace import Trace
 
 
 class Unconditional(RecognitionFirst):
     """p(x) is a likelihood whose parameters are learned as they are, the same for every example.
+    Several observed names are independent.
 
     With `likelihood=sentence` it is a language model, with `likelihood=autoregressive` a fully
     visible net, with independent pixels the plainest density there is. What is learned starts at
@@ -23,7 +25,7 @@ class Unconditional(RecognitionFirst):
     Args:
         spec: names and shapes of a batch, and N.
         likelihood: `Field` of x → head of p(x).
-        observed: which name of the batch is x.
+        observed: which names of the batch are x.
 
     References:
         Recurrent Neural Network Based Language Model (Mikolov, Karafiát, Burget, Černocký,
@@ -35,18 +37,27 @@ class Unconditional(RecognitionFirst):
         spec: Spec,
         *,
         likelihood: Callable[[Field], Likelihood],
-        observed: str = "x",
+        observed: Observed = "x",
     ) -> None:
         super().__init__()
-        x, self.observed = observed_field(spec, observed), observed
-        self.likelihood = likelihood(x)
-        start = torch.zeros(self.likelihood.param_shape)
-        if x.mean is not None:
-            start = self.likelihood.params_for_mean(x.mean).clone()
-        self.params = nn.Parameter(start)
+        x = observed_fields(spec, observed)
+        self.observed = tuple(x)
+        heads = [likelihood(field) for field in x.values()]
+        starts = [nn.Parameter(_start(h, f)) for h, f in zip(heads, x.values(), strict=True)]
+        self.likelihood = one_or_list(heads)
+        self.params = starts[0] if len(starts) == 1 else nn.ParameterList(starts)
 
     def recognise(self, q: Trace, batch: Batch) -> None:
         """There is nothing to infer."""
 
     def generate(self, p: Trace, batch: Batch) -> None:
-        p(self.observed, self.likelihood(self.params))
+        parts = listed(self.likelihood), listed(self.params)
+        for name, head, params in zip(self.observed, *parts, strict=True):
+            p(name, head(params))
+
+
+def _start(head: Likelihood, x: Field) -> Tensor:
+    """Parameters of the data's mean, where there is one."""
+    if x.mean is None:
+        return torch.zeros(head.param_shape)
+    return head.params_for_mean(x.mean).clone()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vaebench.errors import Incompatible
 from vaebench.nets.base import Shape
-from vaebench.nets.recurrent import side_by_side
+from vaebench.nets.join import side_by_side
 
 LARGEST = 20.0
 """Bound on the logarithms of σ², δ̂ and γ: no filter overflows however far training strays."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vaebench.data import Field, Support
 from vaebench.errors import Incompatible
+from vaebench.nets.join import Fields, Join, Vectors, check_numbers, reading
 
 Shape = tuple[int, ...]
 Init = Literal["glorot", "he", "torch"]
@@ -41,7 +42,30 @@ class Regularised(nn.Module, ABC):
 
 
 class Family(ABC):
-    """A family of nets.
+    """A family of nets."""
+
+    @abstractmethod
+    def encoder(self, data: Field | Fields, out_shape: Shape) -> nn.Module:
+        """An initialised encoder `[*, *shape]` of one field, or of several by name, each an argument
+        of its own in their order → `[*, *out_shape]`.
+
+        Raises:
+            Incompatible: it reads other data than these.
+        """
+
+    @abstractmethod
+    def decoder(
+        self,
+        in_shape: Shape,
+        out_shape: Shape,
+        mean: Tensor | None,
+        params_for_mean: Callable[[Tensor], Tensor],
+    ) -> nn.Module:
+        """An initialised decoder of data with a mean, and a likelihood's parameters for it."""
+
+
+class Uniform(Family):
+    """A family of one kind of net, whatever it reads.
 
     Args:
         activation: between layers.
@@ -58,6 +82,9 @@ class Family(ABC):
     reads_tokens: ClassVar[bool] = False
     """Whether its encoders read rows of tokens instead of numbers."""
 
+    joins: ClassVar[type[Join]] = Vectors
+    """How its encoders read several fields."""
+
     @abstractmethod
     def build_encoder(self, data: Field, out_shape: Shape) -> nn.Module:
         """`[*, *data.shape]` → `[*, *out_shape]`, from data to a flat head."""
@@ -66,19 +93,21 @@ class Family(ABC):
     def build_decoder(self, in_shape: Shape, out_shape: Shape) -> tuple[nn.Module, nn.Parameter]:
         """`[*, *in_shape]` → `[*, *out_shape]`, and its last bias, `[*out_shape]` or per channel."""
 
-    def encoder(self, data: Field, out_shape: Shape) -> nn.Module:
-        """An initialised encoder.
-
-        Raises:
-            Incompatible: it reads other data than these.
-        """
-        tokens = data.support is Support.TOKENS
-        if tokens != self.reads_tokens:
-            reads, are = ("tokens", "numbers") if self.reads_tokens else ("numbers", "tokens")
-            raise Incompatible(f"this nets reads {reads}; the data are {are}.", "nets")
-        net = self.build_encoder(data, out_shape)
+    def encoder(self, data: Field | Fields, out_shape: Shape) -> nn.Module:
+        fields = {"data": data} if isinstance(data, Field) else data
+        self._check_reads(fields)
+        net = reading(fields, self.joins, lambda field: self.build_encoder(field, out_shape))
         net.apply(self._initialise)
         return net
+
+    def _check_reads(self, fields: Fields) -> None:
+        if not self.reads_tokens:
+            check_numbers(fields, "nets")
+        elif len(fields) > 1:
+            why = f"this nets reads tokens alone; here it is to read {', '.join(fields)}."
+            raise Incompatible(why, "nets")
+        elif any(field.support is not Support.TOKENS for field in fields.values()):
+            raise Incompatible("this nets reads tokens; the data are numbers.", "nets")
 
     def shared_mean(self, mean: Tensor) -> Tensor:
         """The data's mean `[*shape]`, averaged over the places that share one output bias."""
@@ -91,7 +120,6 @@ class Family(ABC):
         mean: Tensor | None,
         params_for_mean: Callable[[Tensor], Tensor],
     ) -> nn.Module:
-        """An initialised decoder of data with a mean, and a likelihood's parameters for it."""
         net, bias = self.build_decoder(in_shape, out_shape)
         net.apply(self._initialise)
         with torch.no_grad():

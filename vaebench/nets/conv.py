@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from vaebench.data import Field
 from vaebench.errors import Incompatible
-from vaebench.nets.base import Activation, Family, Init, OutputBias, Shape, widths
+from vaebench.nets.base import Activation, Init, OutputBias, Shape, Uniform, widths
+from vaebench.nets.join import Planes
 from vaebench.nets.upsample import KERNEL, PADDING, STRIDE, Size, Up, up_convolution
 
 
-class Convolutional(Family):
+class Convolutional(Uniform):
     """Stride-2 convolutions down, up-convolutions up to exactly the sizes passed on the way.
 
     Args:
@@ -23,8 +24,10 @@ class Convolutional(Family):
         hidden: width of the fully connected layer between the convolutions and the latent.
         up: how the decoder doubles height and width: `transposed` convolutions, or convolutions
             after `unpool`ing or after upsampling to the `nearest` value.
-        activation, init, output_bias: of every `Family`.
+        activation, init, output_bias: of every `Uniform`.
     """
+
+    joins = Planes
 
     def __init__(
         self,

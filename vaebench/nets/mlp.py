@@ -7,15 +7,15 @@ import math
 from torch import nn
 
 from vaebench.data import Field
-from vaebench.nets.base import Activation, Family, Init, OutputBias, Shape, widths
+from vaebench.nets.base import Activation, Init, OutputBias, Shape, Uniform, widths
 
 
-class MLP(Family):
+class MLP(Uniform):
     """Fully connected layers; the decoder mirrors the encoder.
 
     Args:
         hidden: widths of the encoder's hidden layers; empty for linear nets.
-        activation, init, output_bias: of every `Family`.
+        activation, init, output_bias: of every `Uniform`.
     """
 
     def __init__(

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache
 
 import torch
 from torch import Tensor, nn
 
+from vaebench.nets.join import side_by_side
+
 State = tuple[Tensor, Tensor]
 Cell = nn.LSTM | nn.GRU
-
-
-def side_by_side(parts: Iterable[Tensor]) -> Tensor:
-    """Joined along the last dimension, leading dimensions broadcast."""
-    parts = list(parts)
-    lead = torch.broadcast_shapes(*(p.shape[:-1] for p in parts))
-    return torch.cat([p.expand(*lead, -1) for p in parts], -1)
 
 
 @cache

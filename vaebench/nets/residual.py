@@ -21,7 +21,7 @@ class Residual(Convolutional):
         blocks: residual blocks at each size but the data's, on the way down and on the way up.
         gated: each branch's output is `a · sigmoid(b)` instead of `a`.
         channels, hidden, up: of every `Convolutional`.
-        activation, init, output_bias: of every `Family`.
+        activation, init, output_bias: of every `Uniform`.
 
     References:
         Identity Mappings in Deep Residual Networks (He, Zhang, Ren, Sun 2016),

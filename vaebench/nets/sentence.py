@@ -7,11 +7,11 @@ import math
 from torch import nn
 
 from vaebench.data import Field
-from vaebench.nets.base import Family, Init, Shape, widths
+from vaebench.nets.base import Init, Shape, Uniform, widths
 from vaebench.nets.language import Cell, SentenceReader
 
 
-class Recurrent(Family):
+class Recurrent(Uniform):
     """A recurrent net that reads a sentence; what it remembers of it is all that z is made of. On
     the way back z becomes the context of `likelihood=sentence` by one linear layer.
 

@@ -12,6 +12,8 @@ from vaebench.data import PAD, Batch, Field, Support
 from vaebench.errors import Incompatible
 from vaebench.inference import Outline, scores
 from vaebench.models import Model
+from vaebench.nets.join import vector
+from vaebench.nets.join import width as vector_width
 from vaebench.objectives.bounds import mean_of_others
 from vaebench.trace import Evidence
 
@@ -176,7 +178,8 @@ class Optimal(Baseline):
 
 
 class Learned(Baseline):
-    """b(x) + c: a net of the data fitted to the signal by least squares, and a running mean.
+    """b(x) + c: a net of the data and of their conditions, fitted to the signal by least squares, and
+    a running mean.
 
     Args:
         hidden: width of the net's hidden layer.
@@ -191,8 +194,9 @@ class Learned(Baseline):
         super().__init__(outline)
         if hidden < 1:
             raise Incompatible(f"baseline.hidden={hidden}: at least 1")
-        spec = outline.spec
-        self.read = nn.ModuleDict({n: _reader(spec[n], hidden) for n in outline.observed})
+        names = (*outline.observed, *outline.conditions)
+        self.fields = {name: outline.spec[name] for name in names}
+        self.read = nn.ModuleDict({n: _reader(f, hidden) for n, f in self.fields.items()})
         last = nn.Linear(hidden, 1)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
@@ -200,7 +204,9 @@ class Learned(Baseline):
         self.mean, self.square = RunningMean((), _decay(decay)), RunningMean((), _decay(decay))
 
     def forward(self, signal: Tensor, model: Model, batch: Batch, evidence: Evidence) -> Value:
-        read = torch.stack([layer(batch[name].flatten(1)) for name, layer in self.read.items()])
+        read = torch.stack(
+            [layer(_numbers(batch[n], self.fields[n])) for n, layer in self.read.items()]
+        )
         centre = self.mean.read(others(signal))
         spread = self.spread(signal)
         b = self.net(read.sum(0)).squeeze(-1)
@@ -223,7 +229,12 @@ def _reader(data: Field, width: int) -> nn.Module:
     """A linear layer of an example's numbers, or of how often each token stands in it."""
     if data.support is Support.TOKENS:
         return nn.EmbeddingBag(data.levels, width, mode="mean", padding_idx=PAD)
-    return nn.Linear(data.numel, width)
+    return nn.Linear(vector_width(data), width)
+
+
+def _numbers(values: Tensor, data: Field) -> Tensor:
+    """What a reader is given of an example."""
+    return values if data.support is Support.TOKENS else vector(values, data)
 
 
 def _decay(value: float) -> float:

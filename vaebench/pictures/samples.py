@@ -8,15 +8,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vaebench.data import Support
+from vaebench.data import Batch, Support
 from vaebench.distributions import StandardNormal
 from vaebench.inference import drawn, expected, simulate
 from vaebench.measures.base import Inapplicable
-from vaebench.pictures.paper import new_figure, save, save_bands, save_grid
+from vaebench.pictures.paper import new_figure, save, save_bands, save_grid, save_sheet
 from vaebench.pictures.view import View
 
 MANIFOLD = 20  # images along each axis
 PAIRS = 10  # images in a row of reconstructions
+CLASSES, PER_CLASS = 20, 10  # rows and columns of samples under a label, at most
 DRAWS = 5000  # samples that stand for a prior
 
 
@@ -42,16 +43,38 @@ def reconstructions(view: View) -> list[Path]:
 
 
 def samples(view: View) -> list[Path]:
-    """E[x | z] at z ~ p(z), one for each example's conditions; of vectors, a map. Without latents,
-    draws of x itself."""
+    """E[x | z] at z ~ p(z), one for each example's conditions; of a model under a label, a row for
+    each class; of vectors, a map. Without latents, draws of x itself."""
     view.subject.need_bound()
-    trace = simulate(view.subject.model, len(view), view.given, view.noise)
+    label, given, classes = view.label, view.given, 0
+    if label:
+        given, classes = _of_each_class(view, label)
+    n = classes * _per_class(view) or len(view)
+    trace = simulate(view.subject.model, n, given, view.noise)
+    path = view.folder / "samples.png"
     try:
         read = expected if view.subject.roles[0] else drawn
-        images = read(trace, view.name).reshape(view.images.shape)
+        images = read(trace, view.name).reshape(n, *view.images.shape[1:])
     except Inapplicable:
         return _map_of_samples(view, drawn(trace, view.observed[0]))
-    return [save_grid(view.folder / "samples.png", images, _columns(view))]
+    if not classes:
+        return [save_grid(path, images, _columns(view))]
+    names, columns = [f"{label} = {c}" for c in range(classes)], [""] * _per_class(view)
+    return [save_sheet(path, images, names, columns, f"samples of each {label}")]
+
+
+def _of_each_class(view: View, label: str) -> tuple[Batch, int]:
+    """Conditions of so many samples of each class, `[classes · m, *]`, and how many classes: other
+    conditions are those of the first examples, the same for each class."""
+    levels, m = view.subject.composition.data.spec[label].levels, _per_class(view)
+    classes = min(levels, CLASSES)
+    given = {n: torch.cat([value[:m]] * classes) for n, value in view.given.items()}
+    given[label] = torch.arange(classes, device=view.subject.device).repeat_interleave(m)
+    return given, classes
+
+
+def _per_class(view: View) -> int:
+    return min(len(view), PER_CLASS)
 
 
 def _map_of_samples(view: View, made: Tensor) -> list[Path]:

@@ -111,7 +111,7 @@ def _reconstructed(view: View) -> Painting:
     model, n = _painter(view), len(view)
     q = Trace(1, n, view.batch, noise=view.noise)
     p = Trace(1, n, ChainMap(q.values, dict(view.batch)))
-    return _painted(view, model, list(model.steps(p, q, view.batch)))
+    return _painted(view, model, list(model.steps(p, q, view.batch, view.batch)))
 
 
 @torch.no_grad()
@@ -120,7 +120,7 @@ def _sampled(view: View) -> Painting:
     view.subject.need_bound()
     model = _painter(view)
     p = Trace(1, len(view), view.given, noise=view.noise)
-    return _painted(view, model, list(model.steps(p, None, view.given)))
+    return _painted(view, model, list(model.steps(p, None, view.given, {})))
 
 
 def _painter(view: View) -> DRAW:
