@@ -20,7 +20,7 @@ from vaebench.errors import Incompatible
 from vaebench.heads import Conditional, Head, Prior, priors
 from vaebench.heads.likelihoods import Bernoulli
 from vaebench.heads.likelihoods import Gaussian as GaussianLikelihood
-from vaebench.heads.posteriors import Bits, Gaussian
+from vaebench.heads.posteriors import Bits, Categorical, Gaussian
 from vaebench.heads.priors import Normal
 from vaebench.inference import infer, infer_at_values, log_mean_exp, outline
 from vaebench.models import VAE, Hierarchical, Model, RecognitionFirst
@@ -311,6 +311,10 @@ EXAMPLES = torch.tensor([[1, 0, 1], [0, 1, 1], [0, 0, 0]], dtype=torch.float64)
 """Of three pixels; unlike each other, so that what belongs to one shows at another."""
 
 
+CLASSES = partial(priors.Categorical, learned=True)
+"""A prior of classes."""
+
+
 def linear() -> MLP:
     """A family of nets of one linear layer."""
     return MLP(hidden=[], activation="tanh", init="glorot", output_bias="zero")
@@ -343,6 +347,21 @@ def bits_vae(
     """One layer of bits, whose posterior is far from q."""
     model = VAE(
         spec, latent_dim=dim, nets=linear(), posterior=Bits, prior=prior, likelihood=Bernoulli
+    )
+    return scattered(model)
+
+
+def classes_vae(
+    dim: int = 2, classes: int = 3, prior: type[Prior] | partial[Prior] = CLASSES
+) -> VAE:
+    """One layer of one-hot variables, whose posterior is far from q."""
+    model = VAE(
+        BINARY,
+        latent_dim=dim,
+        nets=linear(),
+        posterior=partial(Categorical, classes=classes),
+        prior=prior,
+        likelihood=Bernoulli,
     )
     return scattered(model)
 
@@ -380,11 +399,12 @@ def bits(width: int) -> Tensor:
 
 
 def at_every_value(model: Model, x: Tensor) -> Evidence:
-    """Evidence of one example at every value of its latents, which are bits: `[2^D, 1]`."""
+    """Evidence of one example at every value of its latents, bits or classes: `[V, 1]`."""
     batch = {"x": x.unsqueeze(0)}
     drawn = infer(model, batch, 1)
-    widths = [drawn.q[name].dist.event_shape.numel() for name in drawn.latents]
-    values = bits(sum(widths)).unsqueeze(1).split(widths, -1)
+    each = [drawn.q[name].dist.values() for name in drawn.latents]
+    places = torch.cartesian_prod(*[torch.arange(len(v)) for v in each]).view(-1, len(each))
+    values = [v[place].unsqueeze(1) for v, place in zip(each, places.T, strict=True)]
     return infer_at_values(model, batch, dict(zip(drawn.latents, values, strict=True)))
 
 

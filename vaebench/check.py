@@ -108,19 +108,18 @@ def _check_noise(outline: Outline, objective: Objective) -> None:
 
 
 def _check_kinds(outline: Outline, objective: Objective) -> None:
-    """Refuses a density of real numbers for bits, and the reverse."""
+    """Refuses a density of real numbers for bits, and of anything else but what q infers."""
     for name in outline.latents:
         q, p = outline.evidence.q[name].dist, outline.evidence.p[name].dist
-        infers, knows = ("bits", "real numbers") if q.is_discrete else ("real numbers", "bits")
-        if objective.has_bound and q.is_discrete != p.is_discrete:
+        if objective.has_bound and q.kind != p.kind:
             raise Incompatible(
-                f"this posterior infers {infers} at site {name!r}, and this prior is a density of "
-                f"{knows}.",
+                f"this posterior infers {q.kind} at site {name!r}, and this prior is a density of "
+                f"{p.kind}.",
                 "prior",
                 "posterior",
             )
         if q.is_discrete and outline.refined:
-            why = "this refine moves latents along a slope, and this posterior infers bits."
+            why = f"this refine moves latents along a slope, and this posterior infers {q.kind}."
             raise Incompatible(why, "refine", "posterior")
 
 

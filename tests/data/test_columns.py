@@ -128,6 +128,16 @@ def test_draws_in_chunks_are_the_draws_of_all(n):
     assert torch.equal(found, dynamic_binarization(thresholds(grey), second))
 
 
+@pytest.mark.parametrize("n", [4, CHUNK, 2 * CHUNK + 5])
+def test_of_labels_it_is_told_how_often_each_class_occurs(n):
+    y = torch.randint(4, (n, 2), generator=torch.Generator().manual_seed(0))
+    split = InMemorySplit({"x": Column(torch.rand(n)), "y": Column(y), "number": Column(y[:, 0])})
+    found = split.means({"y": 4, "number": n + 1})
+    assert set(found) == {"x", "y"}, "as many classes as examples tell nothing"
+    expected = torch.nn.functional.one_hot(y, 4).double().mean(0).T.float()
+    assert_close(found["y"], expected, atol=0, rtol=1e-7)
+
+
 @pytest.mark.parametrize("n", [1, CHUNK, 2 * CHUNK + 5])
 def test_means_are_those_of_all_examples_by_name(n):
     x = torch.rand(n, 3, generator=torch.Generator().manual_seed(0))

@@ -11,6 +11,7 @@ FIELDS = {
     "levels": Field((2, 3), Support.LEVELS, 5),
     "bits": Field((2, 3), Support.BINARY, 2),
     "label": Field((), Support.LABEL, 7),
+    "one-hot": Field((6,), Support.ONE_HOT, 3),
 }
 
 
@@ -30,6 +31,8 @@ def test_an_example_takes_exactly_the_values_of_its_support():
     assert batch["bits"].unique().tolist() == [0, 1]
     assert batch["label"].unique().tolist() == list(range(7))
     assert batch["label"].dtype is torch.int64
+    assert batch["one-hot"].unique(dim=0).shape == (9, 6)
+    assert (batch["one-hot"].view(500, 2, 3).sum(-1) == 1).all()
 
 
 def test_an_example_is_a_function_of_its_seed_alone():

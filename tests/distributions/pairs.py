@@ -17,6 +17,7 @@ from vaebench.distributions import (
     Distribution,
     FullNormal,
     Mixture,
+    OneHot,
     StandardNormal,
     Torch,
 )
@@ -44,6 +45,25 @@ class Levels(td.Independent):
     @property
     def mean(self) -> Tensor:
         return self.base_dist.probs @ torch.linspace(0, 1, self.top + 1)
+
+
+class OneHots(td.Independent):
+    """torch's one-hot categoricals, side by side in one flat event."""
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__(td.OneHotCategorical(logits=logits), 1)
+        self.parts = logits.shape[-2:]
+
+    @property
+    def event_shape(self) -> torch.Size:
+        return torch.Size([self.parts.numel()])
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return super().log_prob(value.unflatten(-1, self.parts))
+
+    @property
+    def mean(self) -> Tensor:
+        return super().mean.flatten(-2)
 
 
 def numbers(*shape: int) -> Tensor:
@@ -92,6 +112,13 @@ def categorical() -> Pair:
     return Pair(CategoricalLevels(logits, event_dims=2), Levels(logits.movedim(1, -1), 2), levels)
 
 
+def one_hot() -> Pair:
+    logits = numbers(3, 2, 4)
+    each = torch.eye(4)
+    values = torch.stack([torch.cat([a, b]) for a in each for b in each])
+    return Pair(OneHot(logits), OneHots(logits), values)
+
+
 def mixture() -> Pair:
     params, log_weights = numbers(4, 4), torch.tensor([0.1, 0.2, 0.3, 0.4]).log()
     loc, log_scale = params.chunk(2, -1)
@@ -106,7 +133,7 @@ def wrapped() -> Pair:
 
 
 Maker = Callable[[], Pair]
-DISCRETE: list[Maker] = [bernoulli, categorical]
+DISCRETE: list[Maker] = [bernoulli, categorical, one_hot]
 OF_THE_PLANE: list[Maker] = [diag_normal, standard_normal, full_normal, mixture, wrapped]
 CONTINUOUS: list[Maker] = [*OF_THE_PLANE, diag_normal_of_images, standard_normal_of_images]
 ALL: list[Maker] = [*CONTINUOUS, *DISCRETE]

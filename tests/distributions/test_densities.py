@@ -86,6 +86,12 @@ def test_probabilities_of_all_values_sum_to_one(pair):
     assert_close(log_prob.logsumexp(0), torch.zeros(3))
 
 
+@over(DISCRETE)
+def test_all_values_are_listed_once(pair):
+    assert_close(pair.ours.values(), pair.all_values)
+    assert len(pair.ours.values().unique(dim=0)) == len(pair.all_values)
+
+
 @over(OF_THE_PLANE)
 def test_densities_of_the_plane_integrate_to_one(pair):
     step, axis = 0.05, torch.arange(-14, 22, 0.05)

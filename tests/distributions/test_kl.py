@@ -11,6 +11,7 @@ from vaebench.distributions import (
     DiagNormal,
     FullNormal,
     Noise,
+    OneHot,
     StandardNormal,
     Torch,
     has_kl,
@@ -41,7 +42,13 @@ def bits() -> tuple[BernoulliLogits, td.Distribution]:
     return BernoulliLogits(logits), td.Independent(td.Bernoulli(logits=logits), 1)
 
 
+def classes() -> tuple[OneHot, td.Distribution]:
+    logits = 2 * torch.randn(3, 2, 4)
+    return OneHot(logits), td.Independent(td.OneHotCategorical(logits=logits), 1)
+
+
 MAKERS = {DiagNormal: diag, FullNormal: full, StandardNormal: standard, BernoulliLogits: bits}
+MAKERS |= {OneHot: classes}
 PAIRS = [(q, p) for q, p in _CLOSED_FORMS if q.__module__.startswith("vaebench.")]
 
 
@@ -78,6 +85,8 @@ def broadcast(dist, lead):
             return FullNormal(dist.loc.expand(*lead, 2), dist.scale_tril.expand(*lead, 2, 2))
         case BernoulliLogits():
             return BernoulliLogits(dist.logits.expand(*lead, 2))
+        case OneHot():
+            return OneHot(dist.logits.expand(*lead, 2, 4))
     return dist
 
 
@@ -105,9 +114,10 @@ def test_kl_is_zero_only_between_equals():
     q, _ = diag()
     assert_close(kl_divergence(q, q), torch.zeros(3))
     assert (kl_divergence(q, StandardNormal(torch.zeros(2))) > 0).all()
-    q, p = bits()[0], bits()[0]
-    assert_close(kl_divergence(q, q), torch.zeros(3))
-    assert (kl_divergence(q, p) > 0).all()
+    for make in (bits, classes):
+        q, p = make()[0], make()[0]
+        assert_close(kl_divergence(q, q), torch.zeros(3))
+        assert (kl_divergence(q, p) > 0).all()
 
 
 def test_the_kl_of_bits_that_are_all_but_certain_is_finite_and_right():
@@ -122,8 +132,26 @@ def test_the_kl_of_bits_that_are_all_but_certain_is_finite_and_right():
         assert torch.autograd.grad(kl, q.logits)[0].isfinite().all()
 
 
-def test_the_kl_of_bits_is_the_sum_over_its_factors():
-    q, p = bits()[0], bits()[0]
+@pytest.mark.parametrize("make", [bits, classes])
+def test_the_kl_of_discrete_values_is_that_of_their_enumeration(make):
+    q, p = make()[0], make()[0]
+    values = q.values().unsqueeze(1)
+    log_q, log_p = q.log_prob(values), p.log_prob(values)
+    assert_close(kl_divergence(q, p), (log_q.exp() * (log_q - log_p)).sum(0))
+
+
+def test_the_kl_of_classes_that_are_all_but_certain_is_finite_and_right():
+    logits = torch.tensor([[500.0, 0.0, 0.0]], requires_grad=True)
+    q = OneHot(logits)
+    assert_close(kl_divergence(q, OneHot(torch.zeros(1, 3))).detach(), torch.tensor(3.0).log())
+    kl = kl_divergence(q, OneHot(logits.detach().flip(-1)))
+    assert_close(kl.detach(), torch.tensor(500.0))
+    assert torch.autograd.grad(kl, logits)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("make", [bits, classes])
+def test_the_kl_of_bits_and_classes_is_the_sum_over_their_factors(make):
+    q, p = make()[0], make()[0]
     each = kl_divergence(q.factors(), p.factors())
     assert each.shape == (3, 2)
     assert_close(each.sum(-1), kl_divergence(q, p))

@@ -36,6 +36,7 @@ SMALL = {
     "channels": lambda now: [2, 3],
     "embedding": lambda now: 4,
     "components": lambda now: 3,
+    "classes": lambda now: 3,
     "layers": lambda now: [3, 2],
     "M": lambda now: min(now, 2),
     "T": lambda now: 2,

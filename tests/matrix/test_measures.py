@@ -19,6 +19,7 @@ from vaebench.cli import conf_dir
 from vaebench.compose import Composition, compose
 from vaebench.errors import Refusal
 from vaebench.measures.base import Subject, evaluating
+from vaebench.measures.classification import Classification
 from vaebench.measures.evaluation import NAMES, Measures, measure, why_not
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
@@ -50,6 +51,7 @@ TINY = Measures(
     gap=InferenceGap(examples=3, k=40, steps=2, samples=2),
     ais=AnnealedImportance(examples=3, chains=2, temperatures=3, leapfrog=2),
     probe=Probe(train=200, examples=EXAMPLES),
+    classification=Classification(examples=EXAMPLES),
 )
 
 
@@ -89,7 +91,8 @@ NO_BOUND = because(
 )
 NO_LABELS = because("no labels", "dataset=ppca", *WORDS)
 NO_IMAGE = because("is no image", "dataset=ppca", *WORDS)
-BITS = because("is discrete", "posterior=bernoulli", "model=darn", "model=helmholtz")
+DISCRETE = ("posterior=bernoulli", "posterior=categorical", "model=darn", "model=helmholtz")
+BITS = because("is discrete", *DISCRETE)
 NO_DENSITY = {"refine=hamiltonian": "no density", "posterior=planar": "density at a given z"}
 CONDITIONS = {"model=cvae": "under y the prior"}
 NO_PARAMETERS = {"model=draw": "take turns", "model=hierarchical": "depends on another latent's"}
@@ -115,6 +118,7 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "gap": but(NO_BOUND, NO_LATENTS, BITS, NO_PARAMETERS),
     "ais": but(NO_BOUND, NO_LATENTS, BITS),
     "probe": but(NO_LATENTS, NO_LABELS),
+    "classification": only((), "one label is to be observed"),
     "data": but(NO_IMAGE),
     "reconstructions": but(NO_LATENTS, NO_IMAGE),
     "samples": but(NO_BOUND, because("holds sentences", *WORDS)),

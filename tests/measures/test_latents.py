@@ -12,6 +12,7 @@ from tests.theorems import (
     at_every_value,
     belief_net,
     bits,
+    classes_vae,
     log_q_of,
     wide_ppca,
 )
@@ -83,6 +84,26 @@ def test_a_covariance_has_no_kl_by_dimension_and_a_point_has_active_units():
     assert list(measured(wide_ppca(posterior=FullGaussian), [data()])) == ["active_units"]
     model = wide_ppca(posterior=PointMass)
     assert measured(model, [data()]) == {"active_units": 2.0}
+
+
+def test_the_units_of_classes_are_variables_active_where_one_class_is():
+    """Of three variables, one hears x in one of its classes, one in all of them alike, one nothing."""
+    model = classes_vae(dim=3, classes=4)
+    layer = model.posterior.net[1]
+    layer.bias.data.zero_()
+    layer.weight.data.zero_()
+    layer.weight.data[1, 0], layer.weight.data[4:8, 0] = 1.0, 0.1
+    x = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]).repeat(50, 1)
+    latents, evidence = Latents(model), infer(model, {"x": x}, 2)
+    latents.add({"x": x}, evidence)
+    found = latents.read()
+    share = torch.tensor(1.0).exp() / (torch.tensor(1.0).exp() + 3)
+    assert_close(latents.variances["z"][0], (share - 0.25).square() / 4 * 100 / 99)
+    assert_close(latents.variances["z"][1:], torch.zeros(2), atol=1e-12, rtol=0)
+    assert found["active_units"] == 1
+    kls = [found[f"kl/z.{d}"] for d in range(3)]
+    assert len(found) == 4
+    assert_close(torch.tensor(sum(kls)), evidence.kl().mean().detach())
 
 
 def test_the_variance_of_a_mean_over_draws_is_unbiased_however_few_they_are():

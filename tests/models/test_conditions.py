@@ -27,7 +27,7 @@ from vaebench.check import check
 from vaebench.data import Field, Spec, Support
 from vaebench.distributions import DiagNormal
 from vaebench.heads.by_field import by_field
-from vaebench.heads.likelihoods import Bernoulli, Gaussian
+from vaebench.heads.likelihoods import Bernoulli, Gaussian, Label
 from vaebench.heads.posteriors import Bits
 from vaebench.heads.posteriors import Gaussian as GaussianPosterior
 from vaebench.heads.priors import Bits as BitsPrior
@@ -201,7 +201,9 @@ def test_a_vamp_prior_of_a_posterior_that_reads_more_is_refused(more):
 def by_field_of_numbers() -> partial:
     """A Gaussian of reals, a Bernoulli of bits."""
     gaussian = partial(Gaussian, variance="fixed", scale=NOISE)
-    return partial(by_field, bits=Bernoulli, reals=gaussian, levels=Bernoulli, tokens=Bernoulli)
+    return partial(
+        by_field, bits=Bernoulli, reals=gaussian, levels=Bernoulli, tokens=Bernoulli, labels=Label
+    )
 
 
 def test_several_observed_names_are_scored_each_by_its_own_likelihood_at_one_z():

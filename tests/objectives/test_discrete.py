@@ -19,6 +19,7 @@ from tests.theorems import (
     at_every_value,
     belief_net,
     bits_vae,
+    classes_vae,
     constrained,
     deep_belief_net,
     elbo,
@@ -38,6 +39,7 @@ from vaebench.objectives import Reconstruction, baselines
 autoregressive = partial(AutoregressiveBits, hidden=[4], activation="tanh")
 MODELS = {
     "one layer": bits_vae,
+    "classes": classes_vae,
     "two layers": belief_net,
     "three layers": deep_belief_net,
     "autoregressive prior": partial(bits_vae, autoregressive),
@@ -183,6 +185,19 @@ def test_free_bits_per_dimension_pull_at_what_exceeds_them_alone(estimator):
     assert_close(free.detach(), kl.clamp(min=free_bits).sum().detach())
 
 
+@pytest.mark.parametrize("estimator", ["score", "nvil"])
+def test_free_bits_per_dimension_of_classes_are_those_of_a_variable(estimator):
+    model = classes_vae()
+    q, p = (dist.factors() for dist in (model.posterior(EXAMPLES), model.prior(None)))
+    log_q, log_p = q.logits.log_softmax(-1), p.logits.log_softmax(-1)
+    kl = (log_q.exp() * (log_q - log_p)).sum((-1, -2)).mean(0)
+    free_bits = float(kl.detach().mean())
+    assert 0 < (kl > free_bits).sum() < len(kl) == 2
+    recon = expected_bound(model, EXAMPLES, f=lambda evidence: evidence.recon)
+    objective = elbo(model, BINARY, estimator=estimator, free_bits=free_bits)
+    assert_unbiased(objective, model, recon - kl.clamp(min=free_bits).sum())
+
+
 def kl_of_site(model, name: str) -> Tensor:
     """E_q[log q - log p] at one latent."""
     return expected_bound(model, EXAMPLES, f=lambda e: e.q[name].log_prob - e.p[name].log_prob)
@@ -216,6 +231,7 @@ def test_importance_weights_refuse_a_baseline_of_signals_that_hold_the_sample_it
 
 
 VIMCO_MODELS = {"two layers": partial(belief_net, 2, 2), "one layer": bits_vae}
+VIMCO_MODELS |= {"classes": classes_vae}
 
 
 @pytest.mark.parametrize("k", [2, 3])

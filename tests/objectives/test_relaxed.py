@@ -18,6 +18,7 @@ from tests.theorems import (
     assert_mean,
     belief_net,
     bits_vae,
+    classes_vae,
     elbo,
     expected_bound,
     flat_gradient,
@@ -27,7 +28,7 @@ from tests.theorems import (
     log_mean_exp,
     z_scores,
 )
-from vaebench.distributions import BernoulliLogits, Noise
+from vaebench.distributions import BernoulliLogits, Noise, OneHot
 from vaebench.inference import infer, outline
 from vaebench.objectives.bounds import Mean
 from vaebench.objectives.estimators import Estimand, StraightThrough
@@ -35,7 +36,7 @@ from vaebench.objectives.estimators.relaxed import concrete, through_concrete, t
 
 WAYS = ["concrete", "straight_through", "straight_through_concrete"]
 every_way = pytest.mark.parametrize("way", WAYS)
-MODELS = [bits_vae, belief_net]
+MODELS = [bits_vae, belief_net, classes_vae]
 
 
 def exact(model, k: int = 1) -> Tensor:
@@ -91,9 +92,11 @@ def test_the_variance_of_concrete_gradients_grows_as_the_temperature_falls():
     assert cold > 3 * hot
 
 
-def test_straight_through_is_exact_where_f_is_linear_in_the_bits():
+@pytest.mark.parametrize("make", [bits_vae, classes_vae])
+def test_straight_through_is_exact_where_f_is_linear_in_the_latents(make):
     """E[a · z] = a · E[z]."""
-    model, a = bits_vae(), torch.tensor([2.0, -3.0, 0.7])
+    model = make()
+    a = torch.tensor([2.0, -3.0, 0.7]).repeat(len(model.posterior(EXAMPLES).mean[0]) // 3)
 
     def read(evidence):
         return {"f": evidence.q["z"].value @ a}
@@ -114,8 +117,16 @@ def bits_of(dist, relax) -> Tensor:
     return relax(dist, (5000,), noise())
 
 
-def test_straight_through_samples_are_hard_draws_of_the_same_noise():
-    dist = BernoulliLogits(torch.randn(2, 3, requires_grad=True))
+OF_SIX = {
+    "bits": lambda: BernoulliLogits(torch.randn(2, 6, requires_grad=True)),
+    "classes": lambda: OneHot(torch.randn(2, 2, 3, requires_grad=True)),
+}
+of_six = pytest.mark.parametrize("make", OF_SIX.values(), ids=OF_SIX.keys())
+
+
+@of_six
+def test_straight_through_samples_are_hard_draws_of_the_same_noise(make):
+    dist = make()
     hard = dist.rsample((5000,), noise())
     for relax in (through_mean, partial(through_concrete, temperature=0.5)):
         found = bits_of(dist, relax)
@@ -123,13 +134,14 @@ def test_straight_through_samples_are_hard_draws_of_the_same_noise():
         assert found.requires_grad
 
 
-def test_their_gradients_are_those_of_the_mean_and_of_the_concrete_draw():
-    dist, weight = BernoulliLogits(torch.randn(2, 3, requires_grad=True)), torch.randn(5000, 2, 3)
+@of_six
+def test_their_gradients_are_those_of_the_mean_and_of_the_concrete_draw(make):
+    dist, weight = make(), torch.randn(5000, 2, 6)
 
     def slope(value: Tensor) -> Tensor:
         return torch.autograd.grad((weight * value).sum(), dist.logits)[0]
 
-    assert_close(slope(bits_of(dist, through_mean)), slope(dist.mean.expand(5000, 2, 3)))
+    assert_close(slope(bits_of(dist, through_mean)), slope(dist.mean.expand(5000, 2, 6)))
     soft = bits_of(dist, partial(concrete, temperature=0.5))
     hard = bits_of(dist, partial(through_concrete, temperature=0.5))
     assert_close(slope(hard), slope(soft))
@@ -186,8 +198,9 @@ def test_the_gradient_of_a_concrete_step_is_that_of_the_relaxed_bound():
     assert_close(found, flat_gradient(-log_mean_exp(evidence.log_w).mean(), model))
 
 
-def test_the_concrete_bound_tends_to_the_hard_one_of_the_same_noise():
-    model, u = bits_vae(), torch.rand(4, 3, 3)
+@pytest.mark.parametrize(("make", "event"), [(bits_vae, (3,)), (classes_vae, (2, 3))])
+def test_the_concrete_bound_tends_to_the_hard_one_of_the_same_noise(make, event):
+    model, u = make(), torch.rand(4, 3, *event)
     hard = log_mean_exp(infer(model, {"x": EXAMPLES}, 4, noise=Supplied(u)).log_w)
     far, near = (
         log_mean_exp(infer(model, {"x": EXAMPLES}, 4, noise=Supplied(u), relax=relax).log_w)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,16 @@ from matplotlib.figure import Figure
 from torch.testing import assert_close
 
 from tests.measures.test_evaluation import Given, data, subject
-from tests.theorems import assert_mean, elbo, set_linear, wide_ppca
+from tests.theorems import (
+    BINARY,
+    EXAMPLES,
+    assert_mean,
+    bits_vae,
+    classes_vae,
+    elbo,
+    set_linear,
+    wide_ppca,
+)
 from vaebench.check import Report
 from vaebench.compose import Composition
 from vaebench.heads.likelihoods import Gaussian as GaussianLikelihood
@@ -22,7 +32,7 @@ from vaebench.models import VAE
 from vaebench.nets import MLP
 from vaebench.pictures import View, curves, samples
 from vaebench.pictures.curves import REACH, window
-from vaebench.pictures.journeys import along, drawn_pairs, linear
+from vaebench.pictures.journeys import _moved, along, drawn_pairs, linear
 from vaebench.pictures.paper import banded, save_bands
 
 
@@ -184,3 +194,44 @@ def test_samples_under_a_label_have_a_row_for_each_class(n, tmp_path, monkeypatc
     assert len(columns) == m
     expected = torch.arange(4).repeat_interleave(m) / 4
     assert_close(images, expected.view(-1, 1, 1, 1).expand(4 * m, 1, 5, 5))
+
+
+# -------------------------------------------------------------------------------------- traversals
+def view_of_bits(tmp_path, model) -> View:
+    """Of a model of three pixels."""
+    return View(subject(SimpleNamespace(vae=model, spec=BINARY), EXAMPLES), tmp_path, 3)
+
+
+def test_a_traversal_takes_a_variable_through_its_classes_and_leaves_the_others(
+    tmp_path, monkeypatch
+):
+    view = view_of_bits(tmp_path, classes_vae(dim=3, classes=4))
+    monkeypatch.setattr(View, "decode", lambda self, z: z["z"])
+    found, code = _moved(view, "z", 1, points=11), view.codes["z"][0]
+    assert_close(found[:, 4:8], torch.eye(4))
+    for rest in (slice(0, 4), slice(8, 12)):
+        assert_close(found[:, rest], code[rest].expand(4, -1))
+
+
+@pytest.mark.parametrize(("of_bits", "low", "high"), [(True, 0, 1), (False, -3, 3)])
+def test_a_traversal_takes_a_number_along_its_dimension(tmp_path, monkeypatch, of_bits, low, high):
+    view = view_of_bits(tmp_path, bits_vae()) if of_bits else view_of(tmp_path, 3)
+    monkeypatch.setattr(View, "decode", lambda self, z: z["z"])
+    found, code = _moved(view, "z", 1, points=5), view.codes["z"][0]
+    assert_close(found[:, 1], torch.linspace(low, high, 5))
+    assert_close(found[:, 0], code[0].expand(5))
+
+
+def test_each_variable_of_classes_carries_its_own_kl(tmp_path):
+    view = view_of_bits(tmp_path, classes_vae(dim=3, classes=4))
+    measured, carried = view.divergences()
+    assert measured == "KL"
+    assert list(carried) == [("z", 0), ("z", 1), ("z", 2)]
+    kl = view.recognised.kl().mean().detach()
+    assert_close(torch.tensor(sum(carried.values())), kl)
+
+
+def test_two_classes_are_no_plane(tmp_path):
+    view = view_of_bits(tmp_path, classes_vae(dim=1, classes=2))
+    with pytest.raises(Inapplicable, match="z is one of two classes"):
+        _ = view.plane

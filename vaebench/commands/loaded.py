@@ -40,9 +40,9 @@ class Loaded:
 
     Data and latents are tensors for models of one observed name and one latent, and dicts by name
     for all others, always of a batch: `[B, *shape]`. Of a model under conditions data are dicts that
-    hold them too, and whatever is made of latents takes them as `given={"y": …}`. Values are means unless said otherwise; of
-    sentences, rows of tokens as greedy decoding finds them, which `text` writes out. All that is
-    drawn depends on `seed` alone.
+    hold them too, and whatever is made of latents takes them as `given={"y": …}`. Values are means
+    unless said otherwise; of labels, the most probable; of sentences, rows of tokens as greedy
+    decoding finds them, which `text` writes out. All that is drawn depends on `seed` alone.
 
     Attributes:
         model: the module.

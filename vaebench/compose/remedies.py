@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,8 @@ class Search:
         for option in error.options:
             yield self._defaults(option, line) if option.endswith(".") else [option]
         for part in error.parts:
-            yield self._choices(part, line.words)
+            others = {self._choice(other, line.words) for other in error.parts if other != part}
+            yield self._choices(part, line.words, others)
 
     def _defaults(self, prefix: str, line: Line) -> list[str]:
         """Options that were typed, each taken back."""
@@ -134,16 +135,17 @@ class Search:
     def _choice(self, part: str, words: Sequence[str]) -> str:
         return given(words).get(part, f"{part}={self.choices.get(part)}").partition("=")[2]
 
-    def _choices(self, part: str, words: Sequence[str]) -> list[str]:
-        """Other choices of a part: those first that read the same options, then the plainest."""
+    def _choices(self, part: str, words: Sequence[str], others: Container[str]) -> list[str]:
+        """Other choices of a part: those first that are called like the other parts to blame, then
+        those that read the same options, then the plainest."""
         options, now = options_of(self.folders, part), self._choice(part, words)
         own = {name for name in options.get(now, {}) if not name.startswith("_")}
 
-        def distance(name: str) -> tuple[float, bool, int, str]:
+        def distance(name: str) -> tuple[bool, float, bool, int, str]:
             other = {option for option in options[name] if not option.startswith("_")}
             both = own | other
             alike = len(own & other) / len(both) if both else 1.0
-            return -alike, name != PLAINEST.get(part), len(name), name
+            return name not in others, -alike, name != PLAINEST.get(part), len(name), name
 
         return [f"{part}={name}" for name in sorted({*options} - {now}, key=distance)]
 

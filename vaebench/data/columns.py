@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Self
 
 import torch
@@ -17,6 +18,9 @@ from vaebench.data.spec import Batch
 CHUNK = 1024
 """Rows that are looked at together where all are. A multiple of four, as many as bits are drawn at
 once: draws in chunks are then the same as draws of all."""
+
+
+NONE: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -133,16 +137,32 @@ class Columns(ABC):
             batch |= made if isinstance(made, Mapping) else {name: made}
         return batch | ({"index": index.to(self.device)} if self.numbered else {})
 
-    def means(self) -> Batch:
+    def means(self, labels: Mapping[str, int] = NONE) -> Batch:
         """Means over the examples of all names that are floats, `[*shape]` each: in chunks, summed in
-        64 bits."""
+        64 bits.
+
+        Args:
+            labels: name → L of labels, of which is told how often each class occurs, `[L, *shape]`;
+                of none that has more classes than there are examples.
+        """
         sums: dict[str, Tensor] = {}
+        few = {name: levels for name, levels in labels.items() if levels <= len(self)}
         for chunk in torch.arange(len(self)).split(CHUNK):
             for name, values in self.batch(chunk).items():
-                if values.is_floating_point():
+                if name in few:
+                    more = _counts(values, few[name])
+                elif values.is_floating_point():
                     more = values.sum(0, dtype=torch.float64)
-                    sums[name] = sums[name] + more if name in sums else more
+                else:
+                    continue
+                sums[name] = sums[name] + more if name in sums else more
         return {name: (total / len(self)).float() for name, total in sums.items()}
+
+
+def _counts(labels: Tensor, levels: int) -> Tensor:
+    """How many of labels `[B, *shape]` are of each class, `[levels, *shape]`."""
+    none = torch.zeros(levels, *labels.shape[1:], dtype=torch.float64, device=labels.device)
+    return none.scatter_add(0, labels, torch.ones_like(labels, dtype=torch.float64))
 
 
 class InMemorySplit(Columns):

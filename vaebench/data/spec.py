@@ -22,6 +22,7 @@ class Support(StrEnum):
     LEVELS = "levels"  # {0, 1/(L-1), ..., 1}: L grey levels
     BINARY = "binary"  # {0, 1}, as floats
     LABEL = "label"  # {0, ..., L-1}, as integers
+    ONE_HOT = "one_hot"  # variables of L classes, as L floats each: a 1 among 0s
     TOKENS = "tokens"  # {0, ..., V-1}, as integers: a sentence, its end, padding
 
     @property
@@ -32,7 +33,7 @@ class Support(StrEnum):
     @property
     def bounded(self) -> bool:
         """Whether values lie in [0, 1]."""
-        return self in (Support.UNIT, Support.LEVELS, Support.BINARY)
+        return self in (Support.UNIT, Support.LEVELS, Support.BINARY, Support.ONE_HOT)
 
 
 SAID = {
@@ -41,6 +42,7 @@ SAID = {
     Support.LEVELS: "grey levels in [0, 1]",
     Support.BINARY: "binary",
     Support.LABEL: "labels of classes",
+    Support.ONE_HOT: "classes",
     Support.TOKENS: "tokens",
 }
 
@@ -59,9 +61,11 @@ class Field:
         shape: shape of one example, without the batch; of `TOKENS` `[L]`, the longest with its end,
             where a batch is as wide as its own longest.
         support: the values its entries can take.
-        levels: how many values a discrete support has; for `UNIT`, how many grey levels
-            were dequantized to reach it (0: none, the data are continuous).
-        mean: mean over the training split, `[*shape]`; decoders may start from it.
+        levels: how many values a discrete support has, or classes a variable of `ONE_HOT`; for
+            `UNIT`, how many grey levels were dequantized to reach it (0: none, the data are
+            continuous).
+        mean: mean over the training split, `[*shape]`; of `LABEL`, how often each class occurs there,
+            `[levels, *shape]`. Decoders may start from it.
         symbols: the vocabulary of `TOKENS`, by token number.
         joiner: what stands between the symbols of a sentence that is written out.
 
@@ -99,6 +103,10 @@ class Field:
                 return torch.randn(shape, generator=generator)
             case Support.UNIT:
                 return torch.rand(shape, generator=generator)
+            case Support.ONE_HOT:
+                count = (batch_size, self.numel // self.levels)
+                classes = torch.randint(self.levels, count, generator=generator)
+                return torch.eye(self.levels)[classes].view(shape)
         values = torch.randint(self.levels, shape, generator=generator)
         return values if self.support is Support.LABEL else values / (self.levels - 1)
 

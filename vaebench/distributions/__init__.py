@@ -2,6 +2,7 @@
 
 from vaebench.distributions.autoregressive import Autoregressive
 from vaebench.distributions.base import Distribution, Noise, Score, Torch
+from vaebench.distributions.categorical import LabelLogits, OneHot
 from vaebench.distributions.delta import Delta
 from vaebench.distributions.discrete import BernoulliLogits, CategoricalLevels
 from vaebench.distributions.ensemble import Ensemble

@@ -45,8 +45,8 @@ class Autoregressive(Distribution):
         return self.order.shape
 
     @property
-    def is_discrete(self) -> bool:  # type: ignore[override]  # read rarely, and costs a pass
-        return self._at(()).is_discrete
+    def kind(self) -> str:  # type: ignore[override]  # read rarely, and costs a pass
+        return self._at(()).kind
 
     @property
     def width(self) -> int:

@@ -11,9 +11,11 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributions import constraints
 
 from vaebench.errors import Incompatible
 
@@ -21,6 +23,12 @@ Score = Callable[[], Tensor]
 """A log-density that is computed when, and only if, somebody asks for it."""
 
 LOG_2PI = math.log(2 * math.pi)
+
+REAL = "real numbers"
+"""The kind of values that move along a gradient."""
+
+LISTED = 1024
+"""Values of a discrete distribution that are listed at most."""
 
 
 class Noise:
@@ -45,6 +53,13 @@ class Noise:
         """U[0, 1) draws with the dtype and device of `like`."""
         return torch.rand(shape, generator=self.generator, dtype=like.dtype, device=like.device)
 
+    def gumbel(self, like: Tensor, shape: Sequence[int] = ()) -> Tensor:
+        """-log(-log u), u ~ U(0, 1), `[*shape, *like.shape]`: the largest of logits plus these is
+        softmax(logits)'s draw."""
+        u = self.uniform((*shape, *like.shape), like)
+        tiny = torch.finfo(u.dtype).tiny
+        return -(-u.clamp_min(tiny).log()).clamp_min(tiny).log()
+
 
 class Distribution(ABC):
     """A density over values `[*sample, *batch_shape, *event_shape]`."""
@@ -58,8 +73,17 @@ class Distribution(ABC):
     scores_given: bool = True
     """Whether `log_prob` takes values that were not drawn here."""
 
-    is_discrete: bool = False
-    """Whether values are points of a grid, so that nothing moves along a gradient."""
+    kind: str = REAL
+    """What values are, as a refusal says it."""
+
+    classes: int = 1
+    """Entries of a value that stand for one variable: as many as it has classes, where values are
+    one-hot."""
+
+    @property
+    def is_discrete(self) -> bool:
+        """Whether values are points of a grid, so that nothing moves along a gradient."""
+        return self.kind != REAL
 
     @property
     @abstractmethod
@@ -98,14 +122,26 @@ class Distribution(ABC):
         tend to draws as the temperature falls to 0."""
         raise Incompatible(f"{type(self).__name__} has no continuous relaxation")
 
+    def hardened(self, soft: Tensor) -> Tensor:
+        """The point of the grid that is nearest to a relaxed draw."""
+        raise Incompatible(f"{type(self).__name__} has no continuous relaxation")
+
+    def values(self) -> Tensor:
+        """All values of one event, `[V, *event]`.
+
+        Raises:
+            Incompatible: they are not finitely many, or more than 1024.
+        """
+        raise Incompatible(f"{type(self).__name__} has not finitely many values to be listed")
+
     def sample(self, shape: Sequence[int] = (), noise: Noise | None = None) -> Tensor:
         """Values without gradients."""
         with torch.no_grad():
             return self.rsample(shape, noise or Noise())
 
     def factors(self) -> Distribution | None:
-        """The coordinates as events of their own, batch `[*batch, *event]`; None where they depend
-        on each other."""
+        """The coordinates as events of their own, batch `[*batch, *event]`, or, of one-hot values,
+        the variables, batch `[*batch, D]`; None where they depend on each other."""
         return None
 
     @property
@@ -123,8 +159,7 @@ class Torch(Distribution):
 
     def __init__(self, dist: torch.distributions.Distribution) -> None:
         self.dist, self.has_rsample = dist, dist.has_rsample
-        support = dist.support
-        self.is_discrete = support is not None and support.is_discrete
+        self.kind = _kind(dist.support)
 
     @property
     def batch_shape(self) -> torch.Size:
@@ -154,12 +189,34 @@ class Torch(Distribution):
         return self.dist.log_prob(value)
 
 
+def _kind(support: Any) -> str:
+    """What the values of a `torch.distributions` support are; None says nothing of them."""
+    while isinstance(support, constraints.independent):
+        support = support.base_constraint
+    if support is None or not support.is_discrete:
+        return REAL
+    return "bits" if support is constraints.boolean else "whole numbers"
+
+
 def _reseed(device: torch.device, seed: int) -> None:
     """Seeds one device's global generator; `torch.manual_seed` would seed them all."""
     if device.type == "cpu":
         torch.default_generator.manual_seed(seed)
     else:
         getattr(torch, device.type).manual_seed(seed)
+
+
+def every_value(levels: int, width: int, like: Tensor) -> Tensor:
+    """All points of {0, …, L - 1}^D, whole numbers `[L^D, D]` on the device of `like`.
+
+    Raises:
+        Incompatible: they are more than 1024.
+    """
+    if levels**width > LISTED:
+        why = f"{width} variables of {levels} values each have {levels}^{width} values together"
+        raise Incompatible(f"{why}, and at most {LISTED} are listed")
+    each = torch.arange(levels, device=like.device)
+    return torch.cartesian_prod(*[each] * width).view(-1, width)
 
 
 def sum_event(x: Tensor, event_dims: int) -> Tensor:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vaebench.distributions.base import Distribution, Noise, sum_event
+from vaebench.distributions.base import Distribution, Noise, every_value, sum_event
+from vaebench.distributions.categorical import LabelLogits
 
 
 class BernoulliLogits(Distribution):
@@ -25,7 +26,7 @@ class BernoulliLogits(Distribution):
     tensor(0.2500)
     """
 
-    is_discrete = True
+    kind = "bits"
 
     def __init__(self, logits: Tensor, event_dims: int = 1) -> None:
         self.logits, self.event_dims = logits, event_dims
@@ -59,6 +60,13 @@ class BernoulliLogits(Distribution):
         tiny = torch.finfo(u.dtype).eps
         return ((self.logits - u.clamp(tiny, 1 - tiny).logit()) / temperature).sigmoid()
 
+    def hardened(self, soft: Tensor) -> Tensor:
+        return soft.round()
+
+    def values(self) -> Tensor:
+        each = every_value(2, self.event_shape.numel(), self.logits)
+        return each.to(self.logits.dtype).view(-1, *self.event_shape)
+
     def factors(self) -> BernoulliLogits:
         return BernoulliLogits(self.logits, 0)
 
@@ -79,46 +87,38 @@ class CategoricalLevels(Distribution):
         event_dims: how many trailing dimensions, after the levels, make one event.
     """
 
-    is_discrete = True
+    kind = "grey levels"
 
     def __init__(self, logits: Tensor, event_dims: int = 1) -> None:
-        self.logits, self.event_dims = logits, event_dims
-        self.level_dim = logits.ndim - event_dims - 1
-
-    @property
-    def levels(self) -> int:
-        """L."""
-        return self.logits.shape[self.level_dim]
+        self.level = LabelLogits(logits, event_dims)
+        self.top = self.level.labels - 1
 
     @property
     def batch_shape(self) -> torch.Size:
-        return self.logits.shape[: self.level_dim]
+        return self.level.batch_shape
 
     @property
     def event_shape(self) -> torch.Size:
-        return self.logits.shape[self.level_dim + 1 :]
+        return self.level.event_shape
 
     @property
     def width(self) -> int:
-        return self.levels * self.event_shape.numel()
+        return self.level.width
 
     @property
     def mean(self) -> Tensor:
-        probability = self.logits.softmax(self.level_dim).movedim(self.level_dim, -1)
-        return probability @ torch.linspace(0, 1, self.levels).to(probability)
+        probability = self.level.probabilities.movedim(self.level.label_dim, -1)
+        return probability @ torch.linspace(0, 1, self.level.labels).to(probability)
 
     def rsample(self, shape: Sequence[int], noise: Noise) -> Tensor:
-        u = noise.uniform((*shape, *self.logits.shape), self.logits)
-        tiny = torch.finfo(u.dtype).tiny
-        gumbel = -(-u.clamp_min(tiny).log()).clamp_min(tiny).log()
-        level = (self.logits + gumbel).argmax(len(shape) + self.level_dim)
-        return level.to(self.logits.dtype) / (self.levels - 1)
+        return self._grey(self.level.rsample(shape, noise))
+
+    def values(self) -> Tensor:
+        return self._grey(self.level.values())
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Σ_i log softmax(logits_i)[x_i (L - 1)]."""
-        level = (value * (self.levels - 1)).round().long().unsqueeze(-self.event_dims - 1)
-        dim = -self.event_dims - 1
-        lead = torch.broadcast_shapes(level.shape[:dim], self.logits.shape[:dim])
-        logits = self.logits.expand(*lead, *self.logits.shape[dim:])
-        chosen = logits.gather(dim, level.expand(*lead, *level.shape[dim:])).squeeze(dim)
-        return sum_event(chosen - self.logits.logsumexp(dim), self.event_dims)
+        return self.level.log_prob((value * self.top).round().long())
+
+    def _grey(self, level: Tensor) -> Tensor:
+        return level.to(self.level.logits.dtype) / self.top

@@ -16,7 +16,7 @@ class Ensemble(Distribution):
 
     def __init__(self, members: Sequence[Distribution]) -> None:
         self.members = list(members)
-        self.is_discrete = self.members[0].is_discrete
+        self.kind = self.members[0].kind
 
     @property
     def batch_shape(self) -> torch.Size:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vaebench.distributions.base import Distribution, Torch, sum_event
+from vaebench.distributions.categorical import OneHot
 from vaebench.distributions.discrete import BernoulliLogits
 from vaebench.distributions.gaussian import DiagNormal, FullNormal, StandardNormal
 
@@ -77,6 +78,13 @@ def _bits(q: BernoulliLogits, p: BernoulliLogits) -> Tensor:
     """Σ_d q_d (l_d - m_d) + log(1 - q_d) - log(1 - p_d), with l and m the logits of q and p."""
     free = F.softplus(p.logits) - F.softplus(q.logits)
     return sum_event(q.mean * (q.logits - p.logits) + free, q.event_dims)
+
+
+@register_kl(OneHot, OneHot)
+def _classes(q: OneHot, p: OneHot) -> Tensor:
+    """Σ_dc q_dc (log q_dc - log p_dc)."""
+    log_q, log_p = q.logits.log_softmax(-1), p.logits.log_softmax(-1)
+    return (log_q.exp() * (log_q - log_p)).sum((-2, -1))
 
 
 @register_kl(FullNormal, StandardNormal)

@@ -25,7 +25,7 @@ class Mixture(Distribution):
         self.conditional, self.inputs, self.log_weights = conditional, inputs, log_weights
         self.components = conditional(inputs)
         self.scores_given = self.components.scores_given
-        self.is_discrete = self.components.is_discrete
+        self.kind = self.components.kind
 
     @property
     def batch_shape(self) -> torch.Size:

@@ -41,7 +41,7 @@ class TokenSequence(Distribution):
         Bengio 2016), https://arxiv.org/abs/1511.06349
     """
 
-    is_discrete = True
+    kind = "tokens"
 
     def __init__(self, language: Language, context: Tensor, length: int, keep: float = 1.0) -> None:
         self.language, self.context, self.length, self.keep = language, context, length, keep

@@ -24,14 +24,19 @@ class Head(nn.Module, ABC):
     support: ClassVar[Support] = Support.REAL
     """Of a posterior head: the values that its latent takes."""
 
+    classes: int = 1
+    """Of a posterior head: entries of the latent that stand for one variable, where `ONE_HOT`."""
+
     @abstractmethod
     def forward(self, params: Tensor) -> Distribution:
         """The distribution with these parameters."""
 
 
 def latent_field(dim: int, head: Head) -> Field:
-    """The field of a latent `[dim]` that a posterior head infers."""
-    return Field((dim,), head.support, 2 if head.support is Support.BINARY else 0)
+    """The field of a latent of so many variables that a posterior head infers, `[dim]`; of classes
+    `[dim · classes]`."""
+    levels = {Support.BINARY: 2, Support.ONE_HOT: head.classes}
+    return Field((dim * head.classes,), head.support, levels.get(head.support, 0))
 
 
 class Likelihood(Head):

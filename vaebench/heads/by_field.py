@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vaebench.data import Field, Support
-from vaebench.errors import Incompatible
 from vaebench.heads.base import Likelihood
 
 LikelihoodOf = Callable[[Field], Likelihood]
@@ -18,6 +17,7 @@ def by_field(
     reals: LikelihoodOf,
     levels: LikelihoodOf,
     tokens: LikelihoodOf,
+    labels: LikelihoodOf,
 ) -> Likelihood:
     """The likelihood that suits a field.
 
@@ -27,9 +27,7 @@ def by_field(
         reals: of floats, bounded or not.
         levels: of grey levels.
         tokens: of sentences.
-
-    Raises:
-        Incompatible: none of them does.
+        labels: of classes.
     """
     suits = {
         Support.BINARY: bits,
@@ -37,8 +35,6 @@ def by_field(
         Support.UNIT: reals,
         Support.LEVELS: levels,
         Support.TOKENS: tokens,
+        Support.LABEL: labels,
     }
-    if observed.support not in suits:
-        words = observed.support.words
-        raise Incompatible(f"this likelihood has none of {words}.", "likelihood", "model")
     return suits[observed.support](observed)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vaebench.data import Field, Support
-from vaebench.distributions import BernoulliLogits, CategoricalLevels, DiagNormal
+from vaebench.distributions import BernoulliLogits, CategoricalLevels, DiagNormal, LabelLogits
 from vaebench.errors import Incompatible
 from vaebench.heads.base import Likelihood
 
@@ -175,6 +175,33 @@ class Categorical(Likelihood):
 
     def bits_per_nat(self) -> tuple[float, float] | None:
         return _mass(self.field)
+
+
+class Label(Likelihood):
+    """p(y | ·) = softmax(l(·))[y] of a label; of several, their product.
+
+    A label has no mean. What stands for one is the data's `Field.mean`: how often each class occurs;
+    and of a distribution, its most probable class.
+    """
+
+    def __init__(self, observed: Field) -> None:
+        super().__init__()
+        if observed.support is not Support.LABEL:
+            raise Incompatible(
+                f"this likelihood is of labels; the data are {observed.support.words}.",
+                "likelihood",
+            )
+        self.field, self.param_shape = observed, (observed.levels, *observed.shape)
+
+    def forward(self, params: Tensor) -> LabelLogits:
+        return LabelLogits(params, len(self.field.shape))
+
+    def params_for_mean(self, mean: Tensor) -> Tensor:
+        """log of the classes' shares `[L, *shape]`, those of classes that never occur at 0.001."""
+        return mean.clamp(min=MEAN_RANGE[0]).log()
+
+    def bits_per_nat(self) -> tuple[float, float] | None:
+        return None  # error and calibration are the measures of labels
 
 
 def _mass(field: Field) -> tuple[float, float]:

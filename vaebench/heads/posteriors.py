@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from vaebench.data import Field, Support
-from vaebench.distributions import BernoulliLogits, Delta, DiagNormal, FullNormal
+from vaebench.distributions import BernoulliLogits, Delta, DiagNormal, FullNormal, OneHot
+from vaebench.errors import Incompatible
 from vaebench.heads.base import Head
 
 
@@ -73,6 +74,29 @@ class Bits(Head):
         return BernoulliLogits(params)
 
 
+class Categorical(Head):
+    """q(z | x) = Π_d softmax(l_d(x))[z_d]: D variables of C classes each, z one-hot in {0, 1}^(D C).
+
+    Args:
+        classes: C ≥ 2.
+
+    References:
+        Categorical Reparameterization with Gumbel-Softmax (Jang, Gu, Poole 2017),
+        https://arxiv.org/abs/1611.01144
+    """
+
+    support: ClassVar[Support] = Support.ONE_HOT
+
+    def __init__(self, latent: Field, *, classes: int) -> None:
+        super().__init__()
+        if classes < 2:
+            raise Incompatible(f"posterior.classes={classes}: at least 2")
+        self.classes, self.param_shape = classes, (latent.numel * classes,)
+
+    def forward(self, params: Tensor) -> OneHot:
+        return OneHot(params.unflatten(-1, (-1, self.classes)))
+
+
 class PointMass(Head):
     """q(z | x) = δ(z - f(x)): the deterministic encoder of an autoencoder.
 
@@ -89,5 +113,8 @@ class PointMass(Head):
 
 
 def suited(latent: Field) -> Head:
-    """The plainest head of a latent: independent bits, or a diagonal Gaussian."""
+    """The plainest head of a latent: independent bits or classes, or a diagonal Gaussian."""
+    if latent.support is Support.ONE_HOT:
+        variables = Field((latent.numel // latent.levels,))
+        return Categorical(variables, classes=latent.levels)
     return Bits(latent) if latent.support is Support.BINARY else Gaussian(latent)

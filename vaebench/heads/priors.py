@@ -18,6 +18,7 @@ from vaebench.distributions import (
     DiagNormal,
     Distribution,
     Mixture,
+    OneHot,
     StandardNormal,
     Torch,
 )
@@ -75,6 +76,33 @@ class Bits(Prior):
 
     def forward(self) -> BernoulliLogits:
         return BernoulliLogits(self.logits)
+
+
+class Categorical(Prior):
+    """p(z) = Π_d softmax(l_d)[z_d] of one-hot variables, as many classes as the posterior infers.
+
+    Args:
+        learned: whether l is learned, which begins at 0, or all classes stay equally probable.
+    """
+
+    logits: Tensor
+
+    def __init__(self, latent: Field, *, learned: bool) -> None:
+        super().__init__()
+        if latent.support is not Support.ONE_HOT:
+            raise Incompatible(
+                "this prior is a density of classes, which this posterior does not infer.",
+                "prior",
+                "posterior",
+            )
+        logits = torch.zeros(latent.numel // latent.levels, latent.levels)
+        if learned:
+            self.logits = nn.Parameter(logits)
+        else:
+            self.register_buffer("logits", logits, persistent=False)
+
+    def forward(self) -> OneHot:
+        return OneHot(self.logits)
 
 
 class FlowPrior(Prior):
@@ -245,9 +273,11 @@ class Vamp(PosteriorPrior):
         super().__init__()
         if components < 1:
             raise Incompatible(f"prior.components={components}: at least 1")
-        if observed.support is Support.TOKENS:
+        if observed.support in (Support.TOKENS, Support.LABEL):
             raise Incompatible(
-                "this prior learns pseudo-inputs, which are numbers; the data are tokens.", "prior"
+                "this prior learns pseudo-inputs, which are numbers; the data are "
+                f"{observed.support.words}.",
+                "prior",
             )
         if observed.support is Support.LABEL:
             raise Incompatible(
@@ -280,8 +310,8 @@ class Vamp(PosteriorPrior):
 
 
 class Conditioned(ConditionalPrior):
-    """p(z | y) of the conditions: a diagonal Gaussian, or independent bits where q infers bits, whose
-    parameters a net makes of y. It begins at N(0, I), or at fair bits, whatever y is.
+    """p(z | y) of the conditions: a diagonal Gaussian, or independent bits or classes where q infers
+    those, whose parameters a net makes of y. It begins at N(0, I), or fair, whatever y is.
 
     Args:
         hidden: widths of the net.

@@ -133,7 +133,8 @@ def drawn(trace: Trace, name: str) -> Tensor:
 
 
 def expected(trace: Trace, name: str) -> Tensor:
-    """A site's mean in a trace of k = 1, `[B, *event]`; of sentences, what greedy decoding finds."""
+    """A site's mean in a trace of k = 1, `[B, *event]`; of sentences, what greedy decoding finds, of
+    labels the most probable."""
     dist = trace[name].dist
     if isinstance(dist, TokenSequence):
         context = dist.context.expand(1, trace.lead[1], -1)[0]

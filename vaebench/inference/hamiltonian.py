@@ -105,7 +105,7 @@ class Moved(Distribution):
 
     def __init__(self, origin: Distribution, value: Tensor) -> None:
         self.origin, self.value = origin, value
-        self.has_density = origin.has_density
+        self.has_density, self.kind = origin.has_density, origin.kind
 
     @property
     def batch_shape(self) -> torch.Size:

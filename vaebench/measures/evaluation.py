@@ -14,6 +14,7 @@ from vaebench.data import Batch
 from vaebench.errors import Incompatible, Refusal
 from vaebench.inference import infer
 from vaebench.measures.base import Measure, Numbers, Subject, applied, check_known, over_batches
+from vaebench.measures.classification import Classification
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
 from vaebench.measures.probes import Probe
@@ -37,9 +38,15 @@ class Measures:
     gap: InferenceGap = field(default_factory=InferenceGap)
     ais: AnnealedImportance = field(default_factory=AnnealedImportance)
     probe: Probe = field(default_factory=lambda: Probe(examples=II("examples")))
+    classification: Classification = field(
+        default_factory=lambda: Classification(examples=II("examples"))
+    )
 
 
-SHARED = {"k": ("likelihood",), "examples": ("likelihood", "terms", "rate", "units", "probe")}
+SHARED = {
+    "k": ("likelihood",),
+    "examples": ("likelihood", "terms", "rate", "units", "probe", "classification"),
+}
 """Options of `Measures`, and the measures that take theirs from them."""
 
 NAMES = tuple(f.name for f in fields(Measures) if f.name not in SHARED)

@@ -73,10 +73,12 @@ class Draws:
 
 
 class Latents:
-    """Accumulates, over the batches of a pass, what each latent dimension does.
+    """Accumulates, over the batches of a pass, what each latent dimension does; of classes, each
+    one-hot variable.
 
-    `active_units` counts dimensions with Var_x(E_q[z_d | x]) > 0.01. `kl/z.d` is E_x KL(q_d ‖ p_d),
-    where the KL is a sum over dimensions in closed form; of more than 200 dimensions `kl/z` alone.
+    `active_units` counts dimensions with Var_x(E_q[z_d | x]) > 0.01, and variables of which that holds
+    for the probability of one class. `kl/z.d` is E_x KL(q_d ‖ p_d), where the KL is a sum over
+    dimensions in closed form; of more than 200 dimensions `kl/z` alone.
 
     E_q[z | x] of a latent whose q depends on another's draw, or which is moved after it was drawn,
     is itself a mean over draws: 16 of its own, so that the objective's k plays no part.
@@ -87,6 +89,7 @@ class Latents:
         self.means = defaultdict[str, Moments](Moments)
         self.draws = defaultdict[str, Draws](Draws)
         self.kls = defaultdict[str, Moments](Moments)
+        self.classes: dict[str, int] = {}
 
     def add(self, batch: Batch, evidence: Evidence) -> None:
         """A batch and its evidence."""
@@ -95,11 +98,12 @@ class Latents:
             self.draws[name].add(_exact(values).flatten(2))
         for name in evidence.latents:
             dist = evidence.q[name].dist
+            self.classes[name] = dist.classes
             if name not in varied:
                 self.means[name].add(_rows(dist.mean, dist.event_shape))
             kl = evidence.kl_by_dimension(name)
             if kl is not None:
-                self.kls[name].add(_rows(kl, dist.event_shape))
+                self.kls[name].add(_rows(kl, kl.shape[-1:]))
 
     def read(self) -> dict[str, float]:
         """`kl/z.d` and `active_units`; nothing where there are no latents."""
@@ -109,7 +113,7 @@ class Latents:
     def variances(self) -> dict[str, Tensor]:
         """Var_x(E_q[z_d | x]) of each latent, `[D]`."""
         found: dict[str, Moments | Draws] = {**self.means, **self.draws}
-        return {name: each.variance for name, each in found.items()}
+        return {n: of_variables(each.variance, self.classes[n]) for n, each in found.items()}
 
     @property
     def active(self) -> float:
@@ -127,6 +131,11 @@ class Latents:
             for name, kl in self.kls.items()
             for d, value in enumerate(kl.mean.tolist())
         }
+
+
+def of_variables(variance: Tensor, classes: int) -> Tensor:
+    """The variance of each one-hot variable, `[D]`: that of its most varied class, of `[D · C]`."""
+    return variance.view(-1, classes).amax(-1)
 
 
 def _exact(values: Tensor) -> Tensor:

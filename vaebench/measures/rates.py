@@ -61,7 +61,7 @@ class RateDistortion(Measure):
 @dataclass
 class Units(Measure):
     """`active_units`: dimensions with Var_x(E_q[z_d | x]) > 0.01 (Burda, Grosse, Salakhutdinov 2016),
-    and the KL of each dimension, where the KL is a sum over them."""
+    and the KL of each dimension, where the KL is a sum over them; of classes, those of variables."""
 
     examples: int = 0
 

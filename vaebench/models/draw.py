@@ -114,7 +114,7 @@ class DRAW(Interleaved):
         why = "each of its steps depends on draws of those before"
         of = partial(no_density, why)
         self.prior = prior_of(prior, z, posterior=of, read={observed: x} | y, conditions=y)
-        self.decode = LSTM(latent_dim + told, hidden)
+        self.decode = LSTM(z.numel + told, hidden)
         self.write = Writer(hidden, tuple(canvas.shape), write)
         self.canvas = nn.Parameter(canvas)
         self.refine = refine(dict.fromkeys(self.names, z), {observed: x} | y)

@@ -33,13 +33,13 @@ class Hierarchical(RecognitionFirst):
     """q(z_1 | x) Π_l q(z_l | z_{l-1}), bottom-up, against p(z_L) Π_l p(z_{l-1} | z_l) p(x | z_1),
     top-down.
 
-    p(z_{l-1} | z_l) is a diagonal Gaussian, or independent bits where q infers bits. Under
+    p(z_{l-1} | z_l) is a diagonal Gaussian, or independent bits or classes where q infers those. Under
     conditions y every factor but the prior reads y too, and the prior may be p(z_L | y). Several
     observed names are independent given z_1 and y.
 
     Args:
         spec: names and shapes of a batch, and N.
-        layers: widths of z_1, …, z_L; z_1 is next to the data.
+        layers: widths of z_1, …, z_L, in variables; z_1 is next to the data.
         nets: family of the nets between x and z_1.
         links: family of the nets between latents.
         posterior: `Field` of a latent → head of its q.
@@ -83,7 +83,7 @@ class Hierarchical(RecognitionFirst):
         heads = [posterior(Field((width,))) for width in layers]
         if helmholtz and heads[0].support is not Support.BINARY:
             raise Incompatible(
-                "this model is a net of bits, and this posterior infers real numbers.",
+                f"this model is a net of bits, and this posterior infers {heads[0].support.words}.",
                 "posterior",
                 "model",
             )

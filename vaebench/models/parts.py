@@ -172,7 +172,7 @@ def check_entrywise(likelihood: Likelihood, x: Field) -> None:
         Incompatible: the likelihood has others.
     """
     shape = likelihood.param_shape
-    if shape[len(shape) - len(x.shape) :] != x.shape:
+    if not x.shape or shape[len(shape) - len(x.shape) :] != x.shape:
         raise Incompatible(
             "this model makes parameters of each pixel, and this likelihood has others.",
             "model",

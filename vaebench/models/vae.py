@@ -30,7 +30,7 @@ class VAE(RecognitionFirst):
 
     Args:
         spec: names and shapes of a batch, and N.
-        latent_dim: D, width of z.
+        latent_dim: D, width of z; of one-hot variables, how many there are.
         nets: family of the encoder and decoder.
         posterior: `Field` of z → head of q(z | x).
         prior: `Field` of z → p(z).

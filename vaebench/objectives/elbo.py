@@ -123,9 +123,7 @@ class ELBO(Weighted):
             return self.kl.at(evidence, name) * counts
         kl = evidence.kl_by_dimension(name)
         assert kl is not None  # the constructor made sure
-        event = evidence.q[name].dist.event_shape
-        kl = kl.flatten(kl.ndim - len(event)) * counts
-        return evidence.q[name].spread(kl.sum(-1))
+        return evidence.q[name].spread((kl * counts).sum(-1))
 
     def free(self, evidence: Evidence) -> Tensor:
         """Σ_j max(λ, E_batch KL_j), a scalar."""
@@ -138,7 +136,7 @@ class ELBO(Weighted):
             return self.kl.at(evidence, name).mean().view(1)
         kl = evidence.kl_by_dimension(name)
         assert kl is not None  # the constructor made sure
-        return kl.reshape(-1, evidence.q[name].dist.event_shape.numel()).mean(0)
+        return kl.reshape(-1, kl.shape[-1]).mean(0)
 
 
 def _sampled(kl: KL) -> KL:

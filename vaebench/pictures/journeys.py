@@ -10,12 +10,13 @@ from torch import Tensor
 
 from vaebench.inference import encode
 from vaebench.measures.base import Inapplicable, Subject
-from vaebench.pictures.paper import save_animation, save_sheet
+from vaebench.pictures.paper import FRAME, save_animation, save_sheet
 from vaebench.pictures.view import Point, View
 
 ENDS = 5  # pairs of examples
 STEPS = 9  # points of a way, ends included
-FRAMES = 24
+COARSE, FRAMES = 11, 24  # points of one dimension's, on a sheet and in an animation
+PACE_OF_CLASSES = 400  # milliseconds
 DIMENSIONS = 12
 TRIPLES = 6
 PEOPLE = 10
@@ -59,7 +60,8 @@ def along(way: Way, a: Point, b: Point, t: Tensor) -> Point:
 
 
 def interpolations(view: View) -> list[Path]:
-    """Decoded ways between the codes of pairs of examples, straight and along the sphere."""
+    """Decoded ways between the codes of pairs of examples, straight and, of real numbers, along the
+    sphere."""
     first, second = _pairs(view)
     a, b = ({name: z[rows] for name, z in view.codes.items()} for rows in (first, second))
     ends = view.images[first], view.images[second]
@@ -68,7 +70,7 @@ def interpolations(view: View) -> list[Path]:
 
 
 def walk_of_images(view: View) -> list[Path]:
-    """Decoded ways between pairs of draws z ~ p(z), straight and along the sphere."""
+    """Decoded ways between pairs of draws z ~ p(z), straight and, of real numbers, along the sphere."""
     _ = view.name
     title = "from one draw of the prior to another"
     return _save_ways(view, "prior_walk", *drawn_pairs(view, ENDS), title)
@@ -93,8 +95,8 @@ def _save_ways(
     title: str,
     ends: Sequence[Tensor] = (),
 ) -> list[Path]:
-    """A sheet of the ways between n pairs of points, straight and spherical one below the other, and
-    an animation of the spherical.
+    """A sheet of the ways between n pairs of points, straight and, of real numbers, spherical one
+    below the other, and an animation of the last.
 
     Args:
         a, b: where they begin and end, `[n, *event]` by latent.
@@ -107,14 +109,17 @@ def _save_ways(
         starts = torch.tensor(rows, device=t.device).repeat_interleave(steps)
         return view.decode(along(way, a, b, t), starts).unflatten(0, (len(rows), steps))
 
-    images = [decoded(way, STEPS) for way in (linear, spherical)]
+    ways: dict[str, Way] = {"linear": linear}
+    if not view.is_discrete:  # bits and classes lie on no sphere
+        ways["spherical"] = spherical
+    images = [decoded(way, STEPS) for way in ways.values()]
     columns = [f"{x:.2f}" for x in torch.linspace(0, 1, STEPS).tolist()]
     if ends:
         first, last = (end.unsqueeze(1) for end in ends)
         images = [torch.cat([first, way, last], 1) for way in images]
         columns = ["x", *columns, "x'"]
     sheet, stem = torch.stack(images, 1).flatten(0, 2), view.folder / name
-    kinds, frames = ["linear", "spherical"] * len(rows), decoded(spherical, FRAMES).unbind(1)
+    kinds, frames = [*ways] * len(rows), decoded([*ways.values()][-1], FRAMES).unbind(1)
     return [
         save_sheet(stem.with_suffix(".png"), sheet, kinds, columns, title),
         save_animation(stem.with_suffix(".gif"), frames, len(rows)),
@@ -139,26 +144,28 @@ def _pairs(view: View) -> tuple[list[int], list[int]]:
 
 def traversals(view: View) -> list[Path]:
     """One example's code with one dimension at a time moved from -3 to 3, a bit's probability from
-    0 to 1, those that carry most first."""
+    0 to 1, a variable through its classes, those that carry most first."""
     measured, carried = view.divergences()
     chosen = sorted(carried, key=lambda key: -carried[key])[:DIMENSIONS]
-    coarse, fine = (torch.linspace(0, 1, n).tolist() for n in (11, FRAMES))
-    images = torch.cat([_moved(view, name, d, coarse) for name, d in chosen])
+    images = torch.cat([_moved(view, name, d, COARSE) for name, d in chosen])
     names = [f"{name}.{d}  {measured} {carried[name, d]:.2f}" for name, d in chosen]
-    low, high = view.ends(chosen[0][0])
-    columns = [f"{round(low + (high - low) * t, 1) + 0.0:+.1f}" for t in coarse]  # not -0.0
-    title = "one dimension at a time, by what it carries"
+    stops = view.way(chosen[0][0], COARSE)
+    if of_classes := stops.shape[1] > 1:
+        columns = [str(c) for c in range(len(stops))]
+    else:
+        columns = [f"{round(stop, 1) + 0.0:+.1f}" for stop in stops[:, 0].tolist()]  # not -0.0
+    title = f"one {'variable' if of_classes else 'dimension'} at a time, by what it carries"
     sheet = save_sheet(view.folder / "traversals.png", images, names, columns, title)
-    frames = torch.stack([_moved(view, name, d, fine) for name, d in chosen], 1).unbind(0)
-    return [sheet, save_animation(view.folder / "traversals.gif", frames, 4)]
+    frames = torch.stack([_moved(view, name, d, FRAMES) for name, d in chosen], 1).unbind(0)
+    pace = PACE_OF_CLASSES if of_classes else FRAME
+    return [sheet, save_animation(view.folder / "traversals.gif", frames, 4, pace=pace)]
 
 
-def _moved(view: View, name: str, dimension: int, ways: Sequence[float]) -> Tensor:
-    """The first example decoded with one dimension at each part of its way, `[ways, C, H, W]`."""
-    z = {n: torch.cat([code[:1]] * len(ways)) for n, code in view.codes.items()}
-    low, high = view.ends(name)
-    values = low + (high - low) * torch.tensor(ways, device=view.subject.device)
-    z[name].flatten(1)[:, dimension] = values
+def _moved(view: View, name: str, variable: int, points: int) -> Tensor:
+    """The first example decoded with one variable at each point of its way, `[T, C, H, W]`."""
+    stops = view.way(name, points)
+    z = {n: torch.cat([code[:1]] * len(stops)) for n, code in view.codes.items()}
+    z[name].flatten(1).unflatten(1, (-1, stops.shape[1]))[:, variable] = stops
     return view.decode(z)
 
 

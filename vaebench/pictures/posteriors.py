@@ -38,8 +38,9 @@ def posteriors(view: View) -> list[Path]:
     """
     view.subject.need_bound()
     latent = view.plane
-    if view.recognised.q[latent].dist.is_discrete:
-        raise Inapplicable("bits have no density to draw")
+    dist = view.recognised.q[latent].dist
+    if dist.is_discrete:
+        raise Inapplicable(f"{dist.kind} have no density to draw")
     shown = min(EXAMPLES, len(view))
     columns = min(3, shown)
     figure = new_figure(3.1 * columns, 3.1 * math.ceil(shown / columns))

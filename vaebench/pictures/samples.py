@@ -84,7 +84,7 @@ def _map_of_samples(view: View, made: Tensor) -> list[Path]:
     if view.subject.composition.data.spec[view.observed[0]].support is Support.TOKENS:
         raise Inapplicable(f"{view.observed[0]} holds sentences (pictures=[sentences])")
     both = view.batch[view.observed[0]], made
-    real, samples = (points.flatten(1).cpu().numpy() for points in both)
+    real, samples = (points.reshape(len(points), -1).cpu().numpy() for points in both)
     if real.shape[1] < 2:
         raise Inapplicable(f"{view.observed[0]} is a single number")
     pca = PCA(2).fit(real)

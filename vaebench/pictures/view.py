@@ -24,12 +24,16 @@ from vaebench.inference import (
     simulate,
 )
 from vaebench.measures.base import Inapplicable, Subject
+from vaebench.measures.latents import of_variables
 from vaebench.pictures.decoding import Decoding
 from vaebench.trace import Evidence
 
 Point = dict[str, Tensor]
 
 REACH = 3.0
+
+MOST_CLASSES = 24
+"""Of one variable, that are shown."""
 
 
 @dataclass(frozen=True)
@@ -135,13 +139,32 @@ class View:
         if list(shapes.values()) != [(2,)]:
             told = ", ".join(f"{name} has {math.prod(shape)}" for name, shape in shapes.items())
             raise Inapplicable(f"one latent of two dimensions is needed; {told}")
-        return next(iter(shapes))
+        latent = next(iter(shapes))
+        if self.classes(latent) > 1:
+            raise Inapplicable(
+                f"one latent of two dimensions is needed; {latent} is one of two classes"
+            )
+        return latent
 
-    def ends(self, latent: str) -> tuple[float, float]:
-        """Between which values a dimension of a latent is moved: standard deviations of the prior,
-        or a bit's probability."""
+    @property
+    def is_discrete(self) -> bool:
+        """Whether latents are bits or classes."""
+        return any(self.recognised.q[name].dist.is_discrete for name in self.codes)
+
+    def classes(self, latent: str) -> int:
+        """How many entries of a latent stand for one variable."""
+        return self.recognised.q[latent].dist.classes
+
+    def way(self, latent: str, points: int) -> Tensor:
+        """What a variable of a latent is moved through, `[T, entries]`: at so many points, from -3 to
+        3 standard deviations of the prior, or a bit's probability from 0 to 1; of classes, one after
+        the other, 24 at most."""
+        device = self.subject.device
+        if (classes := self.classes(latent)) > 1:
+            return torch.eye(classes, device=device)[:MOST_CLASSES]
         bits = self.recognised.q[latent].dist.is_discrete
-        return (0.0, 1.0) if bits else (-REACH, REACH)
+        low, high = (0.0, 1.0) if bits else (-REACH, REACH)
+        return low + (high - low) * torch.linspace(0, 1, points, device=device).unsqueeze(1)
 
     @cached_property
     def recognised(self) -> Evidence:
@@ -159,17 +182,17 @@ class View:
 
     @torch.no_grad()
     def divergences(self) -> tuple[str, dict[tuple[str, int], float]]:
-        """How much each dimension of each latent carries, and what that is measured in: its mean
-        KL from the prior, else the variance of its posterior mean."""
+        """How much each dimension of each latent carries, or each variable of classes, and what that
+        is measured in: its mean KL from the prior, else the variance of its posterior mean."""
         evidence, codes = self.recognised, self.codes
         kls = {name: kl for name in codes if (kl := evidence.kl_by_dimension(name)) is not None}
         if len(kls) == len(codes):
-            measured, found = (
-                "KL",
-                {n: kl.reshape(-1, codes[n][0].numel()).mean(0) for n, kl in kls.items()},
-            )
+            measured = "KL"
+            found = {n: kl.reshape(-1, kl.shape[-1]).mean(0) for n, kl in kls.items()}
         else:
-            measured, found = "Var", {n: z.flatten(1).var(0) for n, z in codes.items()}
+            measured = "Var"
+            variances = {n: z.flatten(1).var(0) for n, z in codes.items()}
+            found = {n: of_variables(v, self.classes(n)) for n, v in variances.items()}
         return measured, {(n, d): x for n, v in found.items() for d, x in enumerate(v.tolist())}
 
     def __len__(self) -> int:

@@ -35,6 +35,7 @@ METRICS = (
     Metric("bound", higher=True, leads=True),
     Metric("recon", higher=True, leads=True),
     Metric("kl", leads=True, label="KL"),
+    Metric("error", leads=True),
     Metric("perplexity_without_end", label="PPL w/o end"),
     Metric("perplexity", label="PPL"),
     Metric("accuracy", higher=True),

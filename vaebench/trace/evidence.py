@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 
+import torch
 from torch import Tensor
 
 from vaebench.distributions import has_kl, kl_divergence
@@ -93,7 +94,11 @@ class Evidence:
         return self._kls[name]
 
     def kl_by_dimension(self, name: str) -> Tensor | None:
-        """KL(q_d ‖ p_d) of each dimension of one latent, `[*batch, *event]`; None where the KL is
-        no such sum, or has no closed form."""
-        q, p = self.q[name].dist.factors(), self.p[name].dist.factors()
-        return kl_divergence(q, p) if q is not None and p is not None and has_kl(q, p) else None
+        """KL(q_d ‖ p_d) of each of the D dimensions of one latent, or of its one-hot variables,
+        `[*batch, D]`; None where the KL is no such sum, or has no closed form."""
+        both = [trace[name].dist for trace in (self.q, self.p)]
+        q, p = (dist.factors() for dist in both)
+        if q is None or p is None or not has_kl(q, p):
+            return None
+        lead = torch.broadcast_shapes(*(dist.batch_shape for dist in both))
+        return kl_divergence(q, p).reshape(*lead, -1)

@@ -23,8 +23,10 @@ from vaebench.training.system import STATE, System
 
 OPTION = "eval.measures"
 USUAL = Evaluation().measures
-"""Those of every run. Their numbers are called `test/nll` alone, and where they mean nothing they
-are left out without a word."""
+"""Those of every run; where they mean nothing they are left out without a word."""
+
+PLAIN = (*USUAL, "classification")
+"""Those whose numbers are called `test/error` alone; others `test/probe/linear`."""
 
 
 def check_measures(cfg: DictConfig, composition: Composition) -> None:
@@ -86,8 +88,8 @@ def measured(cfg: DictConfig, system: System, device: torch.device, folder: Path
 
 
 def called(name: str, numbers: Numbers) -> Numbers:
-    """The numbers of a measure, as a run calls them: `test/nll`, but `test/probe/linear`."""
-    if name not in USUAL:
+    """The numbers of a measure, as a run calls them."""
+    if name not in PLAIN:
         return named(f"test/{name}", numbers)
     told = {n: v for n, v in numbers.items() if n not in (*SETTINGS, *SAMPLING)}
     return named("test", told)

@@ -138,7 +138,9 @@ def test_the_mean_is_that_of_the_training_examples(tmp_path):
     train = whole(data)
     for name in ("x", "place", "mask"):
         assert_close(data.spec[name].mean, train[name].mean(0))
-    assert data.spec["y"].mean is None
+    shares = torch.nn.functional.one_hot(train["y"], 3).float().mean(0)
+    assert_close(data.spec["y"].mean, shares)
+    assert data.spec["large"].mean is None, "of more classes than examples"
 
 
 def test_arrays_stay_on_disk_where_they_take_more_than_memory(tmp_path):

@@ -153,7 +153,8 @@ class Arrays(Dataset):
     @cached_property
     def spec(self) -> Spec:
         train = self.split("train")
-        means, one = train.means(), train.batch(torch.arange(1))
+        labels = {n: o.levels for n, o in self.opened.items() if o.support is Support.LABEL}
+        means, one = train.means(labels), train.batch(torch.arange(1))
         fields = {
             name: Field(tuple(one[name].shape[1:]), found.support, found.levels, means.get(name))
             for name, found in self.opened.items()

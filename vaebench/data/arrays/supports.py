@@ -17,7 +17,10 @@ from vaebench.data.spec import Support
 from vaebench.errors import DataError
 from vaebench.suggest import nearest, override, use
 
-DECLARABLE = [support.value for support in Support if support is not Support.TOKENS]
+MADE = (Support.TOKENS, Support.ONE_HOT)
+"""Of sentences and of latents: no array holds them."""
+
+DECLARABLE = [support.value for support in Support if support not in MADE]
 BYTES = 256
 
 

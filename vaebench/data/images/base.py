@@ -111,7 +111,9 @@ class Images(Dataset):
         means = InMemorySplit({"x": train.column(partial(seen, levels=train.levels))}).means()
         fields = {"x": Field(tuple(train.x.shape[1:]), support, levels, means["x"])}
         if train.y is not None:
-            fields["y"] = Field((), Support.LABEL, int(train.y.max()) + 1)
+            classes = int(train.y.max()) + 1
+            shares = InMemorySplit({"y": Column(train.y)}).means({"y": classes})
+            fields["y"] = Field((), Support.LABEL, classes, shares.get("y"))
         return Spec(fields, len(train))
 
     def _support(self, levels: int) -> tuple[Support, int]:

@@ -1,4 +1,4 @@
-"""Estimators that pretend that bits are continuous: biased, with little variance."""
+"""Estimators that pretend that discrete latents are continuous: biased, with little variance."""
 
 from __future__ import annotations
 
@@ -124,4 +124,4 @@ def through_concrete(
 ) -> Tensor:
     """On the grid, with the gradient of the concrete draw."""
     soft = dist.relaxed(shape, noise, temperature)
-    return soft.round().detach() + (soft - soft.detach())
+    return dist.hardened(soft).detach() + (soft - soft.detach())

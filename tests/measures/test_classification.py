@@ -1,0 +1,145 @@
+"""Error, calibration and Brier score of models whose p(y | x) is known."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from tests.theorems import assert_mean
+from vaebench.check import Report
+from vaebench.compose import Composition
+from vaebench.data import Column, Dataset, Field, InMemorySplit, Spec, Support
+from vaebench.heads import Conditional
+from vaebench.heads.likelihoods import Label
+from vaebench.inference import outline
+from vaebench.measures.base import BATCH, Inapplicable, Subject
+from vaebench.measures.classification import BINS, Classification, calibration_error
+from vaebench.measures.evaluation import Measures, measure
+from vaebench.models import RecognitionFirst, Unconditional
+from vaebench.objectives import MaximumLikelihood
+
+
+class Told(Dataset):
+    """Logits x `[N, 3]` and labels `[N]`."""
+
+    def __init__(self, x: Tensor, y: Tensor) -> None:
+        self.x, self.y = x, y
+        self.spec_ = Spec({"x": Field((3,)), "y": Field((), Support.LABEL, 3)}, len(x))
+
+    @property
+    def spec(self) -> Spec:
+        return self.spec_
+
+    def split(self, part):
+        return InMemorySplit({"x": Column(self.x), "y": Column(self.y)})
+
+    @property
+    def protocol(self):
+        return {}
+
+
+class Softmax(RecognitionFirst):
+    """p(y | x) = softmax(x)[y]."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.likelihood = Conditional(torch.nn.Identity(), Label(spec["y"]))
+
+    def recognise(self, q, batch):
+        """There is nothing to infer."""
+
+    def generate(self, p, batch):
+        p("y", self.likelihood(batch["x"]))
+
+
+def subject(x: Tensor, y: Tensor, **options) -> Subject:
+    data = Told(x, y)
+    model = options.pop("model", Softmax(data.spec))
+    objective = MaximumLikelihood(model, outline(model, data.spec), k=1)
+    report = Report("log p(y | x)", {"x": "condition", "y": "observed"}, **options)
+    return Subject(Composition(data, model, objective, report), torch.device("cpu"))
+
+
+def logits(p: list[list[float]]) -> Tensor:
+    return torch.tensor(p).log()
+
+
+SURE = [[0.7, 0.2, 0.1], [0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.25, 0.5, 0.25]]
+
+
+def test_error_and_brier_are_those_of_a_table_by_hand():
+    held = subject(logits(SURE), torch.tensor([0, 1, 2, 0]))
+    found = Classification()(held)
+    assert found["error"] == pytest.approx(2 / 4)
+    brier = [0.09 + 0.04 + 0.01, 0.49 + 0.64 + 0.01, 0.01 + 0.01 + 0.04, 0.5625 + 0.25 + 0.0625]
+    assert found["brier"] == pytest.approx(sum(brier) / 4)
+    assert found["error_se"] == pytest.approx(torch.tensor([0.0, 1, 0, 1]).std().item() / 2)
+    assert found["examples"] == 4
+    assert held.kept["error"].tolist() == [0, 1, 0, 1]
+
+
+def test_calibration_is_that_of_the_same_table():
+    """0.7 is right in one of two, 0.8 in one of one, 0.5 in none: |1 - 1.4|, |1 - .8|, |0 - .5|."""
+    found = Classification()(subject(logits(SURE), torch.tensor([0, 1, 2, 0])))
+    assert found["calibration"] == pytest.approx((0.4 + 0.2 + 0.5) / 4)
+
+
+def test_a_confidence_on_the_edge_of_two_bins_is_of_the_lower():
+    """0.4 = 6/15 is in (5/15, 6/15] with 0.35: two errors that make up for each other."""
+    confidence, right = torch.tensor([0.4, 0.35, 0.41]), torch.tensor([1.0, 0.0, 0.0])
+    assert calibration_error(confidence, right) == pytest.approx((0.25 + 0.41) / 3)
+    for end in (0.0, 1.0):
+        assert calibration_error(torch.tensor([end]), torch.tensor([1.0])) == 1 - end
+
+
+def test_a_model_whose_labels_are_drawn_from_it_is_calibrated():
+    """E[right - confidence] is 0 in each bin, and so its error vanishes as √(bins / N)."""
+    generator = torch.Generator().manual_seed(0)
+    n = 100_000
+    x = 1.5 * torch.randn(n, 3, generator=generator)
+    y = torch.multinomial(x.softmax(1), 1, generator=generator)[:, 0]
+    held = subject(x, y)
+    found = Classification()(held)
+    assert found["calibration"] < math.sqrt(BINS / n)
+    confidence = x.softmax(1).amax(1)
+    assert_mean(held.kept["error"] + confidence, 1.0)
+    bolder = Classification()(subject(3 * x, y))
+    assert bolder["calibration"] > 0.1
+    assert bolder["error"] == found["error"]
+    assert bolder["brier"] > found["brier"]
+
+
+def test_a_pass_over_several_batches_is_one_over_all():
+    x, y = torch.randn(2 * BATCH + 3, 3), torch.randint(3, (2 * BATCH + 3,))
+    held = subject(x, y)
+    found = Classification()(held)
+    assert_close(held.kept["error"], (x.argmax(1) != y).to(x))
+    assert found["examples"] == len(x)
+    assert Classification(examples=7)(held)["examples"] == 7
+
+
+def test_a_model_without_conditions_errs_where_the_label_is_not_the_most_frequent():
+    y = torch.tensor([2, 2, 1, 2, 0])
+    data = Told(torch.zeros(5, 3), y)
+    model = Unconditional(data.spec, likelihood=Label, observed="y")
+    torch.nn.init.zeros_(model.params)
+    with torch.no_grad():
+        model.params[2] = 1.0
+    assert Classification()(subject(data.x, y, model=model))["error"] == pytest.approx(0.4)
+
+
+def test_what_observes_no_label_or_has_latents_is_told_so():
+    x, y = logits(SURE), torch.tensor([0, 1, 2, 0])
+    held = subject(x, y, latents=("z",))
+    with pytest.raises(Inapplicable, match="has latents, and no y of known probability"):
+        Classification().need(held)
+    report = Report("log p(x)", {"x": "observed", "y": "extra"})
+    made = held.composition
+    other = Subject(Composition(made.data, made.model, made.objective, report), torch.device("cpu"))
+    name, told = next(measure(Measures(), ["classification"], other))
+    assert name == "classification"
+    assert told == "one label is to be observed, and the model observes none"
