@@ -34,7 +34,6 @@ from vaebench.trace import Trace
 
 __all__ = ["in_float64"]
 
-X = Field((3,), Support.BINARY, 2)
 Z = Field((8,), Support.ONE_HOT, 4)
 
 
@@ -64,8 +63,8 @@ def test_fewer_than_two_classes_are_refused(classes):
 
 @pytest.mark.parametrize("learned", [True, False])
 def test_the_prior_of_classes_begins_with_all_alike_and_is_learned_where_it_is_to_be(learned):
-    prior = priors.Categorical(Z, X, learned=learned)
-    dist = prior(None)
+    prior = priors.Categorical(Z, learned=learned)
+    dist = prior()
     assert_close(dist.log_prob(dist.values()).exp(), torch.full((16,), 1 / 16))
     assert [name for name, _ in prior.named_parameters()] == (["logits"] if learned else [])
     assert not prior.state_dict() or learned
@@ -74,12 +73,12 @@ def test_the_prior_of_classes_begins_with_all_alike_and_is_learned_where_it_is_t
 @pytest.mark.parametrize("support", [Support.REAL, Support.BINARY])
 def test_the_prior_of_classes_is_of_nothing_else(support):
     with refused("prior", "posterior", match="a density of classes, which this posterior"):
-        priors.Categorical(Field((8,), support, 2), X, learned=True)
+        priors.Categorical(Field((8,), support, 2), learned=True)
 
 
 def test_a_trace_draws_k_by_b_of_them_and_scores_them_so():
     p = Trace(3, 2)
-    z = p("z", priors.Categorical(Z, X, learned=True)(None))
+    z = p("z", priors.Categorical(Z, learned=True)())
     assert z.shape == (3, 2, 8)
     assert_close(z.view(3, 2, 2, 4).sum(-1), torch.ones(3, 2, 2))
     assert p["z"].log_prob.shape == (3, 2)
@@ -94,7 +93,7 @@ def test_a_vamp_prior_of_classes_is_a_mixture_of_the_posterior_that_sums_to_one(
         prior=partial(priors.Vamp, components=4),
         likelihood=Bernoulli,
     )
-    prior = scattered(model).prior(model.posterior)
+    prior = scattered(model).prior()
     assert isinstance(prior, Mixture)
     assert prior.kind == "classes (1 of 3)"
     values = OneHot(torch.zeros(2, 3)).values()
@@ -190,4 +189,4 @@ def test_a_decoder_of_labels_may_begin_at_their_shares():
 
 def test_pseudo_inputs_are_no_labels():
     with refused("prior", match="which are numbers; the data are labels of classes"):
-        priors.Vamp(Field((2,)), label(), components=3)
+        priors.Vamp(Field((2,)), posteriors.Gaussian(Field((2,))), label(), components=3)

@@ -188,7 +188,7 @@ def test_free_bits_per_dimension_pull_at_what_exceeds_them_alone(estimator):
 @pytest.mark.parametrize("estimator", ["score", "nvil"])
 def test_free_bits_per_dimension_of_classes_are_those_of_a_variable(estimator):
     model = classes_vae()
-    q, p = (dist.factors() for dist in (model.posterior(EXAMPLES), model.prior(None)))
+    q, p = (dist.factors() for dist in (model.posterior(EXAMPLES), model.prior()))
     log_q, log_p = q.logits.log_softmax(-1), p.logits.log_softmax(-1)
     kl = (log_q.exp() * (log_q - log_p)).sum((-1, -2)).mean(0)
     free_bits = float(kl.detach().mean())

@@ -279,11 +279,6 @@ class Vamp(PosteriorPrior):
                 f"{observed.support.words}.",
                 "prior",
             )
-        if observed.support is Support.LABEL:
-            raise Incompatible(
-                "this prior learns pseudo-inputs, which are no whole numbers; the data are labels.",
-                "prior",
-            )
         self._posterior = (posterior,)  # the model's, which holds its parameters
         self.bounded = observed.support is not Support.REAL
         mean = torch.zeros(observed.shape) if observed.mean is None else observed.mean.clone()
