@@ -6,6 +6,8 @@ or train silently into finite nonsense.
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -17,7 +19,7 @@ from vaebench.check import check
 from vaebench.compose.build import check_batch
 from vaebench.config.chosen import in_words
 from vaebench.data import Column, Digits, Field, Spec, Split, Support
-from vaebench.distributions import Delta, DiagNormal, StandardNormal
+from vaebench.distributions import Delta, DiagNormal, OneHot, StandardNormal
 from vaebench.errors import Incompatible, Refusal
 from vaebench.heads.likelihoods import Bernoulli, Categorical
 from vaebench.inference import outline
@@ -96,6 +98,27 @@ def test_a_right_composition_passes_and_says_what_it_bounds(objective):
         "p z ~ StandardNormal [2]",
         "p x ~ DiagNormal [3]",
     ]
+
+
+@pytest.mark.parametrize("objective", [elbo, iwae])
+def test_as_many_entries_of_unlike_class_counts_do_not_pass_for_each_other(objective):
+    class Classes(Toy):
+        def __init__(self):
+            super().__init__()
+            self.encoder, self.decoder = nn.Linear(3, 12), nn.Linear(12, 3)
+
+        def posterior(self, params):
+            return OneHot(params.unflatten(-1, (2, 6)))
+
+        def prior(self):
+            return OneHot(torch.zeros(3, 4))
+
+    error = refused(Classes(), partial(objective, estimator="score"))
+    assert str(error) == (
+        "this posterior infers classes (1 of 6) at site 'z', and this prior is a density of "
+        "classes (1 of 4)."
+    )
+    assert error.parts == ("prior", "posterior")
 
 
 def test_a_name_that_is_read_and_not_generated_is_a_condition():

@@ -77,10 +77,13 @@ COMPOSITIONS = (
     "model=vae posterior=bernoulli prior=bernoulli estimator=straight_through",
     "model=vae posterior=bernoulli prior=bernoulli objective=iwae "
     "estimator=straight_through_concrete",
+    "model=vae posterior=categorical posterior.classes=4",
+    "model=vae posterior=categorical prior.learned=false objective=iwae k=3 estimator=concrete",
     "model=darn",
     "model=draw model.T=3 model.hidden=8 model.latent_dim=3",
     "model=made model.masks=2 model.hidden=[16]",
     "model=unconditional",
+    "model=unconditional model.observed=y likelihood=label eval.measures=[classification]",
     f"model=rnnlm {TOPICS}",
     f"model=sentence_vae {TOPICS} nets.embedding=6 nets.hidden=8 likelihood.keep=0.6",
     f"model=sequence_autoencoder {TOPICS} nets.embedding=6 nets.hidden=8",

@@ -40,7 +40,7 @@ def has_kl(q: Distribution, p: Distribution) -> bool:
         except NotImplementedError:
             return False
         return True
-    return (type(q), type(p)) in _CLOSED_FORMS
+    return (type(q), type(p)) in _CLOSED_FORMS and q.kind == p.kind
 
 
 def kl_divergence(q: Distribution, p: Distribution) -> Tensor:

@@ -85,8 +85,17 @@ def test_labels_are_read_where_there_are_some(tmp_path):
     labels = np.arange(N) % 3
     path = npz(tmp_path, images=bytes_(N, 6, 5), labels=labels.astype(np.uint8))
     assert read(path).y.tolist() == labels.tolist()
-    assert images(path).spec["y"].levels == 3
+    field = images(path).spec["y"]
+    assert field.levels == 3
+    assert_close(field.mean, torch.tensor([4.0, 4, 4]) / 12, msg="shares of the training split")
     assert "y" not in images(npz(tmp_path, images=bytes_(N, 6, 5))).spec.fields
+
+
+def test_a_class_that_training_examples_lack_is_one_all_the_same(tmp_path):
+    labels = np.array([0, 1] * (N // 2 - 1) + [1, 5])
+    field = images(npz(tmp_path, images=bytes_(N, 6, 5), labels=labels)).spec["y"]
+    assert field.levels == 6
+    assert_close(field.mean, torch.tensor([0.5, 0.5, 0, 0, 0, 0]))
 
 
 def test_the_short_names_x_and_y_do_as_well(tmp_path):

@@ -111,7 +111,8 @@ class Images(Dataset):
         means = InMemorySplit({"x": train.column(partial(seen, levels=train.levels))}).means()
         fields = {"x": Field(tuple(train.x.shape[1:]), support, levels, means["x"])}
         if train.y is not None:
-            classes = int(train.y.max()) + 1
+            each = [part.y for part in self.parts.values() if part.y is not None]
+            classes = max(int(y.max()) for y in each) + 1
             shares = InMemorySplit({"y": Column(train.y)}).means({"y": classes})
             fields["y"] = Field((), Support.LABEL, classes, shares.get("y"))
         return Spec(fields, len(train))
