@@ -34,7 +34,6 @@ from vaebench.trace import Trace
 
 __all__ = ["in_float64"]
 
-X = Field((3,), Support.BINARY, 2)
 Z = Field((8,), Support.ONE_HOT, 4)
 
 
@@ -190,4 +189,4 @@ def test_a_decoder_of_labels_may_begin_at_their_shares():
 
 def test_pseudo_inputs_are_no_labels():
     with refused("prior", match="which are numbers; the data are labels of classes"):
-        priors.Vamp(Field((2,)), None, label(), components=3)
+        priors.Vamp(Field((2,)), torch.nn.Identity(), label(), components=3)

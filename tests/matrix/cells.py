@@ -213,11 +213,7 @@ def _variants(group: str, name: str, node: DictConfig) -> Iterator[Variant]:
     plain: dict[str, Any] = OmegaConf.to_container(node, resolve=False)
     if group == "dataset" and plain.keys() & NEEDS_FILES:
         return
-    small = tuple(
-        f"{group}.{option}={shrink(plain[option])}".replace(" ", "")
-        for option, shrink in SMALL.items()
-        if option in plain
-    )
+    small = tuple(_small(group, plain))
     if group == "model" and isinstance(plain.get("latent_dim"), int):
         small += ("model.latent_dim=3",)  # where the data do not suggest it
     if group == "dataset" and isinstance(plain.get("size"), int):
@@ -230,6 +226,16 @@ def _variants(group: str, name: str, node: DictConfig) -> Iterator[Variant]:
         options = SUPPORTS
     for each in options:
         yield Variant(group, name, each, small, target.rpartition(".")[2])
+
+
+def _small(path: str, plain: Mapping[str, Any]) -> Iterator[str]:
+    """What makes a choice tiny, and each choice of its own parts that stands in it."""
+    for option, shrink in SMALL.items():
+        if option in plain:
+            yield f"{path}.{option}={shrink(plain[option])}".replace(" ", "")
+    for option, value in plain.items():
+        if isinstance(value, dict) and "_target_" in value:
+            yield from _small(f"{path}.{option}", value)
 
 
 def _literals(plain: dict[str, Any], target: Any) -> Iterator[tuple[str, ...]]:

@@ -166,7 +166,7 @@ class Runner:
 # -------------------------------------------------------------------------------------- training
 def trained(composition: Composition, steps: int = STEPS) -> Outcome:
     """What a composition comes to."""
-    known = composition.data.exact_log_prob(everything(composition)) is not None
+    known = composition.exact_log_prob(everything(composition)) is not None
     train(composition, steps if known else STEPS)
     if not known or not composition.objective.has_bound:
         return Outcome("trained")
@@ -245,7 +245,7 @@ def bound_and_exact(composition: Composition) -> tuple[Tensor, Tensor]:
     batch = everything(composition)
     bound = objective(model, batch, torch.tensor(0)).terms["bound"]
     check_finite({"test bound": bound})
-    exact = composition.data.exact_log_prob(batch)
+    exact = composition.exact_log_prob(batch)
     assert exact is not None
     return bound.double(), exact
 

@@ -22,7 +22,7 @@ FILES = {
         """,
     "dataset/blobs.yaml": """
         # @package _global_
-        # Three Gaussian blobs in the plane, whose log p(x) is known
+        # Three labelled Gaussian blobs in the plane, whose log p(x) is known
         defaults:
           - override /likelihood: gaussian
         suggested:
@@ -56,7 +56,7 @@ FILES = {
         import torch
         from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-        from vaebench.data import Column, Dataset, Field, InMemorySplit, Spec
+        from vaebench.data import Column, Dataset, Field, InMemorySplit, Spec, Support
 
 
         class Blobs(Dataset):
@@ -66,17 +66,19 @@ FILES = {
                 parts = Independent(Normal(centres, noise), 1)
                 self.density = MixtureSameFamily(Categorical(torch.ones(3) / 3), parts)
                 generator = torch.Generator().manual_seed(0)
-                which = torch.randint(3, (size,), generator=generator)
+                self.y = which = torch.randint(3, (size,), generator=generator)
                 self.x = centres[which] + noise * torch.randn(size, 2, generator=generator)
                 self.index = split.indices(size)
 
             @property
             def spec(self):
                 train = self.x[self.index["train"]]
-                return Spec({"x": Field((2,), mean=train.mean(0))}, len(train))
+                x, y = Field((2,), mean=train.mean(0)), Field((), Support.LABEL, 3, torch.ones(3) / 3)
+                return Spec({"x": x, "y": y}, len(train))
 
             def split(self, part):
-                return InMemorySplit({"x": Column(self.x[self.index[part]])})
+                rows = self.index[part]
+                return InMemorySplit({"x": Column(self.x[rows]), "y": Column(self.y[rows])})
 
             @property
             def protocol(self):

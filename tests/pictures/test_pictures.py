@@ -161,6 +161,41 @@ def test_pairs_of_draws_are_no_more_than_asked_for_and_need_two_examples(tmp_pat
         drawn_pairs(view_of(tmp_path, 1), 5)
 
 
+def of_classes(n: int) -> Subject:
+    """A model under a label, whose images are as grey as their class is great: 0, .25, .5, .75."""
+    levels, y = 4, torch.arange(n) % 4
+    data = Given(torch.rand(n, 1, 5, 5), y)
+    model = VAE(
+        data.spec,
+        latent_dim=2,
+        nets=MLP(hidden=[], activation="tanh", init="glorot", output_bias="zero"),
+        posterior=Gaussian,
+        prior=Normal,
+        likelihood=partial(GaussianLikelihood, variance="fixed", scale=1.0),
+        conditions=["y"],
+    )
+    grey = torch.arange(levels) / levels
+    weight = torch.cat([torch.zeros(25, 2), grey.expand(25, levels)], 1)
+    set_linear(model.likelihood.net.net[1], weight, torch.zeros(25))
+    report = Report("log p(x | y)", {"x": "observed", "y": "condition"}, ("z",))
+    made = Composition(data, model, elbo(model, data.spec), report)
+    return Subject(made, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("n", [4, 30])
+def test_samples_under_a_label_have_a_row_for_each_class(n, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setitem(
+        samples.__globals__, "save_sheet", lambda *args: shown.append(args) or args[0]
+    )
+    samples(View(of_classes(n), tmp_path, n))
+    (_, images, names, columns, _), m = shown[0], min(n, 10)
+    assert names == ["y = 0", "y = 1", "y = 2", "y = 3"]
+    assert len(columns) == m
+    expected = torch.arange(4).repeat_interleave(m) / 4
+    assert_close(images, expected.view(-1, 1, 1, 1).expand(4 * m, 1, 5, 5))
+
+
 # -------------------------------------------------------------------------------------- traversals
 def view_of_bits(tmp_path, model) -> View:
     """Of a model of three pixels."""
@@ -200,38 +235,3 @@ def test_two_classes_are_no_plane(tmp_path):
     view = view_of_bits(tmp_path, classes_vae(dim=1, classes=2))
     with pytest.raises(Inapplicable, match="z is one of two classes"):
         _ = view.plane
-
-
-def of_classes(n: int) -> Subject:
-    """A model under a label, whose images are as grey as their class is great: 0, .25, .5, .75."""
-    levels, y = 4, torch.arange(n) % 4
-    data = Given(torch.rand(n, 1, 5, 5), y)
-    model = VAE(
-        data.spec,
-        latent_dim=2,
-        nets=MLP(hidden=[], activation="tanh", init="glorot", output_bias="zero"),
-        posterior=Gaussian,
-        prior=Normal,
-        likelihood=partial(GaussianLikelihood, variance="fixed", scale=1.0),
-        conditions=["y"],
-    )
-    grey = torch.arange(levels) / levels
-    weight = torch.cat([torch.zeros(25, 2), grey.expand(25, levels)], 1)
-    set_linear(model.likelihood.net.net[1], weight, torch.zeros(25))
-    report = Report("log p(x | y)", {"x": "observed", "y": "condition"}, ("z",))
-    made = Composition(data, model, elbo(model, data.spec), report)
-    return Subject(made, torch.device("cpu"))
-
-
-@pytest.mark.parametrize("n", [4, 30])
-def test_samples_under_a_label_have_a_row_for_each_class(n, tmp_path, monkeypatch):
-    shown = []
-    monkeypatch.setitem(
-        samples.__globals__, "save_sheet", lambda *args: shown.append(args) or args[0]
-    )
-    samples(View(of_classes(n), tmp_path, n))
-    (_, images, names, columns, _), m = shown[0], min(n, 10)
-    assert names == ["y = 0", "y = 1", "y = 2", "y = 3"]
-    assert len(columns) == m
-    expected = torch.arange(4).repeat_interleave(m) / 4
-    assert_close(images, expected.view(-1, 1, 1, 1).expand(4 * m, 1, 5, 5))

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from torch import Tensor
 
 from vaebench.check import Report, check
 from vaebench.config.chosen import chosen
@@ -15,7 +16,7 @@ from vaebench.config.groups import OWNERS
 from vaebench.config.options import IDLE, idle_class
 from vaebench.config.schema import Budget, check_keys, check_ranges, unresolved
 from vaebench.config.signatures import check_options
-from vaebench.data import Dataset, Loader, Support
+from vaebench.data import Batch, Dataset, Loader, Support
 from vaebench.errors import Incompatible, Refusal
 from vaebench.inference import outline
 from vaebench.models import Model
@@ -30,6 +31,11 @@ class Composition:
     model: Model
     objective: Objective
     report: Report
+
+    def exact_log_prob(self, batch: Batch) -> Tensor | None:
+        """log p(x) of the examples `[B]`, where it is known and is what the model bounds."""
+        bounded = self.report.quantity == "log p(x)"
+        return self.data.exact_log_prob(batch) if bounded else None
 
 
 def instantiate(node: DictConfig, *args: Any, **kwargs: Any) -> Any:

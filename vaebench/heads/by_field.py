@@ -27,7 +27,7 @@ def by_field(
         reals: of floats, bounded or not.
         levels: of grey levels.
         tokens: of sentences.
-        labels: of labels.
+        labels: of classes.
     """
     suits = {
         Support.BINARY: bits,

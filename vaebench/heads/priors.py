@@ -305,8 +305,8 @@ class Vamp(PosteriorPrior):
 
 
 class Conditioned(ConditionalPrior):
-    """p(z | y) of the conditions: a diagonal Gaussian, or independent bits where q infers bits, whose
-    parameters a net makes of y. It begins at N(0, I), or at fair bits, whatever y is.
+    """p(z | y) of the conditions: a diagonal Gaussian, or independent bits or classes where q infers
+    those, whose parameters a net makes of y. It begins at N(0, I), or fair, whatever y is.
 
     Args:
         hidden: widths of the net.

@@ -146,7 +146,7 @@ class ImportanceSampling(Measure):
         def run(batch: Batch) -> Batch:
             found = importance(subject.model, batch, k, noise)
             columns = {"log_p": found.log_p, "ess": found.ess, "variance": found.variance}
-            exact = data.exact_log_prob(batch)
+            exact = subject.composition.exact_log_prob(batch)
             known = {} if exact is None else {"exact": exact.to(found.log_p)}
             return columns | known | data.units(batch)
 
