@@ -118,7 +118,7 @@ SMALLEST = {
     "eval.k": 1,
     "eval.examples": 0,
     "checkpoint.every": 0,
-    "trainer.max_epochs": 1,
+    "trainer.max_epochs": 0,
     "trainer.max_steps": -1,
     "trainer.batch_size": 1,
     "trainer.log_every": 1,

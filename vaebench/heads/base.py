@@ -51,6 +51,11 @@ class Likelihood(Head):
         return self(params).mean
 
     @property
+    def fitted_by_mean(self) -> bool:
+        """Whether the parameters of the data's mean are those of the greatest likelihood."""
+        return False
+
+    @property
     def caveat(self) -> str | None:
         """What a reader of this likelihood's numbers on these data should know."""
         return None

@@ -40,6 +40,10 @@ class Bernoulli(Likelihood):
         return mean.clamp(*MEAN_RANGE).logit()
 
     @property
+    def fitted_by_mean(self) -> bool:
+        return True
+
+    @property
     def caveat(self) -> str | None:
         if self.field.support is Support.BINARY:
             return None
@@ -129,6 +133,10 @@ class Gaussian(Likelihood):
         return torch.stack([loc, torch.zeros_like(loc)]) if self.variance == "amortised" else loc
 
     @property
+    def fitted_by_mean(self) -> bool:
+        return self.variance == "fixed"
+
+    @property
     def caveat(self) -> str | None:
         if self.field.support not in (Support.LEVELS, Support.BINARY):
             return None
@@ -199,6 +207,10 @@ class Label(Likelihood):
     def params_for_mean(self, mean: Tensor) -> Tensor:
         """log of the classes' shares `[L, *shape]`, those of classes that never occur at 0.001."""
         return mean.clamp(min=MEAN_RANGE[0]).log()
+
+    @property
+    def fitted_by_mean(self) -> bool:
+        return True
 
     def bits_per_nat(self) -> tuple[float, float] | None:
         return None  # error and calibration are the measures of labels

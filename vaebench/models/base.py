@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from vaebench.data import Batch, Field
+from vaebench.data import Batch, Columns, Field
 from vaebench.distributions import Noise
 from vaebench.trace import Evidence, Trace
 
@@ -41,9 +41,20 @@ class Model(nn.Module, ABC):
     has_free_energy: bool = False
     """Whether its bound is reported as a Helmholtz free energy too."""
 
+    solves: bool = False
+    """Whether it needs no step of training: `fit` finds its parameters, or it starts at them."""
+
     def __init__(self) -> None:
         super().__init__()
         self.register_module("refine", None)
+
+    def fit(self, split: Columns) -> None:
+        """Gives values to whatever has a solution in closed form, or by a method of its own, before the
+        first step; nothing by default.
+
+        Args:
+            split: the training split, on the model's device.
+        """
 
     def forward(self, run: Callable[..., Result], *args: Any) -> Result:
         """`run(self, *args)`: lets `functional_call` hold parameters fixed in any program."""

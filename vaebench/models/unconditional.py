@@ -20,7 +20,8 @@ class Unconditional(RecognitionFirst):
 
     With `likelihood=sentence` it is a language model, with `likelihood=autoregressive` a fully
     visible net, with independent pixels the plainest density there is. What is learned starts at
-    the data's mean where there is one.
+    the data's mean where there is one; of bits, classes and Gaussians of fixed variance that is the
+    greatest likelihood itself.
 
     Args:
         spec: names and shapes of a batch, and N.
@@ -44,8 +45,14 @@ class Unconditional(RecognitionFirst):
         self.observed = tuple(x)
         heads = [likelihood(field) for field in x.values()]
         starts = [nn.Parameter(_start(h, f)) for h, f in zip(heads, x.values(), strict=True)]
+        self.has_means = all(field.mean is not None for field in x.values())
         self.likelihood = one_or_list(heads)
         self.params = starts[0] if len(starts) == 1 else nn.ParameterList(starts)
+
+    @property
+    def solves(self) -> bool:  # type: ignore[override]  # it depends on the likelihood
+        """Whether the data's mean, where it starts, is all that the likelihoods need."""
+        return self.has_means and all(head.fitted_by_mean for head in listed(self.likelihood))
 
     def recognise(self, q: Trace, batch: Batch) -> None:
         """There is nothing to infer."""

@@ -22,7 +22,7 @@ from vaebench.errors import Refusal
 from vaebench.heads import Conditional
 from vaebench.nets.language import SentenceReader
 from vaebench.nets.recurrent import lacks_bfloat16
-from vaebench.training.checkpoints import initialise
+from vaebench.training.checkpoints import initialise, save
 from vaebench.training.compiled import check_widths, try_out
 from vaebench.training.loggers import Identity
 from vaebench.training.machine import device_name, keep_memory, peak_memory
@@ -105,6 +105,7 @@ def prepare(
     """
     composition = compose(cfg)
     check_measures(cfg, composition)
+    check_epochs(cfg, composition)
     system = build_system(cfg, composition)
     trainer = build_trainer(cfg, system, folder, console)
     composition.report.notes.extend(_exceptions(composition, cfg.trainer.precision, trainer))
@@ -150,6 +151,24 @@ def rehearse(system: System, trainer: pl.Trainer) -> None:
     system.zero_grad()
 
 
+def check_epochs(cfg: DictConfig, composition: Composition) -> None:
+    """Refuses to train nothing, but for a model that needs no training.
+
+    Raises:
+        Refusal: naming the option.
+    """
+    if cfg.trainer.max_epochs == 0 and not composition.model.solves:
+        why = f"{chosen('model')} with these parts is found by training alone"
+        raise Refusal(f"trainer.max_epochs=0: must be at least 1, since {why}.")
+
+
+def solve(system: System, trainer: pl.Trainer) -> None:
+    """Finds what of a model needs no training, on the device that trains."""
+    system.to(trainer.strategy.root_device)
+    with torch.no_grad():
+        system.model.fit(system.data.split("train").to(system.device))
+
+
 def fit(
     cfg: DictConfig, system: System, trainer: pl.Trainer, resume_from: Path | None = None
 ) -> Result:
@@ -160,11 +179,15 @@ def fit(
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     begun = time.monotonic()
+    if resume_from is None:
+        solve(system, trainer)
     trainer.fit(system, ckpt_path=resume_from, weights_only=resume_from is not None)
     seconds = time.monotonic() - begun
     if system.validated < trainer.global_step:
         # A stop within an epoch leaves its last steps unvalidated: they may still be the best.
         trainer.validate(system, verbose=False)
+    if not trainer.max_epochs:
+        save(trainer, Path(trainer.default_root_dir))
     device = trainer.strategy.root_device
     # One of several processes is enough: the others would measure the same.
     folder = Path(trainer.default_root_dir)
