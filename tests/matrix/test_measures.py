@@ -132,7 +132,9 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "paraphrases": only((*WORDS,), "holds no sentences", NO_LATENTS),
     "homotopies": only((*WORDS,), "holds no sentences", NO_LATENTS),
     "posteriors": only((PLANE, "dataset=ppca"), ONE_PLANE, NO_BOUND, NO_LATENTS),
-    "prior_walk": but(NO_BOUND, NO_LATENTS, because("is no image", "dataset=ppca")),
+    "prior_walk": but(
+        NO_BOUND, NO_LATENTS, because("is no image", "dataset=ppca", "model=classifier")
+    ),
     "interpolations": but(NO_LATENTS, NO_IMAGE),
     "traversals": but(NO_LATENTS, NO_IMAGE),
     "arithmetic": but(NO_LATENTS, NO_IMAGE),
