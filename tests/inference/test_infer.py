@@ -83,7 +83,7 @@ def test_log_w_adds_up_every_layer():
     model, x = BottomUp(), torch.randn(B, 3)
     evidence = infer(model, {"x": x}, K)
     h1, h2 = (evidence.q[name].value for name in ("h1", "h2"))
-    log_p = model.top(None).log_prob(h2) + model.p1(h2).log_prob(h1) + model.px(h1).log_prob(x)
+    log_p = model.top().log_prob(h2) + model.p1(h2).log_prob(h1) + model.px(h1).log_prob(x)
     log_q = model.q1(x).log_prob(h1) + model.q2(h1).log_prob(h2)
     assert evidence.latents == ("h1", "h2")
     assert_close(evidence.log_w, log_p - log_q)
