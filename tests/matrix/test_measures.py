@@ -84,16 +84,18 @@ def because(reason: str, *choices: str) -> Reasons:
 
 
 WORDS = ("dataset=topics", *(f"model={model}" for model in READS_WORDS))
-NO_LATENTS = because("no latents", "model=made", "model=rnnlm", "model=unconditional")
+WITHOUT = ("model=classifier", "model=made", "model=rnnlm", "model=unconditional")
+NO_LATENTS = because("no latents", *WITHOUT)
 NO_BOUND = because(
     "trained on reconstruction alone",
     *("posterior=delta", "model=autoencoder", "model=sequence_autoencoder"),
 )
 NO_LABELS = because("no labels", "dataset=ppca", *WORDS)
-NO_IMAGE = because("is no image", "dataset=ppca", *WORDS)
+NO_IMAGE = because("is no image", "dataset=ppca", "model=classifier", *WORDS)
 DISCRETE = ("posterior=bernoulli", "posterior=categorical", "model=darn", "model=helmholtz")
 BITS = because("is discrete", *DISCRETE)
 NO_DENSITY = {"refine=hamiltonian": "no density", "posterior=planar": "density at a given z"}
+A_LABEL = {"model=classifier": "is a single number"}
 CONDITIONS = {"model=cvae": "under y the prior"}
 NO_PARAMETERS = {"model=draw": "take turns", "model=hierarchical": "depends on another latent's"}
 
@@ -118,10 +120,10 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "gap": but(NO_BOUND, NO_LATENTS, BITS, NO_PARAMETERS),
     "ais": but(NO_BOUND, NO_LATENTS, BITS),
     "probe": but(NO_LATENTS, NO_LABELS),
-    "classification": only((), "one label is to be observed"),
+    "classification": only(("model=classifier",), "one label is to be observed"),
     "data": but(NO_IMAGE),
     "reconstructions": but(NO_LATENTS, NO_IMAGE),
-    "samples": but(NO_BOUND, because("holds sentences", *WORDS)),
+    "samples": but(NO_BOUND, because("holds sentences", *WORDS), A_LABEL),
     "manifold": only((PLANE,), ONE_PLANE, NO_BOUND, NO_LATENTS, NO_IMAGE),
     "canvas": only(("model=draw",), "paints no canvas"),
     "strokes": only(("model=draw",), "paints no canvas", NO_BOUND),
@@ -130,7 +132,9 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "paraphrases": only((*WORDS,), "holds no sentences", NO_LATENTS),
     "homotopies": only((*WORDS,), "holds no sentences", NO_LATENTS),
     "posteriors": only((PLANE, "dataset=ppca"), ONE_PLANE, NO_BOUND, NO_LATENTS),
-    "prior_walk": but(NO_BOUND, NO_LATENTS, because("is no image", "dataset=ppca")),
+    "prior_walk": but(
+        NO_BOUND, NO_LATENTS, because("is no image", "dataset=ppca", "model=classifier")
+    ),
     "interpolations": but(NO_LATENTS, NO_IMAGE),
     "traversals": but(NO_LATENTS, NO_IMAGE),
     "arithmetic": but(NO_LATENTS, NO_IMAGE),

@@ -133,6 +133,14 @@ OPEN = {"dataset": "blobs", "nets": "mlp", "likelihood": "gaussian", "posterior"
 """Where the two from outside meet every prior, objective and model, and nothing is in the way."""
 
 
+NOT_REAL = {
+    "posterior": ("bernoulli", "categorical"),
+    "model": ("vae",),
+    "objective": ("elbo",),
+    "estimator": ("auto",),
+}
+"""Where priors of bits and classes meet the data from outside."""
+
 PLAIN = ("objective",)
 """How gradients are estimated is told apart by q's draws, of which the package has all kinds."""
 
@@ -171,11 +179,13 @@ def test_they_are_on_the_axes_and_take_nothing_away(matrix):
 
 def test_their_cells_train_or_are_refused_like_any_others(outside, matrix):
     runner = Runner([outside, conf_dir()], steps=40)
-    ours = [
-        cell
-        for cell in (*matrix.pairwise(plain=PLAIN), *matrix.pairwise(plain=PLAIN, **OPEN))
-        if {"laplace", "blobs"} & {v.name for v in cell.variants}
+    rest = {"refine": "none", "weights": "point"} | {n: OPEN[n] for n in ("nets", "likelihood")}
+    cells = [
+        *matrix.pairwise(plain=PLAIN),
+        *matrix.pairwise(plain=PLAIN, **OPEN),
+        *matrix.pairwise(plain=PLAIN, only=NOT_REAL, dataset="blobs", **rest),
     ]
+    ours = [cell for cell in cells if {"laplace", "blobs"} & {v.name for v in cell.variants}]
     outcomes = {cell: runner.judge(cell) for cell in ours}
     # Where a cell was refused, those count that its refusal led to.
     trained = {

@@ -172,6 +172,25 @@ def test_one_such_example_is_enough():
     assert "nll_mc_se" not in found
 
 
+class Known(Given):
+    """Examples whose log p(x) is known."""
+
+    def exact_log_prob(self, batch):
+        return torch.full((len(batch["x"]),), -3.0)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "told"), [("log p(x)", {"exact_nll": 3.0}), ("log p(x | y)", {})]
+)
+def test_a_known_log_p_stands_beside_a_bound_on_it_and_on_nothing_else(quantity, told):
+    model = wide_ppca()
+    found = subject(model, data(4))
+    report = replace(found.composition.report, quantity=quantity)
+    made = replace(found.composition, data=Known(data(4)), report=report)
+    numbers = ImportanceSampling(k=2)(replace(found, composition=made))
+    assert {n: value for n, value in numbers.items() if n.startswith("exact")} == told
+
+
 @pytest.mark.parametrize("k", [1, 5])
 def test_few_samples_tell_nothing_of_their_error(k):
     """Of one alone the first order says 0."""

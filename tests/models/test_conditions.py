@@ -367,5 +367,5 @@ def test_names_that_cannot_be_observed_or_conditions_are_refused():
         with refused("model", match=match, options=options):
             make(**more)
     text = Spec({"x": X, "t": Field((5,), Support.TOKENS, 9)}, size=10)
-    with refused("nets", match="reads numbers; t holds tokens"):
+    with refused("nets", match="reads numbers; the data t are tokens"):
         make(text, conditions=["t"])

@@ -71,14 +71,14 @@ def test_leading_dimensions_broadcast(kind):
 
 
 def test_what_cannot_be_joined_is_refused():
-    with refused("nets", match="there is none among f0, f1"):
+    with refused("nets", match="none among the data f0, f1"):
         Planes(named(POSE, LABEL))
     with refused("nets", match="4 × 3 of f0, 8 × 8 of f1"):
         Planes(named(IMAGE, Field((1, 8, 8))))
     for family in (MLPS, CONVS):
-        with refused("nets", match="reads numbers; f1 holds tokens"):
+        with refused("nets", match="reads numbers; the data f1 are tokens"):
             family.encoder(named(IMAGE, TEXT), (6,))
-    with refused("nets", match="reads tokens alone; here it is to read f0, f1"):
+    with refused("nets", match="reads tokens alone; the data for it are f0, f1"):
         RECURRENT.encoder(named(TEXT, LABEL), (6,))
 
 

@@ -104,7 +104,7 @@ class Uniform(Family):
         if not self.reads_tokens:
             check_numbers(fields, "nets")
         elif len(fields) > 1:
-            why = f"this nets reads tokens alone; here it is to read {', '.join(fields)}."
+            why = f"this nets reads tokens alone; the data for it are {', '.join(fields)}."
             raise Incompatible(why, "nets")
         elif any(field.support is not Support.TOKENS for field in fields.values()):
             raise Incompatible("this nets reads tokens; the data are numbers.", "nets")

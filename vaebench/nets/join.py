@@ -48,8 +48,8 @@ def check_numbers(fields: Fields, part: str, options: tuple[str, ...] = ()) -> N
     """
     for name, field in fields.items():
         if field.support is Support.TOKENS:
-            which = "the data are" if len(fields) == 1 else f"{name} holds"
-            why = f"this {part} reads numbers; {which} tokens."
+            which = "" if len(fields) == 1 else f"{name} "
+            why = f"this {part} reads numbers; the data {which}are tokens."
             raise Incompatible(why, part, options=options)
 
 
@@ -96,14 +96,14 @@ class Planes(Join):
         sizes = {name: f.shape[1:] for name, f in fields.items() if len(f.shape) == 3}
         if not sizes:
             raise Incompatible(
-                "this nets: convolutions need images [C, H, W]; there is none among "
+                "this nets: convolutions need images [C, H, W]; there is none among the data "
                 f"{', '.join(fields)}.",
                 "nets",
             )
         if len({*sizes.values()}) > 1:
             told = ", ".join(f"{h} × {w} of {name}" for name, (h, w) in sizes.items())
             raise Incompatible(
-                f"this nets reads images of one height and width beside each other; they are {told}.",
+                f"this nets reads images of one height and width side by side; the data are {told}.",
                 "nets",
             )
         self.size = next(iter(sizes.values()))
