@@ -26,7 +26,7 @@ from tests.matrix.cells import AXES, Cell, Matrix
 from vaebench.cli import conf_dir
 from vaebench.compose import Composition, compose
 from vaebench.compose.build import assemble
-from vaebench.config.chosen import in_words
+from vaebench.config.chosen import chosen, in_words
 from vaebench.config.schema import register
 from vaebench.data import Dataset
 from vaebench.errors import Incompatible, Refusal
@@ -112,7 +112,7 @@ class Runner:
         self.matrix = Matrix(self.folders)
         self.by_cell: dict[Cell, Outcome] = {}
         self.by_config: dict[str, Outcome] = {}
-        self.said: dict[str, str] = {}
+        self.said: dict[tuple[str, str], str] = {}
         self.followed: set[str] = set()
         self.data: dict[str, Dataset] = {}
 
@@ -134,11 +134,11 @@ class Runner:
 
     def run(self, cfg: DictConfig) -> Outcome:
         """Composes and trains, or says why not; what to use instead is looked for once for all cells
-        that are refused for the same choices."""
+        of a model that are refused for the same choices: to another model it may be of no use."""
         try:
             return trained(assemble(cfg, self.data), self.steps)
         except Incompatible as error:
-            why = in_words(str(error))
+            why = (chosen("model"), in_words(str(error)))
             if why not in self.said:
                 with pytest.raises(Refusal) as refusal:
                     compose(cfg)
