@@ -15,7 +15,7 @@ import pytest
 
 from tests.commands.conftest import QUICK, run_folders
 from vaebench.commands.saved import load_config
-from vaebench.training.fit import identity
+from vaebench.training.fitting import identity
 
 
 def test_the_default_run_reports_a_likelihood_and_leaves_a_complete_folder(command, tmp_path):

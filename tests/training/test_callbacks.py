@@ -12,7 +12,7 @@ from vaebench.compose import compose
 from vaebench.errors import Refusal
 from vaebench.runs.layout import LAST
 from vaebench.training import build_system
-from vaebench.training.checkpoints import Keeper
+from vaebench.training.keeper import Keeper
 from vaebench.training.trainer import callbacks, own_callbacks
 
 HERE = "tests.training.test_callbacks"

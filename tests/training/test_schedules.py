@@ -12,7 +12,8 @@ from hydra.utils import instantiate
 from tests.training.test_system import config, trained
 from vaebench.compose import compose
 from vaebench.errors import Refusal
-from vaebench.training.schedules import Constant, Cosine, LearningRate, Plateau, Stages
+from vaebench.training.learning_rate import LearningRate
+from vaebench.training.schedules import Constant, Cosine, Plateau, Stages
 
 
 def test_constant_is_one():

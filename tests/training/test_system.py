@@ -19,7 +19,7 @@ from vaebench.data import Loader
 from vaebench.data.seeds import BINARIZATION, derived
 from vaebench.measures.terms import Means
 from vaebench.training import History, Identity, build_system, build_trainer, checkpoints, fit
-from vaebench.training.checkpoints import Best
+from vaebench.training.keeper import Best
 
 
 def config(*overrides):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from omegaconf import DictConfig
 from rich.console import Console
 
-from vaebench.commands.train import config_tree, refusing
+from vaebench.commands.told import config_tree, refusing
+from vaebench.compose import Composition
 from vaebench.progress import duration
-from vaebench.training import prepare
 from vaebench.training.cost import Cost, cost_of_step, memory_of
-from vaebench.training.processes import rank_zero
+from vaebench.training.ready import rehearsed
 
 SLOW = 3.0
 """Seconds of a step of which people are warned."""
@@ -24,10 +25,12 @@ def check(cfg: DictConfig, choices: dict[str, str]) -> None:
         Refusal: what the same choice would say before training.
     """
     console = Console()
-    with rank_zero(cfg.trainer.devices), refusing():
-        composition, system, trainer = prepare(cfg, Path(), console)
-        device = trainer.strategy.root_device
-        cost = cost_of_step(system, device)
+    with refusing():
+        if cfg.trainer.devices > 1 or cfg.callbacks:
+            composition, device = _prepared(cfg, console)
+        else:
+            composition, device = rehearsed(cfg)
+        cost = cost_of_step(composition, cfg.trainer.batch_size, device)
     tree = config_tree(cfg, choices, composition)
     sites = tree.add("sites")
     for site in composition.report.sites:
@@ -44,6 +47,16 @@ def check(cfg: DictConfig, choices: dict[str, str]) -> None:
     for line in warnings(cost, memory_of(device)):
         console.print(f"[yellow]warning[/] {line}", highlight=False, soft_wrap=True)
     console.print("ok")
+
+
+def _prepared(cfg: DictConfig, console: Console) -> tuple[Composition, torch.device]:
+    """The same with Lightning, which alone knows of several processes and of callbacks."""
+    from vaebench.training import prepare
+    from vaebench.training.processes import rank_zero
+
+    with rank_zero(cfg.trainer.devices):
+        composition, _, trainer = prepare(cfg, Path(), console)
+        return composition, trainer.strategy.root_device
 
 
 def told(cost: Cost) -> str:

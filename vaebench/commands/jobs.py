@@ -17,6 +17,7 @@ from vaebench.commands.attributed import attributed
 from vaebench.commands.pace import Pace
 from vaebench.config.advise import advise
 from vaebench.config.gate import Grid, Made, Stop, job_name
+from vaebench.config.schema import check_keys, check_ranges
 from vaebench.errors import Refusal, RunFailed
 from vaebench.paths import conf_dir
 from vaebench.runs.grid import already, finished, note_refusal
@@ -50,6 +51,8 @@ def run_job(cfg: DictConfig, command: Command, pace: Pace) -> Job:
                 place = pace.place(number, Grid.jobs) + pace.left(number, Grid.jobs)
                 print(f"\n{job_name(hydra_cfg)}{place}", flush=True)
                 command = partial(run_cell, pace=pace)
+            check_keys(cfg)
+            check_ranges(cfg)  # before torch is imported
             summary = command(cfg, choices, folder) or {}
     except (Refusal, RunFailed) as error:
         if getattr(error, "ends_grid", False):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -25,8 +25,11 @@ from vaebench.measures.base import Subject, evaluating
 from vaebench.paths import conf_dir
 from vaebench.progress import doing
 from vaebench.runs.layout import CONFIG, HYDRA, HYDRA_CONFIG, run_folder
-from vaebench.training import RunLogger, build_loggers, close, root_device
 from vaebench.training.checkpoints import checkpoint_of, restore
+from vaebench.training.machine import device_of
+
+if TYPE_CHECKING:
+    from vaebench.training import RunLogger
 
 
 def load_config(folder: Path) -> tuple[DictConfig, dict[str, str]]:
@@ -131,7 +134,7 @@ def open_run(
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise Refusal(f"{checkpoint} is not of the model in {path}: {reason}") from error
-    device = root_device(accelerator.value)
+    device = device_of("accelerator", accelerator.value)
     evaluating(composition, device)
     return Saved(folder, cfg, composition, device, checkpoint, held["global_step"])
 
@@ -151,6 +154,8 @@ def looking(path: str, options: Looking) -> Iterator[tuple[Console, Saved, Subje
 
 def loggers_of(saved: Saved) -> Iterator[RunLogger]:
     """Those of the run that take more after its end; closed after the last."""
+    from vaebench.training import RunLogger, build_loggers, close  # with Lightning: for who has any
+
     loggers = build_loggers(saved.cfg, saved.folder)
     yield from (logger for logger in loggers if isinstance(logger, RunLogger))
     close(loggers)

@@ -72,10 +72,8 @@ class BernoulliLogits(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Σ_i x_i log p_i + (1 - x_i) log(1 - p_i)."""
-        shape = torch.broadcast_shapes(value.shape, self.logits.shape)
-        cost = F.binary_cross_entropy_with_logits(
-            self.logits.expand(shape), value.expand(shape), reduction="none"
-        )
+        logits, x = torch.broadcast_tensors(self.logits, value)
+        cost = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
         return -sum_event(cost, self.event_dims)
 
 

@@ -14,9 +14,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from vaebench.compose import Composition
 from vaebench.data import Batch, Loader
+from vaebench.distributions import GLOBAL
 from vaebench.inference import batch_size
-from vaebench.training.system import System
+from vaebench.objectives.pure import Step
 
 BUDGET = 0.3
 """Seconds of trials after which no larger part of a batch is tried."""
@@ -41,35 +43,36 @@ class Cost:
     memory: float
 
 
-def cost_of_step(system: System, device: torch.device) -> Cost:
-    """What a step of the run will take; of as many examples as time allows, were it for all."""
-    split = system.to(device).data.split("train").to(device)
+def cost_of_step(composition: Composition, batch_size: int, device: torch.device) -> Cost:
+    """What a step of a run will take; of as many examples as time allows, were it for all."""
+    step = Step(composition.model, composition.objective).to(device)
+    split = composition.data.split("train").to(device)
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        batch = next(iter(Loader(split, system.batch_size, shuffle=True, seed=system.seed)))
-        return _cost(system, batch)
+        batch = next(iter(Loader(split, batch_size, shuffle=True)))
+        return _cost(step, batch)
 
 
-def _cost(system: System, batch: Batch) -> Cost:
-    whole, tried = batch_size(batch), _trials(system, batch)
+def _cost(step: Step, batch: Batch) -> Cost:
+    whole, tried = batch_size(batch), _trials(step, batch)
     n, seconds = tried[-1]
     before, less = tried[-2] if len(tried) > 1 else (0, 0.0)
     seconds += max(0.0, seconds - less) / (n - before) * (whole - n)
-    return Cost(seconds, _memory(system, _first(batch, n), whole / n))
+    return Cost(seconds, _memory(step, _first(batch, n), whole / n))
 
 
-def _trials(system: System, batch: Batch) -> list[tuple[int, float]]:
+def _trials(step: Step, batch: Batch) -> list[tuple[int, float]]:
     """Parts of a batch, each larger than the last, and the seconds of a step on each."""
     whole, n = batch_size(batch), min(FIRST, batch_size(batch))
-    seconds = _seconds(system, _first(batch, n))
+    seconds = _seconds(step, _first(batch, n))
     if seconds < BUDGET:
-        seconds = _seconds(system, _first(batch, n))  # the first call has more to do than the next
+        seconds = _seconds(step, _first(batch, n))  # the first call has more to do than the next
     tried = [(n, seconds)]
     while n < whole and seconds < LONG and (len(tried) < 2 or sum(s for _, s in tried) < BUDGET):
         n = min(GROWTH * n, whole)
-        seconds = _seconds(system, _first(batch, n))
+        seconds = _seconds(step, _first(batch, n))
         if seconds < BUDGET / 3:  # what is quick is easily disturbed
-            seconds = min(seconds, _seconds(system, _first(batch, n)))
+            seconds = min(seconds, _seconds(step, _first(batch, n)))
         tried.append((n, seconds))
     return tried
 
@@ -78,31 +81,32 @@ def _first(batch: Batch, n: int) -> Batch:
     return {name: value[:n] for name, value in batch.items()}
 
 
-def _seconds(system: System, batch: Batch) -> float:
+def _seconds(step: Step, batch: Batch) -> float:
     """Of a step that is not compiled: each size of a batch would be compiled anew."""
     begun, used = time.perf_counter(), time.process_time()
-    _loss(system, batch).backward()
-    system.zero_grad()
-    if system.device.type != "cpu":
-        getattr(torch, system.device.type).synchronize()
+    _loss(step, batch).backward()
+    step.zero_grad()
+    if (kind := next(iter(batch.values())).device.type) != "cpu":
+        getattr(torch, kind).synchronize()
         return time.perf_counter() - begun
     # Beside other programs the clock goes on while this one waits; its threads work at once.
     return min(time.perf_counter() - begun, time.process_time() - used)
 
 
-def _memory(system: System, batch: Batch, scale: float) -> float:
+def _memory(step: Step, batch: Batch, scale: float) -> float:
     """Bytes of a step on `scale` times as many examples; weights and gradients are no more of them."""
-    weights = sum(p.nbytes for p in system.parameters())
+    weights = sum(p.nbytes for p in step.parameters())
     with Live() as live:
-        loss = _loss(system, batch)
+        loss = _loss(step, batch)
         forwards = live.peak
         loss.backward()
-    system.zero_grad()
+    step.zero_grad()
     return max(weights + live.peak, 2 * weights + forwards * scale)
 
 
-def _loss(system: System, batch: Batch) -> Tensor:
-    return system.objective(system.model, batch, torch.zeros((), dtype=torch.long)).loss
+def _loss(step: Step, batch: Batch) -> Tensor:
+    loss, _ = step(batch, torch.zeros((), dtype=torch.long), GLOBAL)
+    return loss
 
 
 def memory_of(device: torch.device) -> float:

@@ -7,6 +7,9 @@ import sys
 
 import torch
 
+from vaebench.errors import Refusal
+from vaebench.training.rejected import NONE_HERE
+
 
 def keep_memory() -> None:
     """glibc: keep freed memory instead of returning it, which costs page faults at every step."""
@@ -19,6 +22,24 @@ def keep_memory() -> None:
         libc.mallopt(m_trim_threshold, large)
     except (OSError, AttributeError):
         return  # another C library: nothing to tune
+
+
+def device_of(option: str, accelerator: str) -> torch.device:
+    """The device that an accelerator's name stands for on this machine, as Lightning has it.
+
+    Args:
+        option: which names it.
+        accelerator: `auto`, `cpu`, `gpu` or `mps`.
+
+    Raises:
+        Refusal: where the machine lacks it.
+    """
+    there = {"mps": torch.backends.mps.is_available(), "cuda": torch.cuda.is_available()}
+    wanted = {"cpu": [], "mps": ["mps"]}.get(accelerator, [*there])
+    found = next((kind for kind in wanted if there[kind]), "")
+    if not found and accelerator in ("gpu", "mps"):
+        raise Refusal(f"{option}={accelerator}: {NONE_HERE}. Use {option}=auto.")
+    return torch.device(found or "cpu", 0) if found else torch.device("cpu")
 
 
 def device_name(device: torch.device) -> str:

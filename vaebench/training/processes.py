@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import IO
 
 import torch
-from lightning_fabric.plugins.environments.lightning import find_free_network_port
 
 from vaebench.errors import RunFailed
 
@@ -32,6 +31,8 @@ def rank_zero(devices: int) -> Iterator[None]:
     if devices <= 1:
         yield
         return
+    from lightning_fabric.plugins.environments.lightning import find_free_network_port
+
     before, threads = dict(os.environ), torch.get_num_threads()
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(find_free_network_port())}
     os.environ |= {"NODE_RANK": "0", "LOCAL_RANK": "0"}

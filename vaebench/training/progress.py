@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 from rich.console import Console
 
 from vaebench.progress import Loop, doing
-from vaebench.training.schedules import total_steps
+from vaebench.training.learning_rate import total_steps
 from vaebench.training.system import System
 
 LINES = 10

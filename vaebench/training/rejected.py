@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 
 from omegaconf import DictConfig
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from vaebench.suggest import literal
 
 NAMES = {"learning rate": "lr", "beta": "betas", "epsilon": "eps"}
 """Options of optimizers as torch calls them, where it does not call them by their name."""
+
+NONE_HERE = "this machine has none that torch can use"
 
 
 def rejected(options: DictConfig, error: ValueError) -> str:
@@ -23,7 +24,7 @@ def rejected(options: DictConfig, error: ValueError) -> str:
     return f"optimizer.{name}={literal(options[name])}: {allowed}"
 
 
-def lacking(error: MisconfigurationException) -> str:
+def lacking(error: Exception) -> str:
     """An accelerator that the machine does not have."""
     absent = re.search("No supported|can not run on your system", str(error))
-    return "this machine has none that torch can use" if absent else str(error).rstrip(".")
+    return NONE_HERE if absent else str(error).rstrip(".")

@@ -7,10 +7,7 @@ from abc import ABC, abstractmethod
 from bisect import bisect_right
 from typing import Any
 
-import pytorch_lightning as pl
-
 from vaebench.errors import Refusal
-from vaebench.training.system import System
 
 
 class Schedule(ABC):
@@ -112,31 +109,3 @@ class Plateau(Schedule):
 
     def load(self, state: dict[str, Any]) -> None:
         self.now, self.best, self.waited = state["now"], state["best"], state["waited"]
-
-
-class LearningRate(pl.Callback):
-    """Sets the rate of every parameter group before each step, whatever was loaded before it."""
-
-    def __init__(self, schedule: Schedule, monitor: str, mode: str) -> None:
-        self.schedule, self.monitor, self.sign = schedule, monitor, 1 if mode == "max" else -1
-
-    def on_train_batch_start(self, trainer: pl.Trainer, system: System, *args: Any) -> None:
-        factor = self.schedule.factor(trainer.global_step / total_steps(trainer))
-        for group, rate in zip(trainer.optimizers[0].param_groups, system.rates, strict=True):
-            group["lr"] = rate * factor
-
-    def on_validation_end(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
-        self.schedule.observe(self.sign * float(trainer.callback_metrics[self.monitor]))
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.schedule.state()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        if state:
-            self.schedule.load(state)
-
-
-def total_steps(trainer: pl.Trainer) -> int:
-    """Steps of the whole run."""
-    by_epochs = int(trainer.num_training_batches) * (trainer.max_epochs or 0)
-    return max(1, min(n for n in (by_epochs, trainer.max_steps) if n > 0))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.plugins.environments import LightningEnvironment
@@ -17,11 +16,11 @@ from rich.console import Console
 
 from vaebench.compose import instantiate
 from vaebench.errors import Refusal
-from vaebench.training.checkpoints import Best, Keeper
+from vaebench.training.keeper import Best, Keeper
+from vaebench.training.learning_rate import LearningRate
 from vaebench.training.log import Log
 from vaebench.training.progress import Bar
 from vaebench.training.rejected import lacking
-from vaebench.training.schedules import LearningRate
 from vaebench.training.system import System
 from vaebench.training.watch import Averaging, Collapse, Guard
 
@@ -49,15 +48,6 @@ def build_trainer(cfg: DictConfig, system: System, folder: Path, console: Consol
         num_sanity_val_steps=0,
         inference_mode=False,  # refined samples follow a gradient in evaluation too
     )
-
-
-def root_device(accelerator: str) -> torch.device:
-    """The device that an accelerator's name stands for on this machine.
-
-    Raises:
-        Refusal: where the machine lacks it.
-    """
-    return _trainer("accelerator", accelerator, devices=1).strategy.root_device
 
 
 def _trainer(option: str, accelerator: str, **options: Any) -> pl.Trainer:

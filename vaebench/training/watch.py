@@ -13,8 +13,8 @@ from torch import Tensor
 
 from vaebench.config.schema import OnNan
 from vaebench.runs.layout import LAST
-from vaebench.training.checkpoints import save
 from vaebench.training.diagnosis import diagnose
+from vaebench.training.keeper import save
 from vaebench.training.system import Diverged, System
 
 PATIENCE = 3

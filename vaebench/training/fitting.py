@@ -14,21 +14,14 @@ from pytorch_lightning.loggers import Logger
 from rich.console import Console
 
 from vaebench.compose import Composition, compose, instantiate
-from vaebench.config.chosen import chosen
 from vaebench.config.groups import COMPOSED
-from vaebench.config.schema import Precision
 from vaebench.data.seeds import RANK, derived
-from vaebench.errors import Refusal
-from vaebench.heads import Conditional
-from vaebench.nets.language import SentenceReader
-from vaebench.nets.recurrent import lacks_bfloat16
-from vaebench.training.checkpoints import initialise, save
-from vaebench.training.compiled import check_widths, try_out
+from vaebench.training.keeper import save
 from vaebench.training.loggers import Identity
 from vaebench.training.machine import device_name, keep_memory, peak_memory
-from vaebench.training.rejected import rejected
+from vaebench.training.ready import check_run, exceptions, fit_out, optimizer_of, rehearse
 from vaebench.training.system import System
-from vaebench.training.testing import Tested, check_measures, measured
+from vaebench.training.testing import Tested, measured
 from vaebench.training.trainer import build_trainer
 
 
@@ -75,16 +68,10 @@ def build_system(cfg: DictConfig, composition: Composition) -> System:
     """The LightningModule of a config.
 
     Raises:
-        Refusal: where the optimizer rejects its options.
+        Refusal: where an option of training is wrong.
     """
-    optimizer = instantiate(cfg.optimizer)
-    try:
-        optimizer([{"params": list(composition.model.parameters())}])
-    except ValueError as error:
-        raise Refusal(rejected(cfg.optimizer, error)) from error
-    if cfg.init_from:
-        initialise(composition.model, cfg.init_from)
-    _set_precision(composition, cfg.trainer.precision)
+    optimizer = optimizer_of(cfg, composition)
+    fit_out(cfg, composition)
     return System(
         composition,
         optimizer,
@@ -104,62 +91,15 @@ def prepare(
         Refusal: what does not go together, or not on this machine.
     """
     composition = compose(cfg)
-    check_measures(cfg, composition)
-    check_epochs(cfg, composition)
+    check_run(cfg, composition)
     system = build_system(cfg, composition)
     trainer = build_trainer(cfg, system, folder, console)
-    composition.report.notes.extend(_exceptions(composition, cfg.trainer.precision, trainer))
-    if cfg.trainer.compile:
-        check_widths(composition.data.spec)
-        rehearse(system, trainer)
-    return composition, system, trainer
-
-
-def _set_precision(composition: Composition, precision: Precision) -> None:
-    nets = [m for m in composition.model.modules() if isinstance(m, Conditional)]
-    if precision is not Precision.float32 and not nets:
-        raise Refusal(
-            f"trainer.precision={precision.value} is of nets that emit a density's parameters, and "
-            f"{chosen('model')} has none. Use trainer.precision=float32."
-        )
-    for net in nets:
-        net.precision = getattr(torch, precision.value)
-
-
-def _exceptions(composition: Composition, precision: Precision, trainer: pl.Trainer) -> list[str]:
-    """What stays in float32 on the device of this run, whatever its precision."""
     device = trainer.strategy.root_device
-    cells = [m.rnn for m in composition.model.modules() if isinstance(m, SentenceReader)]
-    kept = {type(cell).__name__ for cell in cells if lacks_bfloat16(cell, device)}
-    if precision is Precision.float32 or not kept:
-        return []
-    return [
-        f"trainer.precision={precision.value}: this CPU has no such products for "
-        f"{' and '.join(sorted(kept))} nets, which train in float32"
-    ]
-
-
-def rehearse(system: System, trainer: pl.Trainer) -> None:
-    """Compiles the loss for a run's own batches and device, before the run begins.
-
-    Raises:
-        Incompatible: where torch cannot.
-    """
-    split = system.to(trainer.strategy.root_device).data.split("train").first(system.batch_size)
-    index = torch.arange(len(split), device=system.device)
-    try_out(system.step, split.to(system.device).batch(index))
-    system.zero_grad()
-
-
-def check_epochs(cfg: DictConfig, composition: Composition) -> None:
-    """Refuses to train nothing, but for a model that needs no training.
-
-    Raises:
-        Refusal: naming the option.
-    """
-    if cfg.trainer.max_epochs == 0 and not composition.model.solves:
-        why = f"{chosen('model')} with these parts is found by training alone"
-        raise Refusal(f"trainer.max_epochs=0: must be at least 1, since {why}.")
+    composition.report.notes.extend(exceptions(cfg, composition, device))
+    if cfg.trainer.compile:
+        rehearse(composition, system.to(device).step, cfg.trainer.batch_size)
+        system.zero_grad()
+    return composition, system, trainer
 
 
 def solve(system: System, trainer: pl.Trainer) -> None:

@@ -1,0 +1,126 @@
+"""Writing the checkpoints from which a run continues bit for bit."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+
+from vaebench.runs.layout import BEST, LAST, PREVIOUS
+from vaebench.training.checkpoints import Stopped
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Keeper(pl.Callback):
+    """Saves `last.ckpt` at each epoch's end and every so many steps, and when asked to stop.
+
+    A signal is answered at the end of the batch, after its validation where one is due.
+
+    Args:
+        folder: the run folder.
+        every: steps between checkpoints within an epoch; 0: none.
+    """
+
+    def __init__(self, folder: Path, every: int) -> None:
+        self.folder, self.every = folder, every
+        self.asked: signal.Signals | None = None
+        self.before: dict[signal.Signals, Any] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self.before = {s: signal.signal(s, self._note) for s in SIGNALS}
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+        if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            return  # validation comes first; the epoch's end saves
+        if self._stopping(trainer) or (self.every and trainer.global_step % self.every == 0):
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
+        self._save(trainer)
+
+    def on_train_end(self, *args: Any) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+        self.before = {}
+
+    def on_exception(self, *args: Any) -> None:
+        self.on_train_end()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.asked = signal.Signals(number)
+
+    def _stopping(self, trainer: pl.Trainer) -> bool:
+        """Whether any of the processes that train together was asked to."""
+        return trainer.strategy.reduce_boolean_decision(self.asked is not None, all=False)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        save(trainer, self.folder)
+        if self._stopping(trainer):
+            line = f"stopped by {(self.asked or SIGNALS[0]).name} at step {trainer.global_step}"
+            raise Stopped(f"{line}; continue with: vaebench resume {self.folder}")
+
+
+class Best(pl.Callback):
+    """Saves `best.ckpt` whenever a validation is the best so far.
+
+    Args:
+        folder: the run folder.
+        monitor: the metric.
+        mode: `max` or `min`.
+    """
+
+    def __init__(self, folder: Path, monitor: str, mode: str) -> None:
+        self.folder, self.monitor, self.sign = folder, monitor, 1 if mode == "max" else -1
+        self.best = -math.inf
+
+    def on_validation_end(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
+        value = self.sign * float(trainer.callback_metrics[self.monitor])
+        if value > self.best:
+            self.best = value
+            write(trainer, self.folder / BEST)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best = state["best"]
+
+
+def write(trainer: pl.Trainer, path: Path) -> None:
+    """A checkpoint, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        trainer.save_checkpoint(part)
+        if trainer.is_global_zero:
+            os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def save(trainer: pl.Trainer, folder: Path) -> None:
+    """`last.ckpt` of a run folder; the one before stays as `previous.ckpt`."""
+    if trainer.is_global_zero and (folder / LAST).exists():
+        _keep_as_previous(folder)
+    write(trainer, folder / LAST)
+
+
+def _keep_as_previous(folder: Path) -> None:
+    """A second name for the last checkpoint, so that there is one under its own at any moment."""
+    second = folder / f"{PREVIOUS}.part"
+    second.unlink(missing_ok=True)
+    try:
+        os.link(folder / LAST, second)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(folder / LAST, second)
+    os.replace(second, folder / PREVIOUS)
