@@ -18,7 +18,7 @@ from vaebench.config.schema import register
 from vaebench.data import Loader
 from vaebench.data.seeds import BINARIZATION, derived
 from vaebench.measures.terms import Means
-from vaebench.training import History, Identity, build_system, build_trainer, checkpoints, fit
+from vaebench.training import History, Identity, build_system, build_trainer, fit, keeper
 from vaebench.training.keeper import Best
 
 
@@ -85,7 +85,7 @@ def test_the_best_weights_are_those_of_the_best_validation_bound(tmp_path):
 @pytest.mark.parametrize(("mode", "written"), [("min", [2.0, 1.0]), ("max", [2.0, 3.0])])
 def test_the_best_of_a_loss_is_its_smallest(tmp_path, monkeypatch, mode, written):
     best, seen = Best(tmp_path, "val/loss", mode), []
-    monkeypatch.setattr(checkpoints, "write", lambda trainer, path: seen.append(trainer))
+    monkeypatch.setattr(keeper, "write", lambda trainer, path: seen.append(trainer))
     for value in (2.0, 3.0, 1.0, 2.5):
         trainer = SimpleNamespace(callback_metrics={"val/loss": value})
         best.on_validation_end(trainer, None)

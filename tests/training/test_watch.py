@@ -33,14 +33,14 @@ class Spoilt:
 
 
 def nan_loss(spoilt, batch, number):
-    loss, terms = spoilt.step(batch, number)
-    return loss * torch.nan, terms
+    loss, *rest = spoilt.step(batch, number)
+    return loss * torch.nan, *rest
 
 
 def nan_gradient(spoilt, batch, number):
-    loss, terms = spoilt.step(batch, number)
+    loss, *rest = spoilt.step(batch, number)
     bias = spoilt.system.model.posterior.net[1].bias
-    return loss + (bias.sum() * 0).sqrt(), terms  # d sqrt(0) = inf, times 0
+    return loss + (bias.sum() * 0).sqrt(), *rest  # d sqrt(0) = inf, times 0
 
 
 def fitted(folder, *overrides, faulty=(), fault=nan_loss, resume_from=None):
