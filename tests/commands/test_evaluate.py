@@ -20,7 +20,6 @@ from vaebench.distributions import Noise
 from vaebench.errors import Refusal
 from vaebench.inference import Annealing, drawn, log_mean_exp, simulate
 from vaebench.measures.likelihood import importance
-from vaebench.objectives.estimators import ESTIMATORS
 
 SMALL = ["k=50", "ais.temperatures=5", "ais.examples=4", "gap.examples=4", "gap.steps=5"]
 SMALL += ["gap.k=100"]
@@ -263,24 +262,6 @@ def test_a_run_of_a_version_that_knew_fewer_groups_is_measured(here, copied):
     assert older != text
     config.write_text(older)
     assert here("evaluate", "run", "measures=[units]").code == 0
-
-
-@pytest.mark.parametrize("name", ["auto", "stl", "score"])
-def test_a_run_whose_estimator_was_an_option_of_its_objective_is_measured(here, copied, name):
-    config = copied("run") / ".hydra" / "config.yaml"
-    text = config.read_text()
-    older = re.sub(r"^estimator:\n(  .*\n)+", "", text, flags=re.MULTILINE)
-    own = f"estimator: {name}\n  baseline: ${{baseline}}\n  temperature: 0.5\n"
-    older = older.replace("estimator: ${estimator}\n", own)
-    older = older.replace("baselines.Nothing", "baselines.Running").replace(
-        "baseline:\n", "baseline:\n  decay: 0.9\n", 1
-    )
-    assert "${estimator}" not in older
-    config.write_text(older)
-    assert here("evaluate", "run", "measures=[units]").code == 0
-    estimator = vaebench.load("run").objective.estimator
-    assert isinstance(estimator, ESTIMATORS["pathwise" if name == "auto" else name])
-    assert name != "score" or estimator.baseline.mean.decay == 0.9
 
 
 def test_a_checkpoint_of_another_model_is_refused(here, copied):

@@ -137,15 +137,17 @@ class Search:
 
     def _choices(self, part: str, words: Sequence[str], others: Container[str]) -> list[str]:
         """Other choices of a part: those first that are called like the other parts to blame, then
-        those that read the same options, then the plainest."""
+        those that read the same options, then the plainest, and last those made of several."""
         options, now = options_of(self.folders, part), self._choice(part, words)
         own = {name for name in options.get(now, {}) if not name.startswith("_")}
 
-        def distance(name: str) -> tuple[bool, float, bool, int, str]:
+        def distance(name: str) -> tuple[bool, float, bool, bool, int, str]:
             other = {option for option in options[name] if not option.startswith("_")}
             both = own | other
             alike = len(own & other) / len(both) if both else 1.0
-            return name not in others, -alike, name != PLAINEST.get(part), len(name), name
+            nested = any(isinstance(value, DictConfig) for value in options[name].values())
+            plainest = name == PLAINEST.get(part)
+            return name not in others, -alike, not plainest, nested, len(name), name
 
         return [f"{part}={name}" for name in sorted({*options} - {now}, key=distance)]
 
