@@ -12,11 +12,13 @@ import torch
 from tests.fast import first_of
 from vaebench import load
 from vaebench.data import as_text
+from vaebench.training.machine import multiplies_bfloat16
 
 TINY = ["trainer.max_epochs=1", "trainer.batch_size=200", "eval.k=2", "logger=csv"]
 TINY += ["likelihood.hidden=8", "likelihood.embedding=8"]
 NETS = ["nets.hidden=8", "nets.embedding=8"]
 DRAWN = True
+CPU = torch.device("cpu")
 RUNS = {
     "vae": ["model=sentence_vae", *TINY, *NETS],
     "lm": ["model=rnnlm", *TINY],
@@ -187,6 +189,7 @@ def test_what_does_not_go_with_sentences_is_refused_in_one_line(here, words, lin
     assert len(done.err.strip().splitlines()) == 1
 
 
+@pytest.mark.skipif(not multiplies_bfloat16(CPU), reason="a CPU without products of bfloat16")
 def test_nets_of_sentences_train_in_bfloat16(here):
     words = ["model=sentence_vae", *TINY, *NETS, "trainer.precision=bfloat16"]
     assert here(*words, "trainer.max_steps=2", "hydra.run.dir=low").code == 0

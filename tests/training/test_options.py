@@ -11,13 +11,9 @@ from torch.testing import assert_close
 
 from tests.training.test_system import config, trained
 from vaebench.compose import compose
-from vaebench.data import Field, Support
 from vaebench.errors import Refusal
 from vaebench.heads import Conditional
-from vaebench.nets import recurrent
-from vaebench.nets.language import SentenceReader
-from vaebench.nets.recurrent import trains_in_bfloat16
-from vaebench.training import build_system, build_trainer, fit, prepare
+from vaebench.training import build_system, build_trainer, fit, machine, prepare, ready
 from vaebench.training.average import WeightAverage, evaluated
 
 SHORT = ("trainer.max_epochs=1", "trainer=cpu", "eval.checkpoint=last")
@@ -119,42 +115,18 @@ def test_bfloat16_reaches_every_net():
     assert all(m.precision is torch.bfloat16 for m in nets)
 
 
-READER = ("model=sentence_vae", "trainer.precision=bfloat16", "trainer=cpu")
-
-
-def test_a_recurrent_cell_that_the_cpu_has_no_products_for_stays_in_float32(monkeypatch):
-    """Its states are those without autocast, bit for bit; with products of its own they are not."""
-    torch.manual_seed(1)
-    reader = SentenceReader(20, "lstm", 8, 8)
-    tokens = Field((6,), Support.TOKENS, 20).example(5, torch.Generator().manual_seed(2))
-    exact = reader(tokens)
-    for has in (True, False):
-        monkeypatch.setattr(recurrent, "trains_in_bfloat16", lambda cell, has=has: has)
-        if has and not trains_in_bfloat16(nn.LSTM):
-            continue  # this machine is one of those without
-        with torch.autocast("cpu", torch.bfloat16):
-            states = reader(tokens)
-        assert torch.equal(states, exact) is not has
-    exact.sum().backward(), states.sum().backward()
-
-
-@pytest.mark.parametrize("has", [True, False])
-def test_a_run_says_which_nets_stay_in_float32(tmp_path, monkeypatch, has):
-    monkeypatch.setattr(recurrent, "trains_in_bfloat16", lambda cell: has)
-    found, _, _ = prepare(config(*READER), tmp_path, Console(quiet=True))
-    notes = [note for note in found.report.notes if "trainer.precision" in note]
-    assert notes == ([] if has else [STAYS])
-    quiet, _, _ = prepare(config(READER[0], "trainer=cpu"), tmp_path, Console(quiet=True))
-    assert not any("precision" in note for note in quiet.report.notes)
-
-
-STAYS = "trainer.precision=bfloat16: this CPU has no such products for LSTM nets, which train in float32"
-
-
-def test_looking_for_products_draws_nothing_from_the_noise_of_a_run():
-    state = torch.get_rng_state()
-    trains_in_bfloat16.__wrapped__(nn.GRU)
-    assert torch.equal(state, torch.get_rng_state())
+@pytest.mark.parametrize(("low", "refused"), [(5.0, True), (1.6, True), (0.5, False)])
+def test_a_cpu_without_products_of_bfloat16_is_asked_for_none(tmp_path, monkeypatch, low, refused):
+    monkeypatch.setattr(machine, "_seconds", {torch.bfloat16: low, torch.float32: 1.0}.get)
+    able = machine.multiplies_bfloat16.__wrapped__
+    monkeypatch.setattr(ready, "multiplies_bfloat16", able)
+    assert able(torch.device("cuda"))
+    cfg = config("trainer.precision=bfloat16", "trainer=cpu")
+    if not refused:
+        prepare(cfg, tmp_path, Console(quiet=True))
+        return
+    with pytest.raises(Refusal, match=r"no such products, .* Use trainer.precision=float32"):
+        prepare(cfg, tmp_path, Console(quiet=True))
 
 
 # ------------------------------------------------------------------------------------- compilation

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from vaebench.data.spec import PAD, UNK
-from vaebench.nets.recurrent import states_of
 
 Cell = Literal["lstm", "gru"]
 Condition = Literal["initial", "every_step", "both"]
@@ -35,7 +34,7 @@ class SentenceReader(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         rows = tokens.reshape(-1, tokens.shape[-1])
-        states = states_of(self.rnn, self.embed(rows))
+        states, _ = self.rnn(self.embed(rows))
         # What is read after the last token, padding, changes nothing before it.
         last = (rows != PAD).sum(1).sub(1).clamp(min=0).view(-1, 1, 1)
         found = states.gather(1, last.expand(-1, 1, states.shape[-1])).squeeze(1)

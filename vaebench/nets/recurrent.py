@@ -2,42 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import torch
 from torch import Tensor, nn
 
 from vaebench.nets.join import side_by_side
 
 State = tuple[Tensor, Tensor]
-Cell = nn.LSTM | nn.GRU
-
-
-@cache
-def trains_in_bfloat16(cell: type[Cell]) -> bool:
-    """Whether this machine's CPU does; one without AVX-512 or the like has no such products for it."""
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        net = cell(8, 8, dtype=torch.float32)
-        try:
-            with torch.autocast("cpu", torch.bfloat16):
-                states, _ = net(torch.zeros(2, 2, 8, dtype=torch.float32))
-            states.sum().backward()
-        except RuntimeError:
-            return False
-    return True
-
-
-def lacks_bfloat16(cell: Cell, device: torch.device) -> bool:
-    """Whether a recurrent net stays in float32 where others are to be in bfloat16."""
-    return device.type == "cpu" and not trains_in_bfloat16(type(cell))  # type: ignore[arg-type] # classes are hashable
-
-
-def states_of(cell: Cell, given: Tensor) -> Tensor:
-    """All states of a recurrent net that reads `[N, l, *]`: `[N, l, hidden]`."""
-    if not (torch.is_autocast_enabled(given.device.type) and lacks_bfloat16(cell, given.device)):
-        return cell(given)[0]
-    with torch.autocast(given.device.type, enabled=False):
-        return cell(given.to(cell.all_weights[0][0].dtype))[0]
 
 
 class LSTM(nn.Module):

@@ -19,7 +19,7 @@ from vaebench.data.seeds import RANK, derived
 from vaebench.training.keeper import save
 from vaebench.training.loggers import Identity
 from vaebench.training.machine import device_name, keep_memory, peak_memory
-from vaebench.training.ready import check_run, exceptions, fit_out, optimizer_of, rehearse
+from vaebench.training.ready import check_precision, check_run, fit_out, optimizer_of, rehearse
 from vaebench.training.system import System
 from vaebench.training.testing import Tested, measured
 from vaebench.training.trainer import build_trainer
@@ -95,7 +95,7 @@ def prepare(
     system = build_system(cfg, composition)
     trainer = build_trainer(cfg, system, folder, console)
     device = trainer.strategy.root_device
-    composition.report.notes.extend(exceptions(cfg, composition, device))
+    check_precision(cfg, device)
     if cfg.trainer.compile:
         rehearse(composition, system.to(device).step, cfg.trainer.batch_size)
         system.zero_grad()

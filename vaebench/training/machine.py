@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import time
+from functools import cache
 
 import torch
 
@@ -40,6 +42,28 @@ def device_of(option: str, accelerator: str) -> torch.device:
     if not found and accelerator in ("gpu", "mps"):
         raise Refusal(f"{option}={accelerator}: {NONE_HERE}. Use {option}=auto.")
     return torch.device(found or "cpu", 0) if found else torch.device("cpu")
+
+
+SLOWER = 1.5
+"""Times that a product in bfloat16 takes of one in float32 from which it is none of the machine's own:
+those that have it need less than float32's, those that take it apart several times as much."""
+
+
+@cache
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether products in bfloat16 are a device's own, tried once. A CPU that lacks them trains several
+    times slower than in float32."""
+    return device.type != "cpu" or _seconds(torch.bfloat16) < SLOWER * _seconds(torch.float32)
+
+
+def _seconds(dtype: torch.dtype, size: int = 256, trials: int = 5) -> float:
+    """Of a product of two matrices, at best."""
+    x, spent = torch.ones(size, size, dtype=dtype), []
+    for _ in range(trials):
+        begun = time.perf_counter()
+        x @ x
+        spent.append(time.perf_counter() - begun)
+    return min(spent)
 
 
 def device_name(device: torch.device) -> str:

@@ -13,12 +13,10 @@ from vaebench.config.chosen import chosen, typed
 from vaebench.config.schema import Precision
 from vaebench.errors import Refusal
 from vaebench.heads import Conditional
-from vaebench.nets.language import SentenceReader
-from vaebench.nets.recurrent import lacks_bfloat16
 from vaebench.training.asked import check_measures
 from vaebench.training.checkpoints import initialise
 from vaebench.training.compiled import Step, check_widths, compiled, try_out
-from vaebench.training.machine import device_of
+from vaebench.training.machine import device_of, multiplies_bfloat16
 from vaebench.training.rejected import rejected
 
 MakesOptimizer = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
@@ -38,7 +36,7 @@ def rehearsed(cfg: DictConfig) -> tuple[Composition, torch.device]:
     fit_out(cfg, composition)
     instantiate(cfg.schedule)
     device = device_of("trainer.accelerator", cfg.trainer.accelerator.value)
-    composition.report.notes.extend(exceptions(cfg, composition, device))
+    check_precision(cfg, device)
     if cfg.trainer.compile:
         step = compiled(composition.objective.to(device), composition.model.to(device))
         rehearse(composition, step, cfg.trainer.batch_size)
@@ -110,14 +108,14 @@ def _set_precision(composition: Composition, precision: Precision) -> None:
         net.precision = getattr(torch, precision.value)
 
 
-def exceptions(cfg: DictConfig, composition: Composition, device: torch.device) -> list[str]:
-    """What stays in float32 on a device, whatever the run's precision."""
-    precision = cfg.trainer.precision
-    cells = [m.rnn for m in composition.model.modules() if isinstance(m, SentenceReader)]
-    kept = {type(cell).__name__ for cell in cells if lacks_bfloat16(cell, device)}
-    if precision is Precision.float32 or not kept:
-        return []
-    return [
-        f"trainer.precision={precision.value}: this CPU has no such products for "
-        f"{' and '.join(sorted(kept))} nets, which train in float32"
-    ]
+def check_precision(cfg: DictConfig, device: torch.device) -> None:
+    """Refuses a precision that only slows a device down.
+
+    Raises:
+        Refusal: naming the option.
+    """
+    if cfg.trainer.precision is Precision.bfloat16 and not multiplies_bfloat16(device):
+        raise Refusal(
+            "trainer.precision=bfloat16: this CPU has no such products, and would train several "
+            "times slower than in float32. Use trainer.precision=float32."
+        )
