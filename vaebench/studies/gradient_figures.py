@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,8 @@ def _figure(rows: list[dict[str, Any]], quantity: str, ks: list[int]) -> Figure:
         for colour, name in enumerate(names):
             wanted = (bound, part, name)
             here = [r for r in rows if (r["bound"], r["part"], r["estimator"]) == wanted]
-            if any(r[quantity] > 0 for r in here):
+            # What has no noise stands at neither end of a logarithmic axis.
+            if any(0 < r[quantity] < math.inf for r in here):
                 style = {"color": f"C{colour % 10}", "ls": "-" if colour < 10 else "--"}
                 values = [r["k"] for r in here], [r[quantity] for r in here]
                 axes.plot(*values, "o", ms=3, label=name, **style)

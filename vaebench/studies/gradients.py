@@ -54,8 +54,8 @@ def _estimators() -> dict[str, partial[Any]]:
 
 ESTIMATORS = _estimators()
 UNBIASED = {
-    "elbo": ["pathwise", "score:leave_one_out", "nvil", "score:running"],
-    "iwae": ["pathwise", "vimco", "score:running"],
+    "elbo": ["enumerate", "pathwise", "score:leave_one_out", "nvil", "score:running"],
+    "iwae": ["enumerate", "pathwise", "vimco", "score:running"],
 }
 """Estimators whose mean is the gradient of the expected bound, those of least noise first."""
 
@@ -170,7 +170,8 @@ def _summary(tally: Tally, reference: Tally, part: str, place: slice) -> dict[st
     right, right_se = mean_se(reference.components[part])
     size = abs(right) or math.inf  # a gradient that is always 0 has no bias either
     moving = variance > 0
-    snr = (mean[moving].abs() / variance[moving].sqrt()).mean().item() if moving.any() else 0.0
+    exact = math.inf if mean.any() else 0.0  # what never moves has no noise
+    snr = (mean[moving].abs() / variance[moving].sqrt()).mean().item() if moving.any() else exact
     return {
         "variance": variance.sum().item(),
         "snr": snr,
