@@ -160,7 +160,9 @@ def _dispatch(args: list[str]) -> int:
             instead = use(command_line(*args[1:]))
             raise Refusal(f"vaebench check looks at one choice at a time, without -m.{instead}")
         words = [*args[1:], *NOWHERE]
-        return _hydra(args, lambda cfg, choices, _: _called("check")(cfg, choices), words)
+        from vaebench.commands.jobs import check_job
+
+        return _hydra(args, check_job, words)
     from vaebench.commands.jobs import train_job
 
     return _hydra(args, train_job, args)

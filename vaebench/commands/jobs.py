@@ -17,7 +17,7 @@ from vaebench.commands.attributed import attributed
 from vaebench.commands.pace import Pace
 from vaebench.config.advise import advise
 from vaebench.config.gate import Grid, Made, Stop, job_name
-from vaebench.config.schema import check_keys, check_ranges
+from vaebench.config.schema import check_keys, check_ranges, resolving
 from vaebench.errors import Refusal, RunFailed
 from vaebench.paths import conf_dir
 from vaebench.runs.grid import already, finished, note_refusal
@@ -51,8 +51,6 @@ def run_job(cfg: DictConfig, command: Command, pace: Pace) -> Job:
                 place = pace.place(number, Grid.jobs) + pace.left(number, Grid.jobs)
                 print(f"\n{job_name(hydra_cfg)}{place}", flush=True)
                 command = partial(run_cell, pace=pace)
-            check_keys(cfg)
-            check_ranges(cfg)  # before torch is imported
             summary = command(cfg, choices, folder) or {}
     except (Refusal, RunFailed) as error:
         if getattr(error, "ends_grid", False):
@@ -97,14 +95,30 @@ def outcome(jobs: Sequence[Job]) -> bool | None:
 
 def train_job(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[str, Any]:
     """Begins a run, or goes on with it."""
-    from vaebench.commands.train import train
-    from vaebench.training.checkpoints import newest_good
-
-    checkpoint, complaints = newest_good(folder)  # of a grid that was stopped
-    for line in complaints:
-        print(line)
     try:
+        check_early(cfg)
+        from vaebench.commands.train import train
+        from vaebench.training.checkpoints import newest_good
+
+        checkpoint, complaints = newest_good(folder)  # of a grid that was stopped
+        for line in complaints:
+            print(line)
         return train(cfg, choices, folder, checkpoint)
     except (Refusal, KeyboardInterrupt):
         Made.take_back(folder)
         raise
+
+
+def check_early(cfg: DictConfig) -> None:
+    """Refuses what can be refused before torch is imported, which takes seconds."""
+    with resolving():
+        check_keys(cfg)
+        check_ranges(cfg)
+
+
+def check_job(cfg: DictConfig, choices: dict[str, str], folder: Path) -> None:
+    """Composes and dry-runs a choice, and writes nothing."""
+    check_early(cfg)
+    from vaebench.commands.check import check
+
+    check(cfg, choices)

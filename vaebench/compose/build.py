@@ -7,14 +7,13 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
 from vaebench.check import Report, check
 from vaebench.config.chosen import chosen
 from vaebench.config.groups import OWNERS
 from vaebench.config.options import IDLE, idle_class
-from vaebench.config.schema import Budget, check_keys, check_ranges, unresolved
+from vaebench.config.schema import Budget, check_keys, check_ranges, resolving
 from vaebench.config.signatures import check_options
 from vaebench.data import Batch, Dataset, Loader, Support
 from vaebench.errors import Incompatible, Refusal
@@ -64,14 +63,12 @@ def assemble(cfg: DictConfig, data: dict[str, Dataset]) -> Composition:
         Refusal: an option is wrong.
         Incompatible: the parts do not go together.
     """
-    try:
+    with resolving():
         check_keys(cfg)
         check_ranges(cfg)
         check_options(cfg)
         check_parts(cfg)
         check_budget(cfg)
-    except OmegaConfBaseException as error:
-        raise Refusal(unresolved(error) or str(error).splitlines()[0]) from error
     torch.manual_seed(cfg.seed)
     key = OmegaConf.to_yaml(cfg.dataset, resolve=True)
     if key not in data:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import typing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, is_dataclass
 from dataclasses import field as default
 from enum import StrEnum
@@ -11,6 +13,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from vaebench.errors import Refusal
 from vaebench.suggest import literal, override, use
@@ -166,6 +169,15 @@ def unresolved(error: BaseException) -> str | None:
     if match := re.search(r"Interpolation key '([^']+)' not found", text):
         return f"{option}${{{match[1]}}} refers to no option"
     return None
+
+
+@contextmanager
+def resolving() -> Iterator[None]:
+    """While open, what OmegaConf objects to is refused in one line."""
+    try:
+        yield
+    except OmegaConfBaseException as error:
+        raise Refusal(unresolved(error) or str(error).splitlines()[0]) from error
 
 
 def register() -> None:
