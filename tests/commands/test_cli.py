@@ -104,3 +104,18 @@ def test_the_readme_lists_what_can_be_chosen(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert main(["list"]) == 0
     assert capsys.readouterr().out.strip() in (Path(__file__).parents[2] / "README.md").read_text()
+
+
+UNHURRIED = {"k=0": "torch", "check logger=csv": "pytorch_lightning"}
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("line", UNHURRIED)
+def test_nothing_slow_is_imported_before_it_is_needed(line, tmp_path):
+    text = (
+        "import sys; from vaebench.cli import main; main(sys.argv[2:]); "
+        "sys.exit(sys.argv[1] in sys.modules)"
+    )
+    words = [sys.executable, "-c", text, UNHURRIED[line], *line.split()]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr

@@ -90,6 +90,17 @@ def test_each_step_sees_new_noise_and_pays_for_the_weights_once_in_the_data_set(
     assert not torch.equal(losses[0], made(model.vae, model.batch, STEP).loss)
 
 
+def test_after_a_step_the_weights_are_their_means_again():
+    model = wide_ppca()
+    gaussian(model.vae, relative_sd=0.5)
+    elbo(model.vae, model.spec)(model.vae, model.batch, STEP)
+    assert model.vae.training
+    x = model.batch["x"]
+    assert torch.equal(model.vae.posterior(x).loc, model.vae.posterior(x).loc)
+    trained = model.vae.posterior(x).loc
+    assert torch.equal(trained, model.vae.eval().posterior(x).loc)
+
+
 def test_the_least_price_of_a_layer_is_reached_where_all_its_weights_are_alike():
     layer = nn.Linear(4, 4)
     noise = noisy(layer)

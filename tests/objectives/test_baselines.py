@@ -96,6 +96,25 @@ def test_a_running_mean_forgets_by_its_decay():
     assert_close(asked(torch.zeros(LEAD)), torch.full(LEAD, expected))
 
 
+@pytest.mark.parametrize("kind", WITH_STATE)
+def test_a_batch_that_is_no_number_is_as_if_it_had_not_been(kind):
+    asked, signal = Asked(kind), torch.randn(LEAD)
+    asked(torch.randn(LEAD))
+    asked.baseline.eval()
+    before = asked(signal)
+    asked.baseline.train()
+    found = asked.baseline(signal * torch.nan, asked.model, asked.batch, asked.evidence)
+    kept = {name.rpartition(".")[0] for name in found.state}
+    for name in kept:
+        total, weight = (found.state[f"{name}.{part}"] for part in ("total", "weight"))
+        now = asked.baseline.get_submodule(name)
+        assert_close(total / weight, now.total / now.weight)
+    assert kept
+    assert_close(
+        asked.baseline.eval()(signal, asked.model, asked.batch, None).value.expand(LEAD), before
+    )
+
+
 def test_the_spread_that_a_learned_baseline_works_in_is_the_signals_standard_deviation():
     asked = Asked("learned")
     for mean in (1.0, 5.0) * 100:

@@ -24,9 +24,11 @@ from tests.theorems import (
     scattered,
     wide_ppca,
 )
+from vaebench.distributions import kl_divergence
 from vaebench.heads import priors
 from vaebench.heads.likelihoods import Bernoulli
 from vaebench.heads.posteriors import Gaussian
+from vaebench.measures.terms import HeldOut
 from vaebench.models import VAE, RecognitionFirst
 from vaebench.objectives.anneal import Constant
 from vaebench.objectives.estimators import Enumerate
@@ -164,6 +166,28 @@ def test_beside_a_latent_with_a_path_value_and_gradient_have_the_same_mean(make)
         error = (exact.var(0) + sampled.var(0)).sqrt() / len(exact) ** 0.5
         assert ((exact.mean(0) - sampled.mean(0)).abs() <= 5 * error + 1e-9).all()
     assert (gradients[0].var(0).sum() / gradients[1].var(0).sum()).item() < 0.5
+
+
+@pytest.mark.parametrize("free", [0.0, 0.4])
+def test_a_kl_that_depends_on_what_is_summed_over_is_weighed_by_it(free):
+    """Σ_c q(c | x) KL(q(z_d | x, c) ‖ p(z_d)): in the free bits, and in what a run tells."""
+    model = Both()
+    options = {"free_bits": free, "free_bits_per": "dimension"}
+    found = exact_elbo(model, BINARY, **options)(model, BATCH, STEP)
+    q_one = model.of.posterior(EXAMPLES).mean[:, 0]
+    kls = [
+        kl_divergence(model.z.posterior(EXAMPLES + c).factors(), model.z.prior().factors())
+        for c in (0.0, 1.0)
+    ]
+    by_hand = ((1 - q_one)[:, None] * kls[0] + q_one[:, None] * kls[1]).mean(0)
+    of_c = kl_divergence(model.of.posterior(EXAMPLES), model.of.prior()).mean()
+    charged = torch.cat([by_hand, of_c.view(1)]).clamp(min=free).sum()
+    assert_close(found.loss, charged - found.terms["recon"].mean())
+    told = HeldOut(model, exact_elbo(model, BINARY).eval())
+    told.add(BATCH, STEP)
+    numbers = told.read()
+    shown = torch.tensor([numbers["kl/z.0"], numbers["kl/z.1"]])
+    assert_close(shown, by_hand.detach(), rtol=1e-6, atol=1e-6)
 
 
 # ------------------------------------------------------------------------------------- refusals

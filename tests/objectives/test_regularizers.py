@@ -165,8 +165,9 @@ def test_an_autoencoder_takes_one_too():
 
 
 def test_what_does_not_go_together_is_refused():
-    with refused("estimator", "posterior", match="follows samples along their path"):
-        elbo(bits_vae(), BINARY, estimator="score", regularizers={"centred": Centred})
+    for estimator in ("score", "enumerate"):
+        with refused("estimator", "posterior", match="follows samples along their path"):
+            elbo(bits_vae(), BINARY, estimator=estimator, regularizers={"centred": Centred})
     model = wide_ppca()
     with pytest.raises(Incompatible, match=r"objective.regularizers.kl: .* own is called so"):
         elbo(model.vae, model.spec, regularizers={"kl": Centred})
