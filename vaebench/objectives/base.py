@@ -46,9 +46,10 @@ class Objective(nn.Module, ABC):
     """A bound on log p(x) and how to estimate its gradient.
 
     Built as `Objective(model, outline)`, called as `objective(model, batch, step, noise)`: a pure
-    function of parameters, buffers, and what it is given. Losses are means over examples: with N training examples, N · loss estimates the cost of the whole data set from
-    a minibatch of M (the N/M of Kingma, Welling 2014, eq. 8), so a term that belongs to the data
-    set as a whole enters the loss divided by N.
+    function of parameters, buffers, and what it is given. Losses are means over examples: with N
+    training examples, N · loss estimates the cost of the whole data set from a minibatch of M (the
+    N/M of Kingma, Welling 2014, eq. 8), so a term that belongs to the data set as a whole enters
+    the loss divided by N.
 
     Args:
         k: samples of q per example.

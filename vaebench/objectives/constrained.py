@@ -10,7 +10,7 @@ from vaebench.objectives.anneal import Anneal
 from vaebench.objectives.estimated import MakesEstimator
 from vaebench.objectives.estimators import auto
 from vaebench.objectives.regularized import Regularized
-from vaebench.objectives.regularizers import Capacity, Divergence, KLEstimate, Limit
+from vaebench.objectives.regularizers import Capacity, KLEstimate, Limit
 
 
 class Constrained(Regularized):
@@ -47,9 +47,8 @@ class Constrained(Regularized):
         multiplier_lr: float,
     ) -> None:
         super().__init__(model, outline, k=k, estimator=estimator)
-        self.divergence = Divergence(kl, outline)
-        self.notes.extend(self.divergence.notes)
-        own = Limit(self.divergence, limit=limit, multiplier=multiplier, lr=multiplier_lr)
+        divergence = self.diverge(kl, outline)
+        own = Limit(divergence, limit=limit, multiplier=multiplier, lr=multiplier_lr)
         self.regularise(model, outline, {"limit": own}, {})
 
 
@@ -85,7 +84,6 @@ class CapacityControlled(Regularized):
         kl: KLEstimate,
     ) -> None:
         super().__init__(model, outline, k=k, estimator=estimator)
-        self.divergence = Divergence(kl, outline)
-        self.notes.extend(self.divergence.notes)
-        own = Capacity(self.divergence, capacity=capacity, gamma=gamma, anneal=anneal)
+        divergence = self.diverge(kl, outline)
+        own = Capacity(divergence, capacity=capacity, gamma=gamma, anneal=anneal)
         self.regularise(model, outline, {"capacity": own}, {})

@@ -13,7 +13,6 @@ from vaebench.objectives.estimators import auto
 from vaebench.objectives.regularized import NONE, Regularized
 from vaebench.objectives.regularizers import (
     KL,
-    Divergence,
     FreeBits,
     KLEstimate,
     MakesRegularizer,
@@ -67,8 +66,7 @@ class ELBO(Regularized):
                 options=("objective.free_bits_per=site",),
             )
         weighing = Weighing(beta, anneal)
-        self.divergence = divergence = Divergence(_sampled(kl) if self.drops_score else kl, outline)
-        self.notes.extend(divergence.notes)
+        divergence = self.diverge(_sampled(kl) if self.drops_score else kl, outline)
         own: Regularizer = KL(divergence, weighing)
         if free_bits:
             own = FreeBits(divergence, weighing, outline, free=free_bits, per=free_bits_per)

@@ -19,7 +19,7 @@ from vaebench.objectives.base import Estimate
 from vaebench.objectives.bounds import Mean
 from vaebench.objectives.estimated import Estimated
 from vaebench.objectives.estimators import Terms, with_gradient_of, within
-from vaebench.objectives.regularizers import Divergence, MakesRegularizer, Regularizer
+from vaebench.objectives.regularizers import Divergence, KLEstimate, MakesRegularizer, Regularizer
 from vaebench.trace import Evidence
 
 NONE: Mapping[str, MakesRegularizer] = MappingProxyType({})
@@ -33,6 +33,12 @@ class Regularized(Estimated):
 
     regularizers: nn.ModuleDict
     divergence: Divergence
+
+    def diverge(self, kl: KLEstimate, outline: Outline) -> Divergence:
+        """The KL that the reported bound is made of, and how it is estimated among the notes."""
+        self.divergence = Divergence(kl, outline)
+        self.notes.extend(self.divergence.notes)
+        return self.divergence
 
     def regularise(
         self,

@@ -41,7 +41,7 @@ def device_of(option: str, accelerator: str) -> torch.device:
     found = next((kind for kind in wanted if there[kind]), "")
     if not found and accelerator in ("gpu", "mps"):
         raise Refusal(f"{option}={accelerator}: {NONE_HERE}. Use {option}=auto.")
-    return torch.device(found or "cpu", 0) if found else torch.device("cpu")
+    return torch.device(found, 0) if found else torch.device("cpu")
 
 
 SLOWER = 1.5

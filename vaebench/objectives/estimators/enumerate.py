@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 from operator import add
 from typing import ClassVar
@@ -48,7 +49,7 @@ class Enumerate(Estimator):
                 f"k={of.k}: a sum over all values needs no samples.", "estimator", options=("k=1",)
             )
         each = [_values(dists[name]) for name in self.names]
-        self.count = reduce(lambda a, b: a * len(b), each, 1)
+        self.count = math.prod(map(len, each))
         if self.count > LISTED:
             raise _too_many(f"there are {self.count}, and at most {LISTED} are listed")
         grid = torch.meshgrid(*(torch.arange(len(v)) for v in each), indexing="ij")
@@ -58,18 +59,22 @@ class Enumerate(Estimator):
     def forward(
         self, model: Model, batch: Batch, k: int, read: Read, bound: Bound, noise: Noise
     ) -> Sampled:
-        draws = k if self.samples_others else 1
-        size = batch_size(batch)
+        draws, size = self._draws(k), batch_size(batch)
         values = {name: self._values_of(name, draws, size) for name in self.names}
         evidence = infer_at_values(model, batch, values, noise)
-        log_q = reduce(add, (evidence.q[name].log_prob for name in self.names))
-        evidence.weights = log_q.detach().exp() / draws
-        value = self._expected(bound, summed(read(evidence)), log_q, k, draws)
-        return Sampled(value, evidence)
+        evidence.weights = self._log_q(evidence).detach().exp() / draws
+        return Sampled(self.value(bound, summed(read(evidence)), evidence, k), evidence)
 
     def value(self, bound: Bound, f: Tensor, evidence: Evidence, k: int) -> Tensor:
-        log_q = reduce(add, (evidence.q[name].log_prob for name in self.names))
-        return self._expected(bound, f, log_q, k, k if self.samples_others else 1)
+        return self._expected(bound, f, self._log_q(evidence), k)
+
+    def _draws(self, k: int) -> int:
+        """Of latents that are not discrete, at each value."""
+        return k if self.samples_others else 1
+
+    def _log_q(self, evidence: Evidence) -> Tensor:
+        """log q of the discrete latents, `[draws · V, B]`."""
+        return reduce(add, (evidence.q[name].log_prob for name in self.names))
 
     def _values_of(self, name: str, draws: int, size: int) -> Tensor:
         """`[draws · V, B, *event]`."""
@@ -77,8 +82,9 @@ class Enumerate(Estimator):
         repeated = values.repeat(draws, *(1 for _ in values.shape[1:])).unsqueeze(1)
         return repeated.expand(-1, size, *values.shape[1:])
 
-    def _expected(self, bound: Bound, f: Tensor, log_q: Tensor, k: int, draws: int) -> Tensor:
+    def _expected(self, bound: Bound, f: Tensor, log_q: Tensor, k: int) -> Tensor:
         """E B of f and log q at every value, `[draws · V, B]` each → `[B]`."""
+        draws = self._draws(k)
         if bound.separate or k == 1:
             return (log_q.exp() * f).sum(0) / draws
         if self.count**k > TUPLES:
