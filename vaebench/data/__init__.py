@@ -13,7 +13,7 @@ from vaebench.data.images.omniglot import Omniglot
 from vaebench.data.images.user import UserImages
 from vaebench.data.loader import Loader
 from vaebench.data.protocol import Split
-from vaebench.data.spec import EOS, PAD, UNK, Batch, Field, Spec, Support
+from vaebench.data.spec import EOS, LABELLED, PAD, UNK, Batch, Field, Spec, Support
 from vaebench.data.synthetic.ppca import PPCA
 from vaebench.data.text.lines import Text
 from vaebench.data.text.ptb import PennTreebank

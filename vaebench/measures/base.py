@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vaebench.compose import Composition
-from vaebench.data import Batch, Part, Support
+from vaebench.data import Batch, Part
 from vaebench.data.seeds import EVALUATION, derived
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible, Refusal
@@ -102,8 +102,7 @@ class Subject:
     @property
     def label(self) -> str | None:
         """The name of the label in a batch; None where the data have none."""
-        fields = self.composition.data.spec.fields.items()
-        return next((n for n, f in fields if f.support is Support.LABEL and not f.shape), None)
+        return self.composition.data.spec.label
 
     def need_bound(self) -> None:
         """For what reads log q(z | x) or p(z).

@@ -18,11 +18,11 @@ from vaebench.data.arrays.supports import Opened, declaring, inferred, opened, s
 from vaebench.data.base import Dataset, Part
 from vaebench.data.columns import Columns, InMemorySplit, MappedSplit
 from vaebench.data.protocol import Split
-from vaebench.data.spec import Field, Spec, Support
+from vaebench.data.spec import LABELLED, Field, Spec, Support
 from vaebench.errors import DataError
 from vaebench.suggest import literal, override, unknown, use
 
-OBSERVED, LABELLED = "x", "labelled"
+OBSERVED = "x"
 TAKEN = {"index", "z"}
 """What a batch calls the numbers of its examples, and models their latent."""
 

@@ -19,11 +19,14 @@ from vaebench.data.access import (
     floats,
     grey,
     grey_levels,
+    integers,
 )
+from vaebench.data.arrangement import ByLabel, Shuffled
 from vaebench.data.base import Dataset, Part
 from vaebench.data.columns import Column, InMemorySplit
+from vaebench.data.labels import Labels, Unlabelled, balanced, check_labels, marked
 from vaebench.data.protocol import HELD_OUT_SEED, Binarize, Split, thresholds
-from vaebench.data.spec import Batch, Field, Spec, Support
+from vaebench.data.spec import LABELLED, Batch, Field, Spec, Support
 from vaebench.errors import DataError
 
 
@@ -49,8 +52,9 @@ class Raw:
         return len(self.column(as_is))
 
     def take(self, index: Tensor) -> Raw:
-        """A subset of all examples."""
-        return replace(self, rows=index, y=None if self.y is None else self.y[index])
+        """Some of the examples."""
+        rows = index if self.rows is None else self.rows[index]
+        return replace(self, rows=rows, y=None if self.y is None else self.y[index])
 
     def column(self, access: Access) -> Column:
         """The images behind an access."""
@@ -71,15 +75,36 @@ class Images(Dataset):
             every access; `static`: drawn once; `threshold`: grey value > 1/2. Validation and test
             images are drawn once with a fixed seed, so that every run is measured on the same bits.
         dequantize: add uniform noise of one grey level's width, to compare densities with masses.
+        labels: of how many training images the label is known, balanced over classes. A batch then
+            has a column `labelled`, which is 1 of these and 0 of all others, and an epoch each
+            training image without a label once; held-out images are without one, and keep `y` for
+            measures.
+        labelled: labelled images of a training batch; 0: their share, and at least a tenth of it.
+        label_seed: of the draw of labels.
+        unlabelled: whether the other training images are there. Dropped, the labelled ones are all
+            that there is, and there is no column `labelled`.
     """
 
-    def __init__(self, *, split: Split, binarize: Binarize, dequantize: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        split: Split,
+        binarize: Binarize,
+        dequantize: bool = False,
+        labels: Labels = "all",
+        labelled: int = 0,
+        label_seed: int = 0,
+        unlabelled: Unlabelled = "keep",
+    ) -> None:
         if dequantize and binarize != "none":
             raise DataError(
                 f"dataset.dequantize=true needs dataset.binarize=none, not {binarize}. "
                 "Use dataset.binarize=none or dataset.dequantize=false."
             )
+        check_labels(labels, labelled, unlabelled)
         self.held_out, self.binarize, self.dequantize = split, binarize, dequantize
+        self.labels, self.labelled = labels, labelled
+        self.label_seed, self.unlabelled = label_seed, unlabelled
 
     @abstractmethod
     def read(self) -> tuple[Raw, Raw | None]:
@@ -95,6 +120,34 @@ class Images(Dataset):
         parts = {name: rest.take(i) for name, i in self.held_out.indices(len(rest)).items()}
         return parts if test is None else parts | {"test": test}
 
+    @cached_property
+    def known(self) -> Tensor | None:
+        """Training examples whose label is known; None: that of each, or there are none."""
+        y = self.parts["train"].y
+        if self.labels == "all" or (y is not None and self.labels == len(y)):
+            return None
+        return balanced(y, self.labels, self.label_seed)
+
+    @cached_property
+    def train(self) -> Raw:
+        """The training examples that are there."""
+        whole = self.parts["train"]
+        return whole if self.known is None or self._are_kept else whole.take(self.known)
+
+    @property
+    def _are_kept(self) -> bool:
+        return self.unlabelled == "keep"
+
+    def _raw(self, part: Part) -> Raw:
+        return self.train if part == "train" else self.parts[part]
+
+    def _marks(self, part: Part) -> Tensor | None:
+        """1 where an example has a label that may be learned from, `[N]`; None: nothing to tell apart."""
+        if self.known is None or not self._are_kept:
+            return None
+        known = self.known if part == "train" else self.known[:0]
+        return marked(known, len(self._raw(part)))
+
     def _check(self, raw: Raw | None) -> None:
         if raw is None:
             return
@@ -105,7 +158,7 @@ class Images(Dataset):
 
     @cached_property
     def spec(self) -> Spec:
-        train = self.parts["train"]
+        train = self.train
         support, levels = self._support(train.levels)
         seen = above_half if self.binarize == "threshold" else grey_levels
         means = InMemorySplit({"x": train.column(partial(seen, levels=train.levels))}).means()
@@ -115,6 +168,9 @@ class Images(Dataset):
             classes = max(int(y.max()) for y in each) + 1
             shares = InMemorySplit({"y": Column(train.y)}).means({"y": classes})
             fields["y"] = Field((), Support.LABEL, classes, shares.get("y"))
+        if (marks := self._marks("train")) is not None:
+            share = marks.double().mean().float()
+            fields[LABELLED] = Field((), Support.LABEL, 2, torch.stack([1 - share, share]))
         return Spec(fields, len(train))
 
     def _support(self, levels: int) -> tuple[Support, int]:
@@ -125,12 +181,16 @@ class Images(Dataset):
         return (Support.UNIT if self.dequantize or not levels else Support.LEVELS), levels
 
     def split(self, part: Part) -> InMemorySplit:
-        raw, once = self.parts[part], None
+        raw, once = self._raw(part), None
         if self.binarize == "static" or part != "train":
             seed = HELD_OUT_SEED + list(self.parts).index(part)
             once = torch.Generator().manual_seed(seed)
-        columns = {"x": self._column(raw, once)}
-        return InMemorySplit(columns | ({} if raw.y is None else {"y": Column(raw.y)}))
+        columns = {"x": self._column(raw, once)} | ({} if raw.y is None else {"y": Column(raw.y)})
+        marks = self._marks(part)
+        if marks is None:
+            return InMemorySplit(columns)
+        by_label = ByLabel(marks, self.labelled) if part == "train" else Shuffled()
+        return InMemorySplit(columns | {LABELLED: Column(marks, integers)}, by_label)
 
     def _column(self, raw: Raw, once: torch.Generator | None) -> Column:
         """Images as the protocol has them; what it draws is drawn `once`, or at every access."""
@@ -152,7 +212,7 @@ class Images(Dataset):
         return column if once is None else Column(column.computed(lambda x: access(x, once)))
 
     def originals(self, part: Part, examples: int) -> Batch:
-        return {} if self.binarize == "none" else {"x": self.parts[part].grey(examples)}
+        return {} if self.binarize == "none" else {"x": self._raw(part).grey(examples)}
 
     @property
     def notes(self) -> list[str]:
