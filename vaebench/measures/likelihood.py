@@ -12,7 +12,7 @@ from torch import Tensor
 from vaebench.data import Batch
 from vaebench.distributions import Noise
 from vaebench.heads import Likelihood
-from vaebench.inference import stream
+from vaebench.inference import strata, stream
 from vaebench.measures.base import Measure, Numbers, Subject, mean_and_se, over_batches
 from vaebench.models import Model
 
@@ -32,7 +32,8 @@ class Importance:
     Attributes:
         log_p: L_K = log 1/K Σ_i w_i, `[B]`: a lower bound on log p(x) in expectation.
         ess: effective sample size (Σ w)² / Σ w², between 1 and K, `[B]` (Kong 1992).
-        k: K; 1 where there are no latents, and log p(x) is exact.
+        k: how many samples there are, K or, of classes that are summed over, K of each; 1 where there
+            are no latents, and log p(x) is exact.
     """
 
     log_p: Tensor
@@ -49,7 +50,10 @@ class Importance:
 def importance(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noise) -> Importance:
     """K samples of q as importance samples of p(x).
 
-    They come in chunks, so that memory does not grow with K; the encoder runs once.
+    They come in chunks, so that memory does not grow with K; the encoder runs once. Classes c that
+    stand beside latents of another kind are summed over, with K samples of z at each: L_K =
+    log Σ_c 1/K Σ_i p(x, z_i, c) / q(z_i | x, c). Its effective samples are those of all draws
+    together, which is a little less than a sum of strata is worth.
 
     Raises:
         ValueError: for k < 1.
@@ -59,15 +63,18 @@ def importance(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noise) 
     """
     if k < 1:
         raise ValueError(f"k={k}: at least one sample")
-    sums, squares, drawn = [], [], 0
-    for evidence in stream(model, batch, k, noise):
-        log_w = evidence.log_w
-        drawn += len(log_w)
-        sums.append(log_w.logsumexp(0))
-        squares.append((2 * log_w).logsumexp(0))
+    sums, squares, drawn, each = [], [], 0, 0
+    for known in strata(model, batch):
+        each = 0
+        for evidence in stream(model, known, k, noise):
+            log_w = evidence.log_w
+            each += len(log_w)
+            sums.append(log_w.logsumexp(0))
+            squares.append((2 * log_w).logsumexp(0))
+        drawn += each
     total = torch.stack(sums).logsumexp(0)
     ess = (2 * total - torch.stack(squares).logsumexp(0)).exp().clamp(1, drawn)
-    return Importance(total - math.log(drawn), ess, drawn)
+    return Importance(total - math.log(each), ess, drawn)
 
 
 def log_likelihood(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noise) -> Tensor:
