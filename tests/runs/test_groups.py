@@ -131,3 +131,11 @@ def test_nothing_follows_from_what_it_does_not_touch():
     influence = Influence({("model", "iwae"), ("objective", "iwae"), ("posterior", "iaf")})
     assert influence.sources("prior") == set()
     assert "posterior" not in influence.sources("objective")
+
+
+def test_labels_that_are_drawn_by_the_seed_make_no_other_experiment_and_others_do():
+    def drawn(seed, labels):
+        return made_up({"seed": seed, "config.seed": seed, "config.dataset.label_seed": labels})
+
+    assert len(groups([drawn(1, 1), drawn(2, 2)])) == 1
+    assert len(groups([drawn(1, 1), drawn(1, 2)])) == 2
