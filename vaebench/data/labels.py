@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from vaebench.data.access import integers
+from vaebench.data.arrangement import ByLabel, Shuffled
+from vaebench.data.columns import Column, InMemorySplit
 from vaebench.data.seeds import LABELS, derived
+from vaebench.data.spec import LABELLED, Field, Support
 from vaebench.errors import DataError
 from vaebench.suggest import override, use
 
@@ -18,22 +24,80 @@ Unlabelled = Literal["keep", "drop"]
 """What becomes of the other training examples."""
 
 
-def check_labels(labels: Labels, labelled: int, unlabelled: Unlabelled) -> None:
-    """Refuses options that have nothing to do.
+@dataclass(frozen=True)
+class FewLabels:
+    """Which training examples have a label that may be learned from, and what becomes of the others.
 
     Args:
-        labels: of how many training examples the label is known.
-        labelled: of a batch; 0: their share.
-        unlabelled: what becomes of the others.
+        labels: of how many training examples the label is known, balanced over classes. A batch then
+            has a column `labelled`, which is 1 of these and 0 of all others, and an epoch each
+            training example without a label once; held-out examples are without one, and keep
+            their labels for measures.
+        labelled: labelled examples of a training batch; 0: their share, and at least a tenth of it.
+        label_seed: of the draw of labels.
+        unlabelled: whether the other training examples are there. Dropped, the labelled ones are all
+            that there is, and there is no column `labelled`.
+
+    Raises:
+        DataError: one of them has nothing to do.
     """
-    if labelled < 0:
-        raise DataError(f"dataset.labelled={labelled}: at least 0. Use dataset.labelled=0.")
-    if labelled and (labels == "all" or unlabelled == "drop"):
-        why = "dataset.labels=all" if labels == "all" else "dataset.unlabelled=drop"
-        raise DataError(
-            f"dataset.labelled={labelled} of a batch are to have a label, and with {why} each has one. "
-            "Use dataset.labelled=0."
-        )
+
+    labels: Labels = "all"
+    labelled: int = 0
+    label_seed: int = 0
+    unlabelled: Unlabelled = "keep"
+
+    def __post_init__(self) -> None:
+        if self.labelled < 0:
+            raise DataError(f"dataset.labelled={self.labelled}: at least 0. Use dataset.labelled=0.")
+        if self.labelled and (self.labels == "all" or self.unlabelled == "drop"):
+            why = "dataset.labels=all" if self.labels == "all" else "dataset.unlabelled=drop"
+            raise DataError(
+                f"dataset.labelled={self.labelled} of a batch are to have a label, and with {why} each "
+                "has one. Use dataset.labelled=0."
+            )
+
+    def known(self, y: Tensor | None) -> Tensor | None:
+        """Training examples whose label is known; None: that of each, or there are no labels.
+
+        Args:
+            y: labels of the training examples, `[N]`; None: they have none.
+        """
+        if self.labels == "all" or (y is not None and self.labels == len(y)):
+            return None
+        return balanced(y, self.labels, self.label_seed)
+
+    def kept(self, known: Tensor | None) -> Tensor | None:
+        """The training examples that are there; None: all."""
+        return known if self.unlabelled == "drop" else None
+
+    def field(self, known: Tensor | None, size: int) -> dict[str, Field]:
+        """Of the column `labelled`, where there is one.
+
+        Args:
+            size: training examples that are there.
+        """
+        if known is None or self.unlabelled == "drop":
+            return {}
+        share = len(known) / size
+        return {LABELLED: Field((), Support.LABEL, 2, torch.tensor([1 - share, share]))}
+
+    def split(
+        self, columns: Mapping[str, Column], known: Tensor | None, *, train: bool
+    ) -> InMemorySplit:
+        """A split of these columns and, where there is one, `labelled`.
+
+        Args:
+            train: whether it is the training split.
+        """
+        if known is None or self.unlabelled == "drop":
+            return InMemorySplit(columns)
+        size = len(next(iter(columns.values())))
+        marks = torch.zeros(size, dtype=torch.uint8)
+        if train:
+            marks[known] = 1
+        arrangement = ByLabel(marks, self.labelled) if train else Shuffled()
+        return InMemorySplit({**columns, LABELLED: Column(marks, integers)}, arrangement)
 
 
 def balanced(y: Tensor | None, labels: int, seed: int, option: str = "dataset.labels") -> Tensor:
@@ -68,7 +132,3 @@ def balanced(y: Tensor | None, labels: int, seed: int, option: str = "dataset.la
         drawn.append(own[torch.randperm(len(own), generator=generator)[:count]])
     return torch.cat(drawn).sort().values
 
-
-def marked(known: Tensor, size: int) -> Tensor:
-    """1 of the examples that are `known`, else 0, in bytes `[size]`."""
-    return torch.zeros(size, dtype=torch.uint8).index_fill(0, known, 1)

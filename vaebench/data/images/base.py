@@ -19,14 +19,12 @@ from vaebench.data.access import (
     floats,
     grey,
     grey_levels,
-    integers,
 )
-from vaebench.data.arrangement import ByLabel, Shuffled
 from vaebench.data.base import Dataset, Part
 from vaebench.data.columns import Column, InMemorySplit
-from vaebench.data.labels import Labels, Unlabelled, balanced, check_labels, marked
+from vaebench.data.labels import FewLabels, Labels, Unlabelled
 from vaebench.data.protocol import HELD_OUT_SEED, Binarize, Split, thresholds
-from vaebench.data.spec import LABELLED, Batch, Field, Spec, Support
+from vaebench.data.spec import Batch, Field, Spec, Support
 from vaebench.errors import DataError
 
 
@@ -75,14 +73,7 @@ class Images(Dataset):
             every access; `static`: drawn once; `threshold`: grey value > 1/2. Validation and test
             images are drawn once with a fixed seed, so that every run is measured on the same bits.
         dequantize: add uniform noise of one grey level's width, to compare densities with masses.
-        labels: of how many training images the label is known, balanced over classes. A batch then
-            has a column `labelled`, which is 1 of these and 0 of all others, and an epoch each
-            training image without a label once; held-out images are without one, and keep `y` for
-            measures.
-        labelled: labelled images of a training batch; 0: their share, and at least a tenth of it.
-        label_seed: of the draw of labels.
-        unlabelled: whether the other training images are there. Dropped, the labelled ones are all
-            that there is, and there is no column `labelled`.
+        labels, labelled, label_seed, unlabelled: of `FewLabels`.
     """
 
     def __init__(
@@ -101,10 +92,8 @@ class Images(Dataset):
                 f"dataset.dequantize=true needs dataset.binarize=none, not {binarize}. "
                 "Use dataset.binarize=none or dataset.dequantize=false."
             )
-        check_labels(labels, labelled, unlabelled)
         self.held_out, self.binarize, self.dequantize = split, binarize, dequantize
-        self.labels, self.labelled = labels, labelled
-        self.label_seed, self.unlabelled = label_seed, unlabelled
+        self.few = FewLabels(labels, labelled, label_seed, unlabelled)
 
     @abstractmethod
     def read(self) -> tuple[Raw, Raw | None]:
@@ -122,31 +111,17 @@ class Images(Dataset):
 
     @cached_property
     def known(self) -> Tensor | None:
-        """Training examples whose label is known; None: that of each, or there are none."""
-        y = self.parts["train"].y
-        if self.labels == "all" or (y is not None and self.labels == len(y)):
-            return None
-        return balanced(y, self.labels, self.label_seed)
+        """Training examples whose label is known; None: that of each, or there are no labels."""
+        return self.few.known(self.parts["train"].y)
 
     @cached_property
     def train(self) -> Raw:
         """The training examples that are there."""
-        whole = self.parts["train"]
-        return whole if self.known is None or self._are_kept else whole.take(self.known)
-
-    @property
-    def _are_kept(self) -> bool:
-        return self.unlabelled == "keep"
+        whole, kept = self.parts["train"], self.few.kept(self.known)
+        return whole if kept is None else whole.take(kept)
 
     def _raw(self, part: Part) -> Raw:
         return self.train if part == "train" else self.parts[part]
-
-    def _marks(self, part: Part) -> Tensor | None:
-        """1 where an example has a label that may be learned from, `[N]`; None: nothing to tell apart."""
-        if self.known is None or not self._are_kept:
-            return None
-        known = self.known if part == "train" else self.known[:0]
-        return marked(known, len(self._raw(part)))
 
     def _check(self, raw: Raw | None) -> None:
         if raw is None:
@@ -168,10 +143,7 @@ class Images(Dataset):
             classes = max(int(y.max()) for y in each) + 1
             shares = InMemorySplit({"y": Column(train.y)}).means({"y": classes})
             fields["y"] = Field((), Support.LABEL, classes, shares.get("y"))
-        if (marks := self._marks("train")) is not None:
-            share = marks.double().mean().float()
-            fields[LABELLED] = Field((), Support.LABEL, 2, torch.stack([1 - share, share]))
-        return Spec(fields, len(train))
+        return Spec(fields | self.few.field(self.known, len(train)), len(train))
 
     def _support(self, levels: int) -> tuple[Support, int]:
         if self.binarize != "none":
@@ -186,11 +158,7 @@ class Images(Dataset):
             seed = HELD_OUT_SEED + list(self.parts).index(part)
             once = torch.Generator().manual_seed(seed)
         columns = {"x": self._column(raw, once)} | ({} if raw.y is None else {"y": Column(raw.y)})
-        marks = self._marks(part)
-        if marks is None:
-            return InMemorySplit(columns)
-        by_label = ByLabel(marks, self.labelled) if part == "train" else Shuffled()
-        return InMemorySplit(columns | {LABELLED: Column(marks, integers)}, by_label)
+        return self.few.split(columns, self.known, train=part == "train")
 
     def _column(self, raw: Raw, once: torch.Generator | None) -> Column:
         """Images as the protocol has them; what it draws is drawn `once`, or at every access."""
