@@ -54,7 +54,7 @@ NAMES = tuple(f.name for f in fields(Measures) if f.name not in SHARED)
 SETTINGS = ("k", "examples", "train", "chains", "temperatures")
 """Numbers of a measure that say how it was taken."""
 
-MAY_BE_ZERO = ("examples", "seed", "train")
+MAY_BE_ZERO = ("examples", "seed", "train", "labels")
 
 
 def select(names: Iterable[str], options: Measures, option: str = "measures") -> list[str]:
