@@ -19,7 +19,7 @@ from vaebench.runs.results import read_evaluation, read_examples, reason_of
 DATA_DIRS = ("data_dir", "dataset.data_dir")
 """Options that may differ between two calls of a command without making another run of it."""
 
-NOT_A_CHOICE = ("seed", "name", *DATA_DIRS, "eval.measures")
+NOT_A_CHOICE = ("seed", "name", "dataset.run", *DATA_DIRS, "eval.measures")
 """Options that make no other experiment of a run."""
 
 SEEDS = ("dataset.label_seed",)
