@@ -63,7 +63,7 @@ class Codes(Dataset):
         path = codes_of(self.run, part)
         if not path.exists():
             raise DataError(f"dataset.run={self.run}: there is no {path}; the command makes it of a run")
-        with corrupt(path), np.load(path, allow_pickle=False) as arrays:
+        with corrupt(path), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(arrays[name]) for name in arrays}
 
     @cached_property
