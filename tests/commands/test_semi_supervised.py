@@ -77,7 +77,9 @@ def test_a_run_of_m2_is_drawn_loaded_measured_and_compared(here, tmp_path):
     codes = model.encode(model.examples("test", 7))
     torch.testing.assert_close(codes["c"].sum(1), torch.ones(7))
     assert model.decode(codes).shape == (7, 1, 8, 8)
-    done = here("evaluate", "run1", "k=3", "examples=40", "measures=[likelihood,classification,probe]")
+    done = here(
+        "evaluate", "run1", "k=3", "examples=40", "measures=[likelihood,classification,probe]"
+    )
     assert done.code == 0, done.err
     found = json.loads((tmp_path / "run1" / "evaluation.json").read_text())
     assert found["probe/train"] == 50
@@ -137,7 +139,10 @@ def test_codes_that_are_not_to_be_had_are_refused_in_a_line(here, first):
     assert "nowhere is no run folder" in done.err
     done = here("dataset=codes", *M2)
     assert "dataset.run must be given" in done.err
-    assert here(*FEW[1:], *SHORT, "posterior=iaf", "posterior.hidden=[16]", "hydra.run.dir=flow").code == 0
+    assert (
+        here(*FEW[1:], *SHORT, "posterior=iaf", "posterior.hidden=[16]", "hydra.run.dir=flow").code
+        == 0
+    )
     done = here("dataset=codes", "dataset.run=flow", *M2)
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert "drawn afresh from a diagonal Gaussian, and q(z | ·) is Flow" in done.err

@@ -92,7 +92,13 @@ NO_BOUND = because(
 )
 NO_LABELS = because("no labels", "dataset=ppca", *WORDS)
 NO_IMAGE = because("is no image", "dataset=ppca", "model=classifier", *WORDS)
-DISCRETE = ("posterior=bernoulli", "posterior=categorical", "model=darn", "model=helmholtz", "model=m2")
+DISCRETE = (
+    "posterior=bernoulli",
+    "posterior=categorical",
+    "model=darn",
+    "model=helmholtz",
+    "model=m2",
+)
 BITS = because("is discrete", *DISCRETE)
 NO_DENSITY = {"refine=hamiltonian": "no density", "posterior=planar": "density at a given z"}
 A_LABEL = {"model=classifier": "is a single number"}

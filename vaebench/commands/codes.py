@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from vaebench.errors import Incompatible, Refusal
 from vaebench.progress import doing
 from vaebench.runs.layout import codes_of, run_folder
+
+if TYPE_CHECKING:
+    from vaebench.data import Part
 
 TARGET = "vaebench.data.Codes"
 
@@ -19,10 +24,13 @@ def make_codes(cfg: DictConfig) -> None:
     Raises:
         Refusal: there is no such run, or its codes are no Gaussians.
     """
-    if OmegaConf.select(cfg, "dataset._target_") != TARGET or OmegaConf.is_missing(cfg.dataset, "run"):
+    if OmegaConf.select(cfg, "dataset._target_") != TARGET or OmegaConf.is_missing(
+        cfg.dataset, "run"
+    ):
         return
     folder = run_folder(cfg.dataset.run)
-    parts = [part for part in ("train", "val", "test") if not codes_of(folder, part).exists()]
+    every: tuple[Part, ...] = ("train", "val", "test")
+    parts = [part for part in every if not codes_of(folder, part).exists()]
     if not parts:
         return
     from vaebench.commands.saved import open_run

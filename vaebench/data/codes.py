@@ -62,7 +62,9 @@ class Codes(Dataset):
     def _read(self, part: Part) -> dict[str, Tensor]:
         path = codes_of(self.run, part)
         if not path.exists():
-            raise DataError(f"dataset.run={self.run}: there is no {path}; the command makes it of a run")
+            raise DataError(
+                f"dataset.run={self.run}: there is no {path}; the command makes it of a run"
+            )
         with corrupt(path), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(arrays[name]) for name in arrays}
 
@@ -100,7 +102,9 @@ class Codes(Dataset):
         """That of the run's data, and which model the codes are of, whatever its seed."""
         found = find([self.run])
         if not found.runs:
-            raise DataError(f"dataset.run={self.run}: {' '.join(found.skipped) or 'no run is there'}")
+            raise DataError(
+                f"dataset.run={self.run}: {' '.join(found.skipped) or 'no run is there'}"
+            )
         run = found.runs[0]
         told = hashlib.sha256(json.dumps(run.options, sort_keys=True, default=str).encode())
         of = f"{run.choices['model']} of {run.choices['dataset']} {told.hexdigest()[:8]}"

@@ -49,7 +49,9 @@ class FewLabels:
 
     def __post_init__(self) -> None:
         if self.labelled < 0:
-            raise DataError(f"dataset.labelled={self.labelled}: at least 0. Use dataset.labelled=0.")
+            raise DataError(
+                f"dataset.labelled={self.labelled}: at least 0. Use dataset.labelled=0."
+            )
         if self.labelled and (self.labels == "all" or self.unlabelled == "drop"):
             why = "dataset.labels=all" if self.labels == "all" else "dataset.unlabelled=drop"
             raise DataError(
@@ -131,4 +133,3 @@ def balanced(y: Tensor | None, labels: int, seed: int, option: str = "dataset.la
             raise DataError(f"{told}.{most}")
         drawn.append(own[torch.randperm(len(own), generator=generator)[:count]])
     return torch.cat(drawn).sort().values
-

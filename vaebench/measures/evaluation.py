@@ -14,7 +14,15 @@ from vaebench.data import Batch
 from vaebench.distributions import DiagNormal
 from vaebench.errors import Incompatible, Refusal
 from vaebench.inference import batch_size, infer
-from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject, applied, check_known, over_batches
+from vaebench.measures.base import (
+    Inapplicable,
+    Measure,
+    Numbers,
+    Subject,
+    applied,
+    check_known,
+    over_batches,
+)
 from vaebench.measures.classification import Classification
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling

@@ -81,7 +81,10 @@ class SemiSupervised(Objective):
         evidence = infer_at_values(model, batch, {CLASS: values}, noise)
         log_q_rows = evidence.q[CLASS].log_prob
         evidence.weights = log_q_rows.detach().exp() / self.k
-        bounds, log_q = self.bound.value(self._of_classes(self._read(evidence))), log_q_rows[: self.classes]
+        bounds, log_q = (
+            self.bound.value(self._of_classes(self._read(evidence))),
+            log_q_rows[: self.classes],
+        )
         unlabelled = (log_q.exp() * (bounds - log_q)).sum(0)
         recon = evidence.average(evidence.recon.detach())
         terms = {"bound": unlabelled.detach(), "recon": recon, "kl": recon - unlabelled.detach()}
@@ -150,7 +153,9 @@ def _label(outline: Outline) -> str:
     """
     label = outline.spec.label
     if label is None:
-        raise Incompatible("this objective learns from labels, and the data have none.", "objective")
+        raise Incompatible(
+            "this objective learns from labels, and the data have none.", "objective"
+        )
     if (role := outline.roles[label]) != "extra":
         raise Incompatible(
             f"this objective learns what {CLASS} is from {label}, which is {role} in this model.",
@@ -166,5 +171,7 @@ def _share(outline: Outline) -> Tensor:
         return torch.ones(())
     mean = outline.spec[LABELLED].mean
     if mean is None:
-        raise Incompatible(f"this objective needs to know how often {LABELLED} of the data is 1.", "objective")
+        raise Incompatible(
+            f"this objective needs to know how often {LABELLED} of the data is 1.", "objective"
+        )
     return mean[1].to(torch.get_default_dtype()).clone()

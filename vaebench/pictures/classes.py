@@ -26,9 +26,7 @@ def classes(view: View) -> list[Path]:
         rows.append(expected(trace, view.name).reshape(SAMPLES, *view.images.shape[1:]))
     names = [f"{name} = {i}" for i in range(len(values))]
     title = f"samples of each class {name}"
-    return [
-        save_sheet(view.folder / "classes.png", torch.cat(rows), names, [""] * SAMPLES, title)
-    ]
+    return [save_sheet(view.folder / "classes.png", torch.cat(rows), names, [""] * SAMPLES, title)]
 
 
 @torch.no_grad()
