@@ -95,7 +95,7 @@ class Codes(Dataset):
         return {"x": column} | labels
 
     def split(self, part: Part) -> InMemorySplit:
-        return self.few.split(self._columns(part), self.known, train=part == "train")
+        return self.few.split(InMemorySplit(self._columns(part)), self.known, train=part == "train")
 
     @property
     def protocol(self) -> dict[str, Any]:

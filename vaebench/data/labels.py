@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from vaebench.data.access import integers
-from vaebench.data.arrangement import ByLabel, Shuffled
-from vaebench.data.columns import Column, InMemorySplit
+from vaebench.data.arrangement import ByLabel
+from vaebench.data.columns import Column, Columns
 from vaebench.data.seeds import LABELS, derived
 from vaebench.data.spec import LABELLED, Field, Support
 from vaebench.errors import DataError
 from vaebench.suggest import override, use
+
+Kind = TypeVar("Kind", bound=Columns)
 
 Labels = int | Literal["all"]
 """Of how many training examples the label is known."""
@@ -84,22 +85,20 @@ class FewLabels:
         share = len(known) / size
         return {LABELLED: Field((), Support.LABEL, 2, torch.tensor([1 - share, share]))}
 
-    def split(
-        self, columns: Mapping[str, Column], known: Tensor | None, *, train: bool
-    ) -> InMemorySplit:
-        """A split of these columns and, where there is one, `labelled`.
+    def split(self, split: Kind, known: Tensor | None, *, train: bool) -> Kind:
+        """A split with, where there is one, the column `labelled`, and arranged by it.
 
         Args:
             train: whether it is the training split.
         """
         if known is None or self.unlabelled == "drop":
-            return InMemorySplit(columns)
-        size = len(next(iter(columns.values())))
-        marks = torch.zeros(size, dtype=torch.uint8)
+            return split
+        marks = torch.zeros(len(split), dtype=torch.uint8)
         if train:
             marks[known] = 1
-        arrangement = ByLabel(marks, self.labelled) if train else Shuffled()
-        return InMemorySplit({**columns, LABELLED: Column(marks, integers)}, arrangement)
+        columns = {**split.columns, LABELLED: Column(marks, integers)}
+        by_label = ByLabel(marks, self.labelled) if train else split.arrangement
+        return replace(split, columns=columns, arrangement=by_label)
 
 
 def balanced(y: Tensor | None, labels: int, seed: int, option: str = "dataset.labels") -> Tensor:

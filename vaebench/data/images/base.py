@@ -158,7 +158,7 @@ class Images(Dataset):
             seed = HELD_OUT_SEED + list(self.parts).index(part)
             once = torch.Generator().manual_seed(seed)
         columns = {"x": self._column(raw, once)} | ({} if raw.y is None else {"y": Column(raw.y)})
-        return self.few.split(columns, self.known, train=part == "train")
+        return self.few.split(InMemorySplit(columns), self.known, train=part == "train")
 
     def _column(self, raw: Raw, once: torch.Generator | None) -> Column:
         """Images as the protocol has them; what it draws is drawn `once`, or at every access."""
