@@ -56,10 +56,16 @@ def test_training_codes_are_draws_of_q_and_other_ones_at_each_access(made):
     assert not torch.equal(draws[0], draws[1])
 
 
-def test_held_out_codes_are_drawn_once(made):
+def test_held_out_codes_are_means_or_drawn_once(made):
     folder, tables = made
     for part in ("val", "test"):
-        first, second = (everything(Codes(run=str(folder)), part)["x"] for _ in range(2))
+        loc = torch.from_numpy(tables[part]["loc"])
+        plain = Codes(run=str(folder))
+        assert torch.equal(everything(plain, part)["x"], loc)
+        assert "E[z | x]" in plain.notes[0]
+        drawn = Codes(run=str(folder), held_out="draw")
+        assert not drawn.notes
+        first, second = (everything(drawn, part)["x"] for _ in range(2))
         assert torch.equal(first, second)
         assert (first - torch.from_numpy(tables[part]["loc"])).abs().min() > 0
 

@@ -78,7 +78,9 @@ def test_nothing_but_the_column_and_the_arrangement_are_other_than_with_all_labe
     for part in PARTS:
         generators = [torch.Generator().manual_seed(0) for _ in range(2)]
         index = torch.arange(60)
-        ours, theirs = (d.split(part).batch(index, g) for d, g in zip((few, every), generators, strict=True))
+        ours, theirs = (
+            d.split(part).batch(index, g) for d, g in zip((few, every), generators, strict=True)
+        )
         assert all(torch.equal(ours[name], value) for name, value in theirs.items())
 
 

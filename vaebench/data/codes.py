@@ -6,7 +6,7 @@ import hashlib
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,17 +23,21 @@ from vaebench.errors import DataError
 from vaebench.runs.find import find, section
 from vaebench.runs.layout import codes_of
 
+HeldOut = Literal["mean", "draw"]
+
 PARTS: tuple[Part, ...] = ("train", "val", "test")
 
 
 class Codes(Dataset):
     """x = z ~ q(z | ·) of a finished run's first latent, a diagonal Gaussian, and the labels of its data.
 
-    Training codes are drawn afresh at each access, held-out ones once with a fixed seed. Where the
-    run's data were binarized at each access, q(z | ·) is that of one such draw of each example.
+    Training codes are drawn afresh at each access. Where the run's data were binarized at each access,
+    q(z | ·) is that of one such draw of each example.
 
     Args:
         run: the run folder, where the command leaves the parameters of q.
+        held_out: what held-out codes are: `mean`: E[z | ·], by which a class is told best; `draw`: drawn
+            once with a fixed seed, of the density that training codes have.
         labels, labelled, label_seed, unlabelled: of `FewLabels`. The same examples keep their labels
             as do with these options in the run's own data.
 
@@ -46,12 +50,13 @@ class Codes(Dataset):
         self,
         *,
         run: str,
+        held_out: HeldOut = "mean",
         labels: Labels = "all",
         labelled: int = 0,
         label_seed: int = 0,
         unlabelled: Unlabelled = "keep",
     ) -> None:
-        self.run = Path(run).expanduser()
+        self.run, self.held_out = Path(run).expanduser(), held_out
         self.few = FewLabels(labels, labelled, label_seed, unlabelled)
 
     @cached_property
@@ -88,7 +93,9 @@ class Codes(Dataset):
         held = self.parts[part]
         rows = self.few.kept(self.known) if part == "train" else None
         column = Column(torch.cat([held["loc"], held["log_scale"]], 1), gaussian_draws, rows)
-        if part != "train":
+        if part != "train" and self.held_out == "mean":
+            column = Column(held["loc"])
+        elif part != "train":
             once = torch.Generator().manual_seed(HELD_OUT_SEED + PARTS.index(part))
             column = Column(column.computed(lambda x: gaussian_draws(x, once)), floats)
         labels = {"y": Column(held["y"], rows=rows)} if "y" in held else {}
@@ -96,6 +103,11 @@ class Codes(Dataset):
 
     def split(self, part: Part) -> InMemorySplit:
         return self.few.split(InMemorySplit(self._columns(part)), self.known, train=part == "train")
+
+    @property
+    def notes(self) -> list[str]:
+        told = "held-out codes are E[z | x]: their nats are no estimate of those of draws"
+        return [told] if self.held_out == "mean" else []
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -108,4 +120,7 @@ class Codes(Dataset):
         run = found.runs[0]
         told = hashlib.sha256(json.dumps(run.options, sort_keys=True, default=str).encode())
         of = f"{run.choices['model']} of {run.choices['dataset']} {told.hexdigest()[:8]}"
-        return section(run.summary, "protocol.") | {"codes": of}
+        return section(run.summary, "protocol.") | {
+            "codes": of,
+            "held_out": self.held_out,
+        }

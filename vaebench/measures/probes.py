@@ -13,6 +13,9 @@ from vaebench.errors import DataError
 from vaebench.inference import encode
 from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject, over_batches
 
+LABEL = ""
+"""Stands for the label among latents, of which none is called so."""
+
 MOST_OF_SVM = 5000
 """Training examples of a support vector machine, whose time grows with their square."""
 
@@ -26,14 +29,23 @@ def codes(
     Args:
         rows: which of the examples; None: all.
     """
+    means, y = codes_by_latent(subject, examples, part, rows)
+    return torch.cat([*means.values()], 1), y
+
+
+def codes_by_latent(
+    subject: Subject, examples: int, part: Part | None = None, rows: Tensor | None = None
+) -> tuple[dict[str, Tensor], Tensor | None]:
+    """The same of each latent, `[N, D]`."""
 
     def run(batch: Batch) -> Batch:
         means = encode(subject.model, batch)
-        z = torch.cat([means[name].flatten(1) for name in subject.latents], 1)
-        return {"z": z} if subject.label is None else {"z": z, "y": batch[subject.label]}
+        found = {name: means[name].flatten(1) for name in subject.latents}
+        return found if subject.label is None else found | {LABEL: batch[subject.label]}
 
     found = over_batches(subject.batches(examples, part, rows), run)
-    return found["z"], found.get("y")
+    y = found.pop(LABEL, None)
+    return found, y
 
 
 @dataclass

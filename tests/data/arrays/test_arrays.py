@@ -260,7 +260,10 @@ ARRANGED = {
         ("y", {"factors": ["y"], "labelled": 1}),
         r"Use dataset\.labelled=0 or dataset\.fac",
     ),
-    "factors of few labels": (("y", {"factors": ["y"], "labels": 6}), r"Use dataset\.labels=all or"),
+    "factors of few labels": (
+        ("y", {"factors": ["y"], "labels": 6}),
+        r"Use dataset\.labels=all or",
+    ),
     "labels drawn and told": (
         ("labelled", {"labels": 6}),
         r"Use dataset\.labels=all or 'dataset\.columns=\[x\]'\.$|dataset\.columns=\[x\]",
