@@ -58,10 +58,25 @@ def test_m2_trains_with_richer_parts(here, tmp_path, way):
     assert 0 <= summary(tmp_path / "run")["test/error"] <= 1
 
 
-def test_what_m2_cannot_be_made_of_is_refused_with_a_remedy(here):
-    done = here(*FEW, *M2, "prior=vamp")
+REFUSED = {
+    "prior=vamp": "prior=vamp is made of q(z | x), and in model=m2 q reads x, c. Use prior=",
+    "estimator=dreg": "objective=semi_supervised has no estimator. Use estimator=auto.",
+    "posterior=bernoulli": "posterior=bernoulli infers bits at site 'z'. Use posterior=",
+    "model.classes=7": "model=m2 has 7 classes, and y of the data 10. Use model.classes=10.",
+}
+
+
+@pytest.mark.parametrize("word", REFUSED)
+def test_what_m2_cannot_be_made_of_is_refused_with_a_remedy(here, word):
+    done = here(*FEW, *M2, word)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert REFUSED[word] in done.err
+
+
+def test_a_model_without_a_class_is_told_of_one_that_has_it(here):
+    done = here(*FEW, "objective=semi_supervised")
     assert done.code == 2
-    assert "prior=vamp is made of q(z | x), and in model=m2 q reads x, c. Use prior=" in done.err
+    assert "a latent class c, which model=vae has none of. Use model=m2" in done.err
 
 
 def test_a_run_of_m2_is_drawn_loaded_measured_and_compared(here, tmp_path):
@@ -146,3 +161,45 @@ def test_codes_that_are_not_to_be_had_are_refused_in_a_line(here, first):
     done = here("dataset=codes", "dataset.run=flow", *M2)
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert "drawn afresh from a diagonal Gaussian, and q(z | ·) is Flow" in done.err
+
+
+CHAIN = """
+# @package _global_
+# Grid: M1 on digits, and M2 on its codes
+defaults:
+  - override /hydra/sweeper: parts
+dataset:
+  labels: 50
+hydra:
+  mode: MULTIRUN
+  sweep:
+    subdir: ${hydra:runtime.choices.model}-${seed}
+  sweeper:
+    params:
+      seed: 1,2
+    parts:
+      - model=vae eval.measures=[terms,probe]
+      - model=m2 objective=semi_supervised dataset=codes dataset.run=%{hydra:sweep.dir}/vae-%{seed}
+"""
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_one_command_trains_m1_and_then_m2_on_its_codes_for_each_seed(here, tmp_path):
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "chain.yaml").write_text(CHAIN.lstrip())
+    words = ["--config-dir", "mine", "experiment=chain", *FEW[1:], *SHORT, "hydra.sweep.dir=grid"]
+    done = here(*words)
+    assert done.code == 0, done.err
+    assert "4 of 4 jobs finished" in done.out
+    for seed in (1, 2):
+        first, second = (summary(tmp_path / "grid" / f"{m}-{seed}") for m in ("vae", "m2"))
+        assert first["test/probe/train"] == 50
+        assert second["config.dataset.run"].endswith(f"grid/vae-{seed}")
+        assert 0 <= second["test/error"] <= 1
+        assert (tmp_path / "grid" / f"vae-{seed}" / "codes" / "train.npz").exists()
+
+
+def test_a_data_set_in_place_of_codes_is_told_apart(here):
+    done = here("experiment=m1_m2", "dataset=digits")
+    assert done.code == 2
+    assert "dataset.run is read by dataset=codes, and dataset is another one here" in done.err
