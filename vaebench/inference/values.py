@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from vaebench.data import Batch
-from vaebench.distributions import Distribution
-from vaebench.inference.infer import batch_size, infer
+from vaebench.distributions import Distribution, Noise
+from vaebench.inference.infer import batch_size
 from vaebench.models import Model
+from vaebench.trace import Trace
 
 
 def all_values(dists: Mapping[str, Distribution]) -> dict[str, Tensor]:
@@ -36,10 +37,11 @@ def strata(model: Model, batch: Batch) -> Iterator[Batch]:
     """The batch with each combination of values of the discrete latents that stand beside others;
     the batch alone where there are none."""
     one = {name: value[:1] for name, value in batch.items()}
-    with torch.random.fork_rng(devices=[]):  # what is drawn here is looked at by nobody
-        evidence = infer(model, one, 1)
-    q = {name: evidence.q[name].dist for name in evidence.latents}
-    if not (discrete := discrete_beside_others(q)):
+    device = next(iter(one.values())).device
+    unread = Noise(torch.Generator(device).manual_seed(0))  # what is drawn is looked at by nobody
+    q = Trace(1, 1, one, noise=unread)
+    model.recognise(q, one)
+    if not (discrete := discrete_beside_others({site.name: site.dist for site in q.drawn})):
         yield batch
         return
     values = all_values(discrete)
