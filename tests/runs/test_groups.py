@@ -139,3 +139,8 @@ def test_labels_that_are_drawn_by_the_seed_make_no_other_experiment_and_others_d
 
     assert len(groups([drawn(1, 1), drawn(2, 2)])) == 1
     assert len(groups([drawn(1, 1), drawn(1, 2)])) == 2
+
+
+def test_codes_of_a_run_of_each_seed_make_one_experiment():
+    runs = [made_up({"seed": n, "config.seed": n, "config.dataset.run": f"m1/{n}"}) for n in (1, 2)]
+    assert len(groups(runs)) == 1
