@@ -58,6 +58,7 @@ class Training:
     max_steps: int = -1
     batch_size: int = 100
     log_every: int = 50
+    block: int | str = "auto"
     clip_norm: float = 0.0
     patience: int = 0
     average: float = 0.0

@@ -79,6 +79,8 @@ def build_system(cfg: DictConfig, composition: Composition) -> System:
         seed=cfg.seed,
         average=cfg.trainer.average,
         compiles=cfg.trainer.compile,
+        clip_norm=cfg.trainer.clip_norm,
+        block=cfg.trainer.block,
     )
 
 
