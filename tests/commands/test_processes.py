@@ -182,18 +182,21 @@ def killed(line: list[str], folder: Path, number: signal.Signals) -> int:
 
 
 @pytest.mark.parametrize(
-    ("line", "number"),
+    ("line", "number", "block"),
     [
-        pytest.param(PLAIN, signal.SIGKILL, id="plain-SIGKILL"),
-        pytest.param(PLAIN, signal.SIGTERM, id="plain-SIGTERM"),
-        pytest.param(EVERYTHING, signal.SIGKILL, id="everything-SIGKILL"),
-        pytest.param(EVERYTHING, signal.SIGTERM, id="everything-SIGTERM"),
-        pytest.param(REMEMBERS, signal.SIGKILL, id="remembers-SIGKILL"),
+        pytest.param(PLAIN, signal.SIGKILL, "auto", id="plain-SIGKILL"),
+        pytest.param(PLAIN, signal.SIGTERM, "1", id="plain-SIGTERM"),
+        pytest.param(EVERYTHING, signal.SIGKILL, "1", id="everything-SIGKILL"),
+        pytest.param(EVERYTHING, signal.SIGTERM, "auto", id="everything-SIGTERM"),
+        pytest.param(REMEMBERS, signal.SIGKILL, "3", id="remembers-SIGKILL"),
     ],
 )
-def test_a_killed_run_resumes_to_the_end_it_would_have_had(tmp_path, undisturbed, line, number):
+def test_a_killed_run_resumes_to_the_end_it_would_have_had(
+    tmp_path, undisturbed, line, number, block
+):
+    """Whatever the blocks of either."""
     weights, metrics = undisturbed(line)
-    stopped = killed(line, tmp_path, number)
+    stopped = killed([*line, f"trainer.block={block}"], tmp_path, number)
     subprocess.run([*COMMAND, "resume", "run"], check=True, cwd=tmp_path)
     resumed = final(tmp_path)
     assert resumed.keys() == weights.keys()

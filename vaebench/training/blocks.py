@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 AUTO = "auto"
 
 
+def waits(device: torch.device) -> bool:
+    """Whether to look at a number is to wait for all that the device has still to do."""
+    return device.type != "cpu"
+
+
 @dataclass
 class Pending:
     """A step whose update nobody has looked at yet.
@@ -66,7 +71,7 @@ class Blocks:
         self.listeners = [c for c in self.callbacks if isinstance(c, Stepwise)]
         self.heard = system.trainer.world_size > 1 or any(map(hears_batches, self.callbacks))
         self.most = (1 if self.heard else NEVER) if most == AUTO else int(most)
-        self.waits = system.device.type != "cpu"
+        self.waits = waits(system.device)
         self.careful = False
         loop = system.trainer.fit_loop.epoch_loop
         self.batches, self.count = loop.batch_progress, loop.manual_optimization.optim_step_progress
