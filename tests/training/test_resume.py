@@ -104,7 +104,9 @@ def whole(tmp_path_factory):
 
 @pytest.mark.parametrize("gathers", [False, True])
 @pytest.mark.parametrize("block", ["1", "4", "7", "auto"])
-@pytest.mark.parametrize(("at", "asked"), first_of([(9, None), (14, signal.SIGTERM), (22, signal.SIGTERM)]))
+@pytest.mark.parametrize(
+    ("at", "asked"), first_of([(9, None), (14, signal.SIGTERM), (22, signal.SIGTERM)])
+)
 def test_a_run_that_ends_in_the_midst_of_a_block_goes_on_from_its_checkpoint(
     tmp_path, whole, monkeypatch, at, asked, block, gathers
 ):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vaebench.errors import Incompatible
 from vaebench.nets.base import Shape
 from vaebench.nets.join import side_by_side
+from vaebench.nets.precision import Multiplies
 
 LARGEST = 20.0
 """Bound on the logarithms of σ², δ̂ and γ: no filter overflows however far training strays."""
@@ -133,7 +134,7 @@ class Reader(nn.Module):
         return side_by_side(grid.read(x).flatten(-3) for x in images), grid
 
 
-class Writer(nn.Module):
+class Writer(Multiplies):
     """State of the decoder → what is added to the canvas.
 
     Args:
@@ -154,7 +155,7 @@ class Writer(nn.Module):
 
     def forward(self, state: Tensor) -> tuple[Tensor, Window | None]:
         """`[*, hidden]` → `[*, *shape]`, and where it was written."""
-        patch = self.emit(state).unflatten(-1, self.patch)
+        patch = self.multiplied(self.emit, state).unflatten(-1, self.patch)
         if self.attend is None:
             return patch, None
         grid = window(self.attend(state), self.n, self.shape[-2:])

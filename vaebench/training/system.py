@@ -48,6 +48,7 @@ class System(pl.LightningModule):
     automatic_optimization = False
     pending: Pending
     interrupted = False
+    compile_seconds: float | None = None
 
     def __init__(
         self,
