@@ -180,7 +180,14 @@ def test_a_cpu_without_products_of_bfloat16_is_asked_for_none(tmp_path, monkeypa
 
 # ------------------------------------------------------------------------------------- compilation
 @pytest.mark.process  # of a compiler
-@pytest.mark.parametrize("model", ["vae", "iwae estimator=dreg prior=vamp"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "vae",
+        "iwae estimator=dreg prior=vamp",
+        pytest.param("vae refine=hamiltonian refine.steps=1", marks=pytest.mark.slow),
+    ],
+)
 def test_compiled_training_takes_the_path_of_eager_training(tmp_path, model):
     """The same noise, the same estimator; what is left is the order of sums."""
     line = (*SHORT, f"model={model}".split()[0], *model.split()[1:], "nets.hidden=[20]")
