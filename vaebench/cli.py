@@ -55,7 +55,8 @@ options (all of them: vaebench --cfg job)
   objective.free_bits=0 anneal=none schedule=constant init_from=RUN
   optimizer.lr=1e-3 trainer.max_epochs=100 trainer.max_steps=-1 trainer.batch_size=100
   trainer.clip_norm=0 trainer.patience=0 trainer.average=0 trainer.on_nan=stop|skip|rollback
-  trainer.precision=float32|bfloat16 trainer.compile=false trainer=ddp trainer.devices=2
+  trainer.precision=float32|bfloat16 trainer.compile=false trainer.block=auto
+  trainer=ddp trainer.devices=2
   eval.measures=[terms,likelihood,classification] eval.k=100 eval.examples=0
   eval.checkpoint=best
   hydra.run.dir=…
