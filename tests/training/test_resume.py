@@ -15,6 +15,7 @@ from vaebench.compose import compose
 from vaebench.runs.layout import LAST, PREVIOUS
 from vaebench.training import History, Identity, blocks, build_system, build_trainer, fit
 from vaebench.training.checkpoints import Stopped, newest_good, step_of
+from vaebench.training.system import COUNTS
 
 EPOCHS, STEPS = 3, 36  # 12 steps an epoch
 RUN = ("model=iwae", f"trainer.max_epochs={EPOCHS}", "trainer.log_every=5", "checkpoint.every=1")
@@ -139,6 +140,22 @@ def test_a_run_that_dies_in_its_test_is_tested_again(tmp_path, undisturbed, monk
     system = run(tmp_path, resume=True)
     assert (tmp_path / "metrics.csv").read_text() == history
     assert system.latest == metrics
+    for name, value in system.model.state_dict().items():
+        assert torch.equal(value, weights[name]), name
+
+
+def test_a_checkpoint_whose_steps_lightning_took_goes_on_where_it_was(tmp_path, undisturbed):
+    """Before there were blocks it counted them elsewhere."""
+    weights, history, _ = undisturbed
+    with pytest.raises(RuntimeError, match="killed"):
+        run(tmp_path, crash=17)
+    checkpoint = torch.load(tmp_path / LAST, weights_only=True)
+    counts = checkpoint["loops"]["fit_loop"][COUNTS]["total"]
+    assert counts["completed"] == 17
+    counts["ready"] = counts["completed"] = 0
+    torch.save(checkpoint, tmp_path / LAST)
+    system = run(tmp_path, resume=True)
+    assert (tmp_path / "metrics.csv").read_text() == history
     for name, value in system.model.state_dict().items():
         assert torch.equal(value, weights[name]), name
 

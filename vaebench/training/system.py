@@ -23,6 +23,7 @@ from vaebench.training.blocks import AUTO, Blocks, Pending
 from vaebench.training.compiled import compiled, plain
 
 STATE = "vaebench"
+COUNTS = "epoch_loop.manual_optimization.optim_step_progress"
 KEPT = ("logged", "validated", "undone", "notes", "latest")
 """What a checkpoint holds of a system as it is."""
 
@@ -172,6 +173,9 @@ class System(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.restored = checkpoint[STATE]
+        # Where Lightning itself took the steps, as before there were blocks, it counted them elsewhere.
+        counts = checkpoint["loops"]["fit_loop"][COUNTS]["total"]
+        counts["ready"] = counts["completed"] = checkpoint["global_step"]
         for name in KEPT:
             setattr(self, name, checkpoint[STATE][name])
 
