@@ -14,6 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from vaebench.commands.attributed import attributed
+from vaebench.commands.importing import importing
 from vaebench.commands.pace import Pace
 from vaebench.config.advise import advise
 from vaebench.config.gate import Grid, Made, Stop, job_name
@@ -97,8 +98,9 @@ def train_job(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[st
     """Begins a run, or goes on with it."""
     try:
         check_early(cfg)
-        from vaebench.commands.train import train
-        from vaebench.training.checkpoints import newest_good
+        with importing():
+            from vaebench.commands.train import train
+            from vaebench.training.checkpoints import newest_good
 
         checkpoint, complaints = newest_good(folder)  # of a grid that was stopped
         for line in complaints:
@@ -119,6 +121,7 @@ def check_early(cfg: DictConfig) -> None:
 def check_job(cfg: DictConfig, choices: dict[str, str], folder: Path) -> None:
     """Composes and dry-runs a choice, and writes nothing."""
     check_early(cfg)
-    from vaebench.commands.check import check
+    with importing():
+        from vaebench.commands.check import check
 
     check(cfg, choices)
