@@ -18,6 +18,7 @@ from vaebench.commands.importing import importing
 from vaebench.commands.pace import Pace
 from vaebench.config.advise import advise
 from vaebench.config.gate import Grid, Made, Stop, job_name
+from vaebench.config.groups import leading
 from vaebench.config.schema import check_keys, check_ranges, resolving
 from vaebench.errors import Refusal, RunFailed
 from vaebench.paths import conf_dir
@@ -98,6 +99,7 @@ def train_job(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[st
     """Begins a run, or goes on with it."""
     try:
         check_early(cfg)
+        print("composing", *leading(choices), flush=True)
         with importing():
             from vaebench.commands.train import train
             from vaebench.training.checkpoints import newest_good
