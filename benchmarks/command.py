@@ -131,6 +131,7 @@ def main() -> int:
         print(f"      {name} of a run after {statistics.median(found[name]):.2f} s by the clock")
     about = {"python": platform.python_version(), "torch": version("torch")}
     about |= {"processors": os.cpu_count(), "threads": 1, "rounds": options.rounds}
+    about |= {"load": os.getloadavg()[0]}  # beyond the processors it costs CPU seconds as well
     options.out.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"about": about, "commands": lines, "seconds": found}, indent=1)
     options.out.write_text(text + "\n", encoding="utf-8")
