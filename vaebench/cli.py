@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from vaebench.commands.importing import importing
 from vaebench.config.words import OF_RUNS
 from vaebench.errors import Refusal, RunFailed
 from vaebench.paths import conf_dir
@@ -171,7 +172,8 @@ def _dispatch(args: list[str]) -> int:
 
 def _called(command: str) -> Callable[..., Any]:
     """The function of a command, once it is needed."""
-    return getattr(import_module(f"vaebench.commands.{command}"), command)
+    with importing():
+        return getattr(import_module(f"vaebench.commands.{command}"), command)
 
 
 def _study(args: list[str]) -> int:

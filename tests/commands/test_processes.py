@@ -208,6 +208,33 @@ def test_a_killed_run_resumes_to_the_end_it_would_have_had(
     assert steps[-1] > stopped
 
 
+@pytest.mark.parametrize(
+    ("word", "number"),
+    [
+        pytest.param("composing", signal.SIGTERM, id="importing-SIGTERM"),
+        pytest.param("log p(x)", signal.SIGTERM, id="starting-SIGTERM"),
+        pytest.param("log p(x)", signal.SIGKILL, id="starting-SIGKILL"),
+    ],
+)
+def test_a_run_killed_while_it_starts_leaves_a_folder_that_resumes(command, tmp_path, word, number):
+    """Before wandb has started, beside the first steps."""
+    line = ["trainer.max_epochs=2", "eval.k=2", "logger=wandb", *run_dir(tmp_path)]
+    process = subprocess.Popen(
+        [*COMMAND, *line], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while not process.stdout.readline().startswith(word):
+        assert process.poll() is None
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode in (-number, 1)  # before the first step, or after it
+    assert "Traceback" not in err
+    assert not (tmp_path / "run" / "summary.json").exists()
+    done = command("resume", "run")
+    assert done.code == 0, done.err
+    assert int(history(tmp_path)[-1]["step"]) == 24
+    assert list((tmp_path / "run").glob("wandb/offline-run-*"))
+
+
 def test_the_everything_run_really_stops_early(undisturbed):
     metrics = undisturbed(EVERYTHING)[1]
     last = int(metrics.splitlines()[-1].split(",")[0])

@@ -14,9 +14,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from vaebench.commands.attributed import attributed
+from vaebench.commands.importing import importing
 from vaebench.commands.pace import Pace
 from vaebench.config.advise import advise
 from vaebench.config.gate import Grid, Made, Stop, job_name
+from vaebench.config.groups import leading
 from vaebench.config.schema import check_keys, check_ranges, resolving
 from vaebench.errors import Refusal, RunFailed
 from vaebench.paths import conf_dir
@@ -97,8 +99,10 @@ def train_job(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[st
     """Begins a run, or goes on with it."""
     try:
         check_early(cfg)
-        from vaebench.commands.train import train
-        from vaebench.training.checkpoints import newest_good
+        print("composing", *leading(choices), flush=True)
+        with importing():
+            from vaebench.commands.train import train
+            from vaebench.training.checkpoints import newest_good
 
         checkpoint, complaints = newest_good(folder)  # of a grid that was stopped
         for line in complaints:
@@ -119,6 +123,7 @@ def check_early(cfg: DictConfig) -> None:
 def check_job(cfg: DictConfig, choices: dict[str, str], folder: Path) -> None:
     """Composes and dry-runs a choice, and writes nothing."""
     check_early(cfg)
-    from vaebench.commands.check import check
+    with importing():
+        from vaebench.commands.check import check
 
     check(cfg, choices)

@@ -80,6 +80,7 @@ class Images(Dataset):
                 "Use dataset.binarize=none or dataset.dequantize=false."
             )
         self.held_out, self.binarize, self.dequantize = split, binarize, dequantize
+        self.made: dict[Part, InMemorySplit] = {}
 
     @abstractmethod
     def read(self) -> tuple[Raw, Raw | None]:
@@ -125,6 +126,11 @@ class Images(Dataset):
         return (Support.UNIT if self.dequantize or not levels else Support.LEVELS), levels
 
     def split(self, part: Part) -> InMemorySplit:
+        if part not in self.made:  # all its thresholds or bits, of which a start has several uses
+            self.made[part] = self._split(part)
+        return self.made[part]
+
+    def _split(self, part: Part) -> InMemorySplit:
         raw, once = self.parts[part], None
         if self.binarize == "static" or part != "train":
             seed = HELD_OUT_SEED + list(self.parts).index(part)
