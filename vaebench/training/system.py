@@ -208,7 +208,10 @@ class System(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         metrics = named("val", self.held_out.read())
-        self.log_dict(metrics, logger=False)  # for the choice of the best checkpoint
+        # For the choice of the best checkpoint, and callbacks; what is told of each dimension of a
+        # latent would cost more than the validation.
+        whole = {name: value for name, value in metrics.items() if name.startswith("val/")}
+        self.log_dict(whole, logger=False)
         self.tell(metrics)
         self.validated = self.global_step
         set_noise_state(self.device, self.training_noise)
