@@ -62,7 +62,8 @@ class ByHand(nn.Module):
         self.decoder = nn.LSTMCell(LATENT, HIDDEN)
         self.q = nn.Linear(HIDDEN, 2 * LATENT)
         self.look, self.aim = nn.Linear(HIDDEN, 5), nn.Linear(HIDDEN, 5)
-        self.emit = nn.Linear(HIDDEN, n * n if n else SIDE * SIDE)
+        self.emit = nn.Linear(HIDDEN, n * n if n else SIDE * SIDE, bias=n > 0)
+        self.first = nn.Parameter(torch.zeros(4, HIDDEN))
         self.canvas = nn.Parameter(torch.zeros(SIDE, SIDE))
 
     def filters(self, p: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -79,7 +80,7 @@ class ByHand(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """-ELBO."""
         size = len(x)
-        he, ce, hd, cd = (x.new_zeros(size, HIDDEN) for _ in range(4))
+        he, ce, hd, cd = self.first[:, None].expand(-1, size, -1)
         canvas, kl = self.canvas.expand(size, SIDE, SIDE), 0.0
         for _ in range(self.length):
             error = x - torch.sigmoid(canvas)
