@@ -12,7 +12,7 @@ from torch import Tensor
 from vaebench.data import Batch
 from vaebench.distributions import Noise
 from vaebench.heads import Likelihood
-from vaebench.inference import stream
+from vaebench.inference import batch_size, stream
 from vaebench.measures.base import Measure, Numbers, Subject, mean_and_se, over_batches
 from vaebench.models import Model
 
@@ -60,14 +60,13 @@ def importance(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noise) 
     """
     if k < 1:
         raise ValueError(f"k={k}: at least one sample")
-    total: Tensor | float
-    squares: Tensor | float
-    top, total, squares, drawn = LEAST, 0.0, 0.0, 0
+    total = torch.zeros(batch_size(batch), device=next(iter(batch.values())).device)
+    top, squares, drawn = total + LEAST, total, 0
     # Sums of w / e^top, which nothing overflows, go on from chunk to chunk. Were something kept of
     # each, it would lie in the memory that the chunk took, and the next one would ask for more.
     for evidence in stream(model, batch, k, noise):
         log_w = evidence.log_w
-        before, top = top, log_w.amax(0).clamp(min=top)
+        before, top = top, torch.maximum(top, log_w.amax(0))
         w, shrunk = (log_w - top).exp(), (before - top).exp()
         total = shrunk * total + w.sum(0)
         squares = shrunk.square() * squares + w.square().sum(0)
