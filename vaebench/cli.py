@@ -75,6 +75,7 @@ exit code: 0 done, 1 a run failed, 2 the choice was wrong"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and returns the exit code."""
+    _yield_cores()
     args = list(sys.argv[1:] if argv is None else argv)
     if args[:1] == ["train"]:
         args = args[1:]
@@ -83,6 +84,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _main(args)
     except OSError as error:
         return _fail(f"the output cannot be written: {error.strerror}", FAILED)
+
+
+def _yield_cores() -> None:
+    """Threads that wait for each other sleep, of this process and of those that it starts.
+
+    Left to itself OpenMP spins for milliseconds at the end of each product: where other work holds
+    the cores, a step of a small net takes ten times as long, all of it spent on waiting. It reads this
+    once, as torch is imported.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _main(args: list[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,20 @@ def test_answers_that_need_no_torch_import_none(args):
     code = f"import sys; from vaebench.cli import main; main({args!r}); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not HEAVY & set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.process
+@pytest.mark.skipif(sys.platform != "linux", reason="another OpenMP")
+@pytest.mark.parametrize("own", ["", "ACTIVE"])
+def test_threads_sleep_while_they_wait_unless_their_owner_says_otherwise(own):
+    """As OpenMP itself tells how many rounds it spins before it sleeps, which it decides once."""
+    code = "from vaebench.cli import main; main(['--version']); import torch"
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_"))}
+    env |= {"OMP_DISPLAY_ENV": "VERBOSE"} | ({"OMP_WAIT_POLICY": own} if own else {})
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
+    assert ("GOMP_SPINCOUNT = '0'" in done.stderr) == (not own)
+    assert "GOMP_SPINCOUNT" in done.stderr
 
 
 def test_help_names_every_group_and_choice(capsys):
