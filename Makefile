@@ -30,7 +30,11 @@ format: $(INSTALLED)
 
 bench: $(INSTALLED)  ## needs MNIST (VAEBENCH_DATA_DIR=DIR make bench) and, for the page, chromium
 	$(BIN)/python benchmarks/mnist_loop.py
+	$(BIN)/python benchmarks/speed.py --threads 1
+	$(BIN)/python benchmarks/speed.py --threads 1 --with compile
 	$(BIN)/python benchmarks/likelihood.py
+	$(BIN)/python benchmarks/command.py
+	$(BIN)/python benchmarks/crowded.py
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/grid.py
 	$(BIN)/python benchmarks/page.py

@@ -28,10 +28,21 @@ class Timing:
     Attributes:
         seconds: of the first, the median over blocks.
         ratio: of the first to the second, the median over blocks of each block's own.
+        low, high: the quartiles of that ratio.
     """
 
     seconds: float
     ratio: float
+    low: float
+    high: float
+
+    def within(self, limit: float) -> bool:
+        """Whether the ratio is at most this."""
+        return self.ratio <= limit
+
+    def told(self) -> str:
+        """The ratio with its quartiles."""
+        return f"{self.ratio:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
 def elbo_step(model: Model, spec: Spec, batches: Iterable[dict[str, Tensor]], kl: str) -> Step:
@@ -70,12 +81,12 @@ def alternate(
             order = (0, 1) if block % 2 else (1, 0)
             found = {i: _seconds(pair[i], steps) for i in order}
             taken[name].append((found[0], found[1]))
-    return {
-        name: Timing(
-            statistics.median(a for a, _ in times), statistics.median(a / b for a, b in times)
-        )
-        for name, times in taken.items()
-    }
+    return {name: _timing(times) for name, times in taken.items()}
+
+
+def _timing(times: list[tuple[float, float]]) -> Timing:
+    low, middle, high = statistics.quantiles(a / b for a, b in times)
+    return Timing(statistics.median(a for a, _ in times), middle, low, high)
 
 
 def _seconds(step: Step, count: int) -> float:

@@ -5,8 +5,9 @@
 
 Both sides take steps on the same batch of 100 random 28x28 images: LSTMs of 256, z of 32, patches of
 5x5, T of 5, 10 and 20, with fused Adam, with attention and without. The hand-written side is plain
-PyTorch: no traces, no heads, no checks. PASS: vaebench's step takes at most 1.15 of the hand-written
-one's, and a step of painting costs at T = 20 at most 1.15 of what it does at T = 5.
+PyTorch: no traces, no heads, no checks. PASS: vaebench's step takes at most the hand-written one's time
+by the median of the blocks' ratios, and a step of painting costs at T = 20 at most 1.15
+of what it does at T = 5.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from vaebench.heads.priors import Normal
 from vaebench.models import DRAW
 
 SIDE, LATENT, HIDDEN, BATCH, PATCH = 28, 32, 256, 100, 5
-LENGTHS, LIMIT, BLOCKS = (5, 10, 20), 1.15, 9
+LENGTHS, LIMIT, GROWTH, BLOCKS = (5, 10, 20), 1.0, 1.15, 9
 
 
 # ------------------------------------------------------------------------------------- vaebench
@@ -62,7 +63,8 @@ class ByHand(nn.Module):
         self.decoder = nn.LSTMCell(LATENT, HIDDEN)
         self.q = nn.Linear(HIDDEN, 2 * LATENT)
         self.look, self.aim = nn.Linear(HIDDEN, 5), nn.Linear(HIDDEN, 5)
-        self.emit = nn.Linear(HIDDEN, n * n if n else SIDE * SIDE)
+        self.emit = nn.Linear(HIDDEN, n * n if n else SIDE * SIDE, bias=n > 0)
+        self.first = nn.Parameter(torch.zeros(4, HIDDEN))
         self.canvas = nn.Parameter(torch.zeros(SIDE, SIDE))
 
     def filters(self, p: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -79,7 +81,7 @@ class ByHand(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """-ELBO."""
         size = len(x)
-        he, ce, hd, cd = (x.new_zeros(size, HIDDEN) for _ in range(4))
+        he, ce, hd, cd = self.first[:, None].expand(-1, size, -1)
         canvas, kl = self.canvas.expand(size, SIDE, SIDE), 0.0
         for _ in range(self.length):
             error = x - torch.sigmoid(canvas)
@@ -135,16 +137,17 @@ def main() -> None:
         growth = taken[str(last)].seconds / last / (taken[str(first)].seconds / first)
         found[name] = {
             "by_hand": {t: timing.ratio for t, timing in taken.items()},
+            "quartiles": {t: (timing.low, timing.high) for t, timing in taken.items()},
             "milliseconds": {t: 1e3 * timing.seconds for t, timing in taken.items()},
             "growth": growth,
         }
         for t, timing in taken.items():
-            verdict = "PASS" if timing.ratio <= LIMIT else "FAIL"
+            verdict = "PASS" if timing.within(LIMIT) else "FAIL"
             print(
-                f"{name:10} T={t:3} {1e3 * timing.seconds:7.1f} ms  {timing.ratio:.2f} of the "
+                f"{name:10} T={t:3} {1e3 * timing.seconds:7.1f} ms  {timing.told()} of the "
                 f"hand-written step ({verdict})"
             )
-        verdict = "PASS" if growth <= LIMIT else "FAIL"
+        verdict = "PASS" if growth <= GROWTH else "FAIL"
         print(f"{name:10} a step at T={last} costs {growth:.2f} of one at T={first} ({verdict})")
     path = Path(__file__).parent / "results" / "draw.json"
     about = {"threads": options.threads, "steps": options.steps, "blocks": BLOCKS}

@@ -89,21 +89,23 @@ def vae_loss(model: VAE, x: Tensor) -> Tensor:
     return (kl - recon).mean()
 
 
-def iwae_loss(model: VAE, x: Tensor) -> Tensor:
-    """-L_5."""
-    log_w = log_weights(model, x, model.encode(x), IWAE_K)
-    return math.log(IWAE_K) - log_w.logsumexp(0).mean()
+def iwae_loss(model: VAE, x: Tensor, k: int = IWAE_K) -> Tensor:
+    """-L_k."""
+    log_w = log_weights(model, x, model.encode(x), k)
+    return math.log(k) - log_w.logsumexp(0).mean()
 
 
-LOSSES: dict[str, Callable[[VAE, Tensor], Tensor]] = {"vae": vae_loss, "iwae": iwae_loss}
+Loss = Callable[[VAE, Tensor], Tensor]
+LOSSES: dict[str, Loss] = {"vae": vae_loss, "iwae": iwae_loss}
 
 
 def train(
-    images: Tensor, name: str, *, seed: int, steps: int, fused: bool = False
+    images: Tensor, loss: str | Loss, *, seed: int, steps: int, fused: bool = False
 ) -> tuple[VAE, float]:
     """Trains on grey images `[N, 784]`, binarized afresh at each step; the model and the seconds."""
     torch.manual_seed(seed)
-    model, loss_of = VAE(images.mean(0).cpu()).to(images.device), LOSSES[name]
+    model = VAE(images.mean(0).cpu()).to(images.device)
+    loss_of = LOSSES[loss] if isinstance(loss, str) else loss
     optimizer = torch.optim.Adam(model.parameters(), lr=LR, eps=EPS, fused=fused or None)
     begun, done = time.perf_counter(), 0
     while done < steps:

@@ -17,8 +17,8 @@ includes.
 
 The yardstick is -L_1000 on the same 1,000 binarized test images: the loop's by its own evaluator,
 vaebench's as vaebench reports it (`test/nll`), and besides (`nll_plain`) by the loop's evaluator on
-the weights of vaebench's last checkpoint. PASS: |mean difference| <= 0.3 nats, and a median of the
-seeds' speed ratios >= 0.85. The exit code is 1 where anything fails.
+the weights of vaebench's last checkpoint. PASS: |mean difference| <= 0.3 nats; `speed.py`
+judges the speed, which is told beside. The exit code is 1 where anything fails.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from vaebench.compose import Composition
 
-MAX_NATS, MIN_SPEED = 0.3, 0.85
+MAX_NATS = 0.3
 TRAINING_IMAGES, VALIDATION_IMAGES = 55_000, 5_000
 PLAIN_EVAL_SEED = 1
 SIDES = ("loop", "vaebench")
@@ -134,10 +135,18 @@ def run_vaebench(
     return Run(name, "vaebench", seed, nll, error, args.steps / summary["seconds"], plain)
 
 
-def command(args: argparse.Namespace, name: str, seed: int, folder: Path) -> None:
+def command(
+    args: argparse.Namespace,
+    name: str,
+    seed: int,
+    folder: Path,
+    *,
+    k: int = 0,
+    more: Sequence[str] = (),
+) -> None:
     """Runs `vaebench …` into a folder; what it prints is shown only where it fails."""
     options = [
-        *(f"model={name}", f"k={MODELS[name]}", f"seed={seed}", *OVERRIDES),
+        *(f"model={name}", f"k={k or MODELS[name]}", f"seed={seed}", *OVERRIDES, *more),
         *(f"trainer.max_epochs={args.epochs}", f"trainer.max_steps={args.max_steps}"),
         *(f"eval.k={args.eval_k}", f"eval.examples={args.eval_examples}"),
         *(f"trainer={'gpu' if args.device == 'cuda' else 'cpu'}", f"hydra.run.dir={folder}"),
@@ -206,7 +215,6 @@ def summarise(runs: list[Run]) -> dict[str, Any]:
         "median_speed_ratio": ratio,
         "speed_ratios": ratios,
         "nll_pass": abs(mean) <= MAX_NATS,
-        "speed_pass": ratio >= MIN_SPEED,
     }
 
 
@@ -250,11 +258,8 @@ def report(args: argparse.Namespace, runs: list[Run], summary: dict[str, Any]) -
             f"  {verdict(found['nll_pass'])}  {name:<5} mean nll difference {nats:+.3f} nats"
             f" (by one evaluator {plain:+.3f}), at most {MAX_NATS}"
         )
-        print(
-            f"  {verdict(found['speed_pass'])}  {name:<5} median speed ratio {speed:.3f}"
-            f" (seeds: {ratios}), at least {MIN_SPEED}"
-        )
-    passed = all(found["nll_pass"] and found["speed_pass"] for found in summary.values())
+        print(f"        {name:<5} median speed ratio {speed:.3f} (seeds: {ratios})")
+    passed = all(found["nll_pass"] for found in summary.values())
     return 0 if passed else 1
 
 

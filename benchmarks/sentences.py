@@ -4,9 +4,11 @@
     python benchmarks/sentences.py --steps 2       a smoke test
 
 Both sides take steps on the same 20 batches of 32 made-up sentences of 10 to 34 of 10,000 words,
-padded to the longest of each: LSTMs of 200 over embeddings of 200, z of 16, fused Adam. The
-hand-written side is plain PyTorch: no traces, no heads, no checks. Lengths vary as they do in a
-bucketed epoch. PASS: vaebench's tokens per second are at least 0.9 of the hand-written loop's.
+padded to the longest of each: LSTMs of 200 over embeddings of 200, z of 16, fused Adam. Both give a
+logit to each of the 10,000 and none to padding: a product of 9,999 columns takes a tenth longer than
+one of 10,000. The hand-written side is plain PyTorch: no traces, no heads, no checks. Lengths vary as
+they do in a bucketed epoch. PASS: vaebench's tokens per second are at least the hand-written loop's
+by the median of the blocks.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ from vaebench.heads.sentence import Sentence
 from vaebench.models import VAE
 from vaebench.nets import Recurrent
 
-WORDS, WIDTH, LATENT, BATCH, BATCHES, LONGEST = 10_000, 200, 16, 32, 20, 35
-LIMIT, BLOCKS = 0.9, 7
+WORDS, WIDTH, LATENT, BATCH, BATCHES, LONGEST = 10_001, 200, 16, 32, 20, 35
+LIMIT, BLOCKS = 1.0, 9
 
 
 def made_up() -> list[Tensor]:
@@ -74,7 +76,7 @@ class ByHand(nn.Module):
         self.context = nn.Linear(LATENT, 3 * WIDTH)
         self.write = nn.Embedding(WORDS + 1, WIDTH, padding_idx=PAD)
         self.decoder = nn.LSTM(2 * WIDTH, WIDTH, batch_first=True)
-        self.out = nn.Linear(WIDTH, WORDS)
+        self.out = nn.Linear(WIDTH, WORDS - 1)  # PAD, the first, is never next
 
     def forward(self, x: Tensor) -> Tensor:
         """-ELBO."""
@@ -89,7 +91,8 @@ class ByHand(nn.Module):
         given = torch.cat([given, beside[:, None].expand(-1, x.shape[1], -1)], -1)
         out, _ = self.decoder(given, (h[None].contiguous(), c[None].contiguous()))
         logits = self.out(out)
-        cost = F.cross_entropy(logits.flatten(0, 1), x.flatten(), ignore_index=PAD, reduction="sum")
+        wanted = x.flatten() - 1
+        cost = F.cross_entropy(logits.flatten(0, 1), wanted, ignore_index=PAD - 1, reduction="sum")
         kl = 0.5 * (mu * mu + sd * sd - 1 - 2 * log_sd).sum()
         return (cost + kl) / len(x)
 
@@ -121,12 +124,18 @@ def main() -> None:
     pair = {"sentence_vae": (ours(batches), theirs(batches))}
     timing = alternate(pair, steps=options.steps, blocks=BLOCKS)["sentence_vae"]
     share, rate = 1 / timing.ratio, tokens / timing.seconds
-    verdict = "PASS" if share >= LIMIT else "FAIL"
-    print(f"{rate:,.0f} tokens/s, {share:.2f} of the hand-written loop's ({verdict})")
+    verdict = "PASS" if timing.within(LIMIT) else "FAIL"
+    print(
+        f"{rate:,.0f} tokens/s, a step takes {timing.told()} of the hand-written one's ({verdict})"
+    )
     path = Path(__file__).parent / "results" / "sentences.json"
     about = {"threads": options.threads, "steps": options.steps, "blocks": BLOCKS}
     about["torch"] = torch.__version__
-    found = {"tokens_per_second": rate, "of_hand_written": share}
+    found = {
+        "tokens_per_second": rate,
+        "of_hand_written": share,
+        "quartiles": (1 / timing.high, 1 / timing.low),
+    }
     path.write_text(json.dumps({"about": about, "sentences": found}, indent=1) + "\n")
 
 

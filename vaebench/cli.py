@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from vaebench.commands.importing import importing
 from vaebench.config.words import OF_RUNS
 from vaebench.errors import Refusal, RunFailed
 from vaebench.paths import conf_dir
@@ -55,7 +56,8 @@ options (all of them: vaebench --cfg job)
   objective.free_bits=0 anneal=none schedule=constant init_from=RUN
   optimizer.lr=1e-3 trainer.max_epochs=100 trainer.max_steps=-1 trainer.batch_size=100
   trainer.clip_norm=0 trainer.patience=0 trainer.average=0 trainer.on_nan=stop|skip|rollback
-  trainer.precision=float32|bfloat16 trainer.compile=false trainer=ddp trainer.devices=2
+  trainer.precision=float32|bfloat16 trainer.compile=false trainer.block=auto
+  trainer=ddp trainer.devices=2
   eval.measures=[terms,likelihood,classification] eval.k=100 eval.examples=0
   eval.checkpoint=best
   hydra.run.dir=…
@@ -73,6 +75,7 @@ exit code: 0 done, 1 a run failed, 2 the choice was wrong"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and returns the exit code."""
+    _yield_cores()
     args = list(sys.argv[1:] if argv is None else argv)
     if args[:1] == ["train"]:
         args = args[1:]
@@ -81,6 +84,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _main(args)
     except OSError as error:
         return _fail(f"the output cannot be written: {error.strerror}", FAILED)
+
+
+def _yield_cores() -> None:
+    """Threads that wait for each other sleep, of this process and of those that it starts.
+
+    Left to itself OpenMP spins for milliseconds at the end of each product: where other work holds
+    the cores, a step of a small net takes ten times as long, all of it spent on waiting. It reads this
+    once, as torch is imported.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _main(args: list[str]) -> int:
@@ -170,7 +183,8 @@ def _dispatch(args: list[str]) -> int:
 
 def _called(command: str) -> Callable[..., Any]:
     """The function of a command, once it is needed."""
-    return getattr(import_module(f"vaebench.commands.{command}"), command)
+    with importing():
+        return getattr(import_module(f"vaebench.commands.{command}"), command)
 
 
 def _study(args: list[str]) -> int:

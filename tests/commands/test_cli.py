@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,20 @@ def test_answers_that_need_no_torch_import_none(args):
     code = f"import sys; from vaebench.cli import main; main({args!r}); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not HEAVY & set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.process
+@pytest.mark.skipif(sys.platform != "linux", reason="another OpenMP")
+@pytest.mark.parametrize("own", ["", "ACTIVE"])
+def test_threads_sleep_while_they_wait_unless_their_owner_says_otherwise(own):
+    """As OpenMP itself tells how many rounds it spins before it sleeps, which it decides once."""
+    code = "from vaebench.cli import main; main(['--version']); import torch"
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_"))}
+    env |= {"OMP_DISPLAY_ENV": "VERBOSE"} | ({"OMP_WAIT_POLICY": own} if own else {})
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=True)
+    assert ("GOMP_SPINCOUNT = '0'" in done.stderr) == (not own)
+    assert "GOMP_SPINCOUNT" in done.stderr
 
 
 def test_help_names_every_group_and_choice(capsys):
@@ -106,16 +121,16 @@ def test_the_readme_lists_what_can_be_chosen(capsys, monkeypatch):
     assert capsys.readouterr().out.strip() in (Path(__file__).parents[2] / "README.md").read_text()
 
 
-UNHURRIED = {"k=0": "torch", "check logger=csv": "pytorch_lightning"}
+UNHURRIED = [("k=0", "torch"), ("check logger=csv", "pytorch_lightning"), ("check", "sklearn")]
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("line", UNHURRIED)
-def test_nothing_slow_is_imported_before_it_is_needed(line, tmp_path):
+@pytest.mark.parametrize(("line", "slow"), UNHURRIED)
+def test_nothing_slow_is_imported_before_it_is_needed(line, slow, tmp_path):
     text = (
         "import sys; from vaebench.cli import main; slow, *words = sys.argv[1:]; main(words); "
         "sys.exit(slow in sys.modules)"
     )
-    words = [sys.executable, "-c", text, UNHURRIED[line], *line.split()]
+    words = [sys.executable, "-c", text, slow, *line.split()]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -126,6 +127,26 @@ def test_wandb_gets_the_grid_its_names_tags_pictures_and_summary(command, tmp_pa
     ]
     pattern = line.split()[-1]
     assert len(list(tmp_path.glob(pattern))) == 4
+
+
+def values(folder: Path, name: str) -> list[float]:
+    """What an offline run of wandb was told by this name, in order: keys before texts of JSON, each
+    of them once more for the summary."""
+    (path,) = folder.glob("wandb/offline-run-*/*.wandb")
+    found = re.findall(name.encode() + rb"\x82\x01.([-+.\de]+)", path.read_bytes(), re.DOTALL)
+    return [float(value) for value in dict.fromkeys(found)]
+
+
+def test_wandb_is_told_all_that_metrics_csv_is_in_the_same_order(command, tmp_path):
+    """Of a run that is trained before wandb has started."""
+    done = command("trainer.max_steps=3", "trainer.log_every=1", "eval.k=2")
+    assert done.code == 0, done.err
+    (folder,) = run_folders(tmp_path)
+    with (folder / "metrics.csv").open() as file:
+        losses = [float(row["train/loss"]) for row in csv.DictReader(file)]
+    assert len(losses) == 3
+    assert values(folder, "train/loss")[:3] == losses
+    assert values(folder, "trainer/global_step")[:3] == [1, 2, 3]
 
 
 def test_an_agent_of_a_wandb_sweep_names_the_run(command, tmp_path):

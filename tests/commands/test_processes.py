@@ -182,18 +182,21 @@ def killed(line: list[str], folder: Path, number: signal.Signals) -> int:
 
 
 @pytest.mark.parametrize(
-    ("line", "number"),
+    ("line", "number", "block"),
     [
-        pytest.param(PLAIN, signal.SIGKILL, id="plain-SIGKILL"),
-        pytest.param(PLAIN, signal.SIGTERM, id="plain-SIGTERM"),
-        pytest.param(EVERYTHING, signal.SIGKILL, id="everything-SIGKILL"),
-        pytest.param(EVERYTHING, signal.SIGTERM, id="everything-SIGTERM"),
-        pytest.param(REMEMBERS, signal.SIGKILL, id="remembers-SIGKILL"),
+        pytest.param(PLAIN, signal.SIGKILL, "auto", id="plain-SIGKILL"),
+        pytest.param(PLAIN, signal.SIGTERM, "1", id="plain-SIGTERM"),
+        pytest.param(EVERYTHING, signal.SIGKILL, "1", id="everything-SIGKILL"),
+        pytest.param(EVERYTHING, signal.SIGTERM, "auto", id="everything-SIGTERM"),
+        pytest.param(REMEMBERS, signal.SIGKILL, "3", id="remembers-SIGKILL"),
     ],
 )
-def test_a_killed_run_resumes_to_the_end_it_would_have_had(tmp_path, undisturbed, line, number):
+def test_a_killed_run_resumes_to_the_end_it_would_have_had(
+    tmp_path, undisturbed, line, number, block
+):
+    """Whatever the blocks of either."""
     weights, metrics = undisturbed(line)
-    stopped = killed(line, tmp_path, number)
+    stopped = killed([*line, f"trainer.block={block}"], tmp_path, number)
     subprocess.run([*COMMAND, "resume", "run"], check=True, cwd=tmp_path)
     resumed = final(tmp_path)
     assert resumed.keys() == weights.keys()
@@ -203,6 +206,33 @@ def test_a_killed_run_resumes_to_the_end_it_would_have_had(tmp_path, undisturbed
     steps = [int(row["step"]) for row in history(tmp_path)]
     assert steps == sorted(set(steps))
     assert steps[-1] > stopped
+
+
+@pytest.mark.parametrize(
+    ("word", "number"),
+    [
+        pytest.param("composing", signal.SIGTERM, id="importing-SIGTERM"),
+        pytest.param("log p(x)", signal.SIGTERM, id="starting-SIGTERM"),
+        pytest.param("log p(x)", signal.SIGKILL, id="starting-SIGKILL"),
+    ],
+)
+def test_a_run_killed_while_it_starts_leaves_a_folder_that_resumes(command, tmp_path, word, number):
+    """Before wandb has started, beside the first steps."""
+    line = ["trainer.max_epochs=2", "eval.k=2", "logger=wandb", *run_dir(tmp_path)]
+    process = subprocess.Popen(
+        [*COMMAND, *line], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while not process.stdout.readline().startswith(word):
+        assert process.poll() is None
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode in (-number, 1)  # before the first step, or after it
+    assert "Traceback" not in err
+    assert not (tmp_path / "run" / "summary.json").exists()
+    done = command("resume", "run")
+    assert done.code == 0, done.err
+    assert int(history(tmp_path)[-1]["step"]) == 24
+    assert list((tmp_path / "run").glob("wandb/offline-run-*"))
 
 
 def test_the_everything_run_really_stops_early(undisturbed):

@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from vaebench.config.choices import choices
-from vaebench.config.groups import COMPOSED, GROUPS, OWNERS, PLAINEST, told
+from vaebench.config.groups import COMPOSED, GROUPS, OWNERS, PLAINEST, leading, told
 from vaebench.config.schema import Config
 from vaebench.paths import conf_dir
 
@@ -58,3 +58,11 @@ def test_a_run_tells_its_choices_in_order_but_for_what_goes_without_saying():
     assert shown[:3] == ["model", "nets", "posterior"]
     assert not {"baseline", "logger", "trainer", "experiment"} & set(shown)
     assert told(DEFAULTS | {"baseline": "learned"})["baseline"] == "learned"
+
+
+def test_what_is_told_at_once_leaves_out_what_asks_for_nothing():
+    parts = ["model=vae", "posterior=gaussian", "prior=normal"]
+    rest = ["likelihood=bernoulli", "objective=elbo", "dataset=digits"]
+    assert leading(DEFAULTS | {"likelihood": "bernoulli"}) == parts + rest
+    assert "refine=hamiltonian" in leading(DEFAULTS | {"refine": "hamiltonian"})
+    assert "prior=none" not in leading(DEFAULTS | {"prior": "none"})

@@ -143,9 +143,11 @@ def test_channels_samples_and_examples_are_read_as_if_one_by_one():
 # ------------------------------------------------------------------------------- readers, writers
 def test_without_a_grid_all_pixels_of_all_images_are_read():
     x, error = torch.rand(2, 1, 4, 4), torch.rand(3, 2, 1, 4, 4)
-    glimpse, grid = Reader(6, (1, 4, 4), 2, 0)(torch.rand(6), x, error)
+    reader = Reader(6, (1, 4, 4), 2, 0)
+    glimpses, grid = reader(torch.rand(6), x, error)
     assert grid is None
-    assert_close(glimpse, torch.cat([x.flatten(1).expand(3, 2, 16), error.flatten(2)], -1))
+    assert_close(glimpses, [x.flatten(1), error.flatten(2)])
+    assert reader.width == sum(glimpse.shape[-1] for glimpse in glimpses)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])

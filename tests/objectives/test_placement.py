@@ -24,15 +24,15 @@ def test_a_step_mixes_no_devices(words):
     job = Job(words, 0)
     named = [*job.step.named_parameters(), *job.step.named_buffers()]
     with FakeTensorMode():
-        held = {name: _placed(value) for name, value in named}
-        batch = {name: _placed(value) for name, value in job.batch.items()}
+        held = {name: placed(value) for name, value in named}
+        batch = {name: placed(value) for name, value in job.batch.items()}
         given = (batch, torch.tensor(7), GLOBAL)  # the step number stays where it is counted
         loss, (terms, state) = torch.func.functional_call(job.step, held, given)
     for name, value in {"loss": loss, **terms, **state}.items():
         assert value.device.type == DEVICE, name
 
 
-def _placed(value):
+def placed(value):
     """A pretended tensor like this one, on the device."""
     made = torch.empty(value.shape, dtype=value.dtype, device=DEVICE)
     return made.requires_grad_(value.requires_grad)

@@ -8,11 +8,13 @@ import torch
 from rich.console import Console
 from torch import nn
 from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.fast import first_of
 from tests.training.test_system import config, trained
 from vaebench.compose import compose
 from vaebench.errors import Refusal
-from vaebench.heads import Conditional
+from vaebench.nets.attention import PARAMETERS
 from vaebench.training import build_system, build_trainer, fit, machine, prepare, ready
 from vaebench.training.average import WeightAverage, evaluated
 
@@ -107,12 +109,59 @@ def test_bfloat16_is_for_nets_alone_and_for_training_alone():
     assert torch.equal(system.model.posterior(x).loc, exact.model.posterior(x).loc)
 
 
-def test_bfloat16_reaches_every_net():
-    cfg = config("trainer.precision=bfloat16")
-    system = build_system(cfg, compose(cfg))
-    nets = [m for m in system.modules() if isinstance(m, Conditional)]
-    assert len(nets) == 2
-    assert all(m.precision is torch.bfloat16 for m in nets)
+NETS = [
+    "model=vae posterior=iaf posterior.K=2 prior=flow",
+    "model=draw model.T=3",
+    "model=draw model.T=2 model.attention=false model.read=0 model.write=0",
+    "model=hierarchical",
+    "model=made",
+    "model=vae nets=conv",
+    "model=sentence_vae dataset=topics",
+    "model=sentence_vae dataset=topics nets.cell=gru likelihood.cell=gru",
+]
+
+
+@pytest.mark.parametrize("words", first_of(NETS))
+def test_bfloat16_reaches_every_product_and_nothing_else(words):
+    """Matrices of weights are multiplied in it, what comes out is float32, and near what float32 gives;
+    gradients reach the same parameters."""
+    found = {}
+    for precision in ("bfloat16", "float32"):
+        cfg = config(*words.split(), f"trainer.precision={precision}", "trainer.batch_size=20")
+        torch.manual_seed(0)
+        system = build_system(cfg, composition := compose(cfg))
+        split = composition.data.split("train")
+        batch = split.batch(torch.arange(20), torch.Generator().manual_seed(0))
+        torch.manual_seed(1)
+        with Products() as products:
+            loss = system.objective(system.model.train(), batch, torch.tensor(0)).loss
+        loss.backward()
+        named = {n: p.grad for n, p in system.model.named_parameters() if p.grad is not None}
+        found[precision] = loss.detach(), products.seen, named
+    low, high = found["bfloat16"], found["float32"]
+    assert low[0].dtype is torch.float32
+    assert low[0] != high[0]
+    assert_close(low[0], high[0], rtol=0.02, atol=0)
+    assert high[1] == {torch.float32}
+    assert low[1] == {torch.bfloat16}
+    assert low[2].keys() == high[2].keys()
+    assert all(gradient.dtype is torch.float32 for gradient in low[2].values())
+
+
+class Products(TorchDispatchMode):
+    """Precisions of the products of matrices, but for those that say where to look: five numbers, in
+    pixels."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        found = function(*args, **(kwargs or {}))
+        name = function.overloadpacket.__name__
+        if name in ("mm", "addmm", "convolution") and found.shape[-1] != PARAMETERS:
+            self.seen.add(args[1].dtype)
+        return found
 
 
 @pytest.mark.parametrize(("low", "refused"), [(5.0, True), (1.6, True), (0.5, False)])
@@ -131,7 +180,14 @@ def test_a_cpu_without_products_of_bfloat16_is_asked_for_none(tmp_path, monkeypa
 
 # ------------------------------------------------------------------------------------- compilation
 @pytest.mark.process  # of a compiler
-@pytest.mark.parametrize("model", ["vae", "iwae estimator=dreg prior=vamp"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "vae",
+        "iwae estimator=dreg prior=vamp",
+        pytest.param("vae refine=hamiltonian refine.steps=1", marks=pytest.mark.slow),
+    ],
+)
 def test_compiled_training_takes_the_path_of_eager_training(tmp_path, model):
     """The same noise, the same estimator; what is left is the order of sums."""
     line = (*SHORT, f"model={model}".split()[0], *model.split()[1:], "nets.hidden=[20]")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -11,12 +13,15 @@ from tests.fast import first_of
 from tests.training.test_system import config
 from vaebench.compose import compose
 from vaebench.runs.layout import LAST, PREVIOUS
-from vaebench.training import History, Identity, build_system, build_trainer, fit
-from vaebench.training.checkpoints import newest_good, step_of
+from vaebench.training import History, Identity, blocks, build_system, build_trainer, fit
+from vaebench.training.checkpoints import Stopped, newest_good, step_of
+from vaebench.training.system import COUNTS
 
 EPOCHS, STEPS = 3, 36  # 12 steps an epoch
 RUN = ("model=iwae", f"trainer.max_epochs={EPOCHS}", "trainer.log_every=5", "checkpoint.every=1")
 RUN += ("trainer.average=0.9",)
+RARELY = (*RUN, "checkpoint.every=8", "trainer.log_every=6")
+"""Blocks of up to six steps, at whose end there is not always a checkpoint."""
 BEHIND = (
     *("dataset.split.val=1400", "dataset.split.test=300", "dataset.binarize=static"),
     *("trainer.batch_size=33", "trainer.max_epochs=6", "trainer.log_every=1"),
@@ -37,7 +42,21 @@ class Crash(pl.Callback):
             raise RuntimeError("killed")
 
 
-def run(folder, *, overrides=RUN, crash=None, resume=False):
+class Killed:
+    """The step of a system that dies in the midst of a block, before a step or asked to stop in it."""
+
+    def __init__(self, step, at, number=None):
+        self.step, self.at, self.number = step, at, number
+
+    def __call__(self, batch, number):
+        if int(number) == self.at:
+            if self.number is None:
+                raise RuntimeError("killed")
+            signal.raise_signal(self.number)
+        return self.step(batch, number)
+
+
+def run(folder, *, overrides=RUN, crash=None, killed=(), resume=False):
     """One run, or its continuation, in a folder."""
     cfg = config(*overrides, "trainer=cpu")
     torch.randn(3)  # a new process stands elsewhere in its own noise
@@ -48,6 +67,8 @@ def run(folder, *, overrides=RUN, crash=None, resume=False):
         history.file.rewind(step_of(checkpoint))
     trainer = build_trainer(cfg, system, folder, Console(quiet=True))
     trainer.loggers = [history]
+    if killed:
+        system.step = Killed(system.step, *killed)
     if crash is not None:
         trainer.callbacks.insert(0, Crash(crash))
     fit(cfg, system, trainer, checkpoint if resume else None)
@@ -74,6 +95,36 @@ def test_a_resumed_run_equals_one_never_stopped(tmp_path, undisturbed, crash):
         assert torch.equal(value, weights[name]), name
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run in blocks of one, never stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    system = run(folder, overrides=(*RARELY, "trainer.block=1"))
+    return system.model.state_dict(), (folder / "metrics.csv").read_text()
+
+
+@pytest.mark.parametrize("gathers", [False, True])
+@pytest.mark.parametrize("block", ["1", "4", "7", "auto"])
+@pytest.mark.parametrize(
+    ("at", "asked"), first_of([(9, None), (14, signal.SIGTERM), (22, signal.SIGTERM)])
+)
+def test_a_run_that_ends_in_the_midst_of_a_block_goes_on_from_its_checkpoint(
+    tmp_path, whole, monkeypatch, at, asked, block, gathers
+):
+    """Killed before the tenth step, the last checkpoint is the eighth's; asked to stop in a step, that
+    step's; in an epoch's last, the epoch's."""
+    monkeypatch.setattr(blocks, "waits", lambda device: gathers)
+    overrides = (*RARELY, f"trainer.block={block}")
+    with pytest.raises((RuntimeError, Stopped)):
+        run(tmp_path, overrides=overrides, killed=(at, asked))
+    assert step_of(tmp_path / LAST) == (at + 1 if asked else 8)
+    system = run(tmp_path, overrides=overrides, resume=True)
+    weights, history = whole
+    assert (tmp_path / "metrics.csv").read_text() == history
+    for name, value in system.model.state_dict().items():
+        assert torch.equal(value, weights[name]), name
+
+
 @pytest.mark.parametrize("measure", ["terms.Terms", "likelihood.ImportanceSampling"])
 def test_a_run_that_dies_in_its_test_is_tested_again(tmp_path, undisturbed, monkeypatch, measure):
     weights, history, metrics = undisturbed
@@ -89,6 +140,22 @@ def test_a_run_that_dies_in_its_test_is_tested_again(tmp_path, undisturbed, monk
     system = run(tmp_path, resume=True)
     assert (tmp_path / "metrics.csv").read_text() == history
     assert system.latest == metrics
+    for name, value in system.model.state_dict().items():
+        assert torch.equal(value, weights[name]), name
+
+
+def test_a_checkpoint_whose_steps_lightning_took_goes_on_where_it_was(tmp_path, undisturbed):
+    """Before there were blocks it counted them elsewhere."""
+    weights, history, _ = undisturbed
+    with pytest.raises(RuntimeError, match="killed"):
+        run(tmp_path, crash=17)
+    checkpoint = torch.load(tmp_path / LAST, weights_only=True)
+    counts = checkpoint["loops"]["fit_loop"][COUNTS]["total"]
+    assert counts["completed"] == 17
+    counts["ready"] = counts["completed"] = 0
+    torch.save(checkpoint, tmp_path / LAST)
+    system = run(tmp_path, resume=True)
+    assert (tmp_path / "metrics.csv").read_text() == history
     for name, value in system.model.state_dict().items():
         assert torch.equal(value, weights[name]), name
 

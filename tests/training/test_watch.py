@@ -12,22 +12,27 @@ from torch.testing import assert_close
 from tests.fast import first_of
 from tests.training.test_system import config
 from vaebench.compose import compose
-from vaebench.training import Diverged, build_system, build_trainer, fit
+from vaebench.training import Diverged, blocks, build_system, build_trainer, fit
+from vaebench.training.checkpoints import step_of
 from vaebench.training.watch import LIMIT, Collapse
 
 STEPS = 24  # two epochs of digits
 
 
+@pytest.fixture(autouse=True, params=["each step", "each block"])
+def looked_at(request, monkeypatch):
+    """As on a CPU, and as on an accelerator."""
+    monkeypatch.setattr(blocks, "waits", lambda device: request.param == "each block")
+
+
 class Spoilt:
-    """The step of a system, with a fault at some of its calls."""
+    """The step of a system, with a fault at some of a run's steps."""
 
     def __init__(self, system, faulty, fault):
         self.system, self.faulty, self.fault, self.step = system, set(faulty), fault, system.step
-        self.calls = 0
 
     def __call__(self, batch, number):
-        self.calls += 1
-        if self.calls in self.faulty:
+        if int(number) + 1 in self.faulty:
             return self.fault(self, batch, number)
         return self.step(batch, number)
 
@@ -39,8 +44,8 @@ def nan_loss(spoilt, batch, number):
 
 def nan_gradient(spoilt, batch, number):
     loss, *rest = spoilt.step(batch, number)
-    bias = spoilt.system.model.posterior.net[1].bias
-    return loss + (bias.sum() * 0).sqrt(), *rest  # d sqrt(0) = inf, times 0
+    first = next(spoilt.system.model.parameters())
+    return loss + (first.sum() * 0).sqrt(), *rest  # d sqrt(0) = inf, times 0
 
 
 def fitted(folder, *overrides, faulty=(), fault=nan_loss, resume_from=None):
@@ -143,7 +148,8 @@ def test_the_schedule_goes_on_after_a_rollback_of_a_resumed_run(tmp_path, begun)
     with pytest.raises(MemoryError):
         fitted(tmp_path, *line, faulty=[begun], fault=crash)
     path = tmp_path / "checkpoints" / "last.ckpt"
-    system = fitted(tmp_path, *line, faulty=[1], resume_from=path)
+    done = step_of(path)
+    system = fitted(tmp_path, *line, faulty=[done + 1], resume_from=path)
     assert system.undone == 1
     assert rates(system) == rates(fitted(tmp_path / "plain", *line))
 

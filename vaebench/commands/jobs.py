@@ -15,9 +15,11 @@ from omegaconf import DictConfig
 
 from vaebench.commands.attributed import attributed
 from vaebench.commands.codes import make_codes
+from vaebench.commands.importing import importing
 from vaebench.commands.pace import Pace
 from vaebench.config.advise import advise
 from vaebench.config.gate import Grid, Made, Stop, job_name
+from vaebench.config.groups import leading
 from vaebench.config.schema import check_keys, check_ranges, resolving
 from vaebench.errors import Refusal, RunFailed
 from vaebench.paths import conf_dir
@@ -98,9 +100,11 @@ def train_job(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[st
     """Begins a run, or goes on with it."""
     try:
         check_early(cfg)
+        print("composing", *leading(choices), flush=True)
         make_codes(cfg)
-        from vaebench.commands.train import train
-        from vaebench.training.checkpoints import newest_good
+        with importing():
+            from vaebench.commands.train import train
+            from vaebench.training.checkpoints import newest_good
 
         checkpoint, complaints = newest_good(folder)  # of a grid that was stopped
         for line in complaints:
@@ -122,6 +126,7 @@ def check_job(cfg: DictConfig, choices: dict[str, str], folder: Path) -> None:
     """Composes and dry-runs a choice, and writes nothing."""
     check_early(cfg)
     make_codes(cfg)
-    from vaebench.commands.check import check
+    with importing():
+        from vaebench.commands.check import check
 
     check(cfg, choices)

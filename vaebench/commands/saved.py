@@ -27,7 +27,7 @@ from vaebench.paths import conf_dir
 from vaebench.progress import doing
 from vaebench.runs.layout import CONFIG, HYDRA, HYDRA_CONFIG, run_folder
 from vaebench.training.checkpoints import checkpoint_of, restore
-from vaebench.training.machine import device_of
+from vaebench.training.machine import device_of, keep_memory
 
 if TYPE_CHECKING:
     from vaebench.training import RunLogger
@@ -145,6 +145,7 @@ def open_run(
 def looking(path: str, options: Looking) -> Iterator[tuple[Console, Saved, Subject]]:
     """A run, and its model with the examples that the options name; while open, the console tells
     what is under way."""
+    keep_memory()
     of = {n: getattr(options, n) for n in ("data_dir", "accelerator", "weights")}
     with Heartbeat(console := Console()):
         with doing("loading"):

@@ -141,6 +141,8 @@ def summarise(cfg: DictConfig, choices: dict[str, str], result: Result) -> dict[
         "parameters": sum(p.numel() for p in composition.model.parameters()),
         "peak_memory_mb": round(result.peak_memory_mb, 1),
     }
+    if result.system.compile_seconds is not None:
+        about["compile_seconds"] = round(result.system.compile_seconds, 3)
     versions = {"vaebench": __version__, "python": platform.python_version()}
     versions |= {name: version(name) for name in PACKAGES}
     return (

@@ -67,3 +67,9 @@ def told(choices: dict[str, str]) -> dict[str, str]:
     shown = {group.name: group.untold for group in GROUPS if group.told}
     # A run of an older version knows less groups than there are.
     return {n: choices[n] for n, untold in shown.items() if choices.get(n, untold) != untold}
+
+
+def leading(choices: dict[str, str]) -> list[str]:
+    """`model=vae` and what else tells runs apart first, but for what asks for nothing."""
+    groups = [group for group in GROUPS if group.leads]
+    return [f"{g.name}={choices[g.name]}" for g in groups if choices.get(g.name, g.idle) != g.idle]

@@ -58,6 +58,7 @@ class Training:
     max_steps: int = -1
     batch_size: int = 100
     log_every: int = 50
+    block: int | str = "auto"
     clip_norm: float = 0.0
     patience: int = 0
     average: float = 0.0
@@ -207,11 +208,29 @@ def check_ranges(cfg: DictConfig) -> None:
         raise Refusal(
             f"trainer.average={cfg.trainer.average}: must be below 1. Use trainer.average=0.999."
         )
+    if cfg.trainer.max_steps == 0:
+        raise Refusal("trainer.max_steps=0: must be at least 1, or -1 for no limit")
+    _check_processes(cfg)
+    _check_block(cfg)
+
+
+def _check_processes(cfg: DictConfig) -> None:
     if cfg.trainer.devices == 1 and cfg.trainer.strategy is Strategy.ddp:
         raise Refusal("trainer=ddp with trainer.devices=1 shares nothing. Use trainer.devices=2.")
     if cfg.trainer.devices > 1 and cfg.trainer.strategy is Strategy.single:
         raise Refusal(
             f"trainer.devices={cfg.trainer.devices} needs several processes. Use trainer=ddp."
         )
-    if cfg.trainer.max_steps == 0:
-        raise Refusal("trainer.max_steps=0: must be at least 1, or -1 for no limit")
+
+
+def _check_block(cfg: DictConfig) -> None:
+    block = cfg.trainer.block
+    if block == "auto":
+        return
+    if not isinstance(block, int) or block < 1:
+        raise Refusal(f"trainer.block={literal(block)}: must be at least 1, or auto")
+    if block > 1 and cfg.trainer.strategy is Strategy.ddp:
+        raise Refusal(
+            f"trainer.block={block}: processes that train together agree after each step. Use "
+            "trainer.block=auto."
+        )

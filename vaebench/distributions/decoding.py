@@ -18,7 +18,7 @@ State = Any
 class Language(Protocol):
     """Next-token distributions given a context, over N sentences at a time.
 
-    Token number v is the entry v - 1 of what `emit` gives: padding is never predicted.
+    Token number v is the entry v - 1 of its `logits`: padding is never predicted.
     """
 
     size: int
@@ -40,7 +40,7 @@ class Language(Protocol):
     def select(self, state: State, rows: Tensor) -> State:
         """The state of some of the sentences."""
 
-    def emit(self, known: Tensor) -> Tensor:
+    def logits(self, known: Tensor) -> Tensor:
         """Logits of the next token, `[*, H]` → `[*, V - 1]`."""
 
 
@@ -116,7 +116,7 @@ def _unroll(language: Language, context: Tensor, length: int, choose: Choose) ->
     over = torch.zeros(len(context), dtype=torch.bool, device=context.device)
     for t in range(length - 1):
         known, state = language.advance(token, state)
-        token = choose(language.emit(known)) + 1
+        token = choose(language.logits(known)) + 1
         rows[:, t] = token
         over = over | (token == EOS)
         if over.all():
@@ -142,7 +142,7 @@ def beam(language: Language, context: Tensor, length: int, width: int) -> Tensor
     token: Tensor | None = None
     for t in range(length):
         known, state = language.advance(token, state)
-        step = language.emit(known).log_softmax(-1).view(n, width, -1)
+        step = language.logits(known).log_softmax(-1).view(n, width, -1)
         step = _continuations(step, over, last=t == length - 1)
         best, entry = (total.unsqueeze(-1) + step).flatten(1).topk(width, -1)
         total, kept = best, entry // step.shape[-1]

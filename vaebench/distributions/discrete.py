@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from vaebench.distributions.base import Distribution, Noise, every_value, sum_event
 from vaebench.distributions.categorical import LabelLogits
+from vaebench.distributions.logistic import cross_entropy
 
 
 class BernoulliLogits(Distribution):
@@ -72,9 +72,7 @@ class BernoulliLogits(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Σ_i x_i log p_i + (1 - x_i) log(1 - p_i)."""
-        logits, x = torch.broadcast_tensors(self.logits, value)
-        cost = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
-        return -sum_event(cost, self.event_dims)
+        return -sum_event(cross_entropy(self.logits, value), self.event_dims)
 
 
 class CategoricalLevels(Distribution):

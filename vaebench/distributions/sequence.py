@@ -96,7 +96,7 @@ class TokenSequence(Distribution):
 
     def _score(self, known: Tensor, x: Tensor) -> Tensor:
         """log p of each token, `[R]`; 0 of padding, whose entry would be that before the first."""
-        logits = self.language.emit(known)
+        logits = self.language.logits(known)
         return -F.cross_entropy(logits, x - 1, ignore_index=PAD - 1, reduction="none")
 
     def _score_at_once(self, known: Tensor, x: Tensor) -> Tensor:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from vaebench.data import Batch, Field, Support
 from vaebench.distributions import Distribution
+from vaebench.nets.precision import Multiplies
 
 
 class Head(nn.Module, ABC):
@@ -94,23 +94,13 @@ class ConditionalPrior(Prior):
     """p(z | y), built as `Prior(latent, conditions)` with the fields of y by name; not empty."""
 
 
-class Conditional(nn.Module):
-    """A density given something: a net that emits the parameters of a head.
-
-    Attributes:
-        precision: of the net's products while it trains. The head, and with it every density and
-            sum, keeps the contexts' own: a likelihood summed in bfloat16 is off by a nat.
-    """
+class Conditional(Multiplies):
+    """A density given something: a net that emits the parameters of a head."""
 
     def __init__(self, net: nn.Module, head: Head) -> None:
         super().__init__()
         self.net, self.head = net, head
-        self.precision = torch.float32
 
     def forward(self, *contexts: Tensor) -> Distribution:
         """Contexts `[*, *shape]` of what the net reads → distribution with batch `[*]`."""
-        if self.precision is torch.float32 or not self.training:
-            return self.head(self.net(*contexts))
-        with torch.autocast(contexts[0].device.type, self.precision):
-            params = self.net(*contexts)
-        return self.head(params.to(torch.get_default_dtype()))
+        return self.head(self.multiplied(self.net, *contexts))

@@ -12,11 +12,12 @@ from torch import Tensor
 from vaebench.data import Batch
 from vaebench.distributions import Noise
 from vaebench.heads import Likelihood
-from vaebench.inference import strata, stream
+from vaebench.inference import batch_size, strata, stream
 from vaebench.measures.base import Measure, Numbers, Subject, mean_and_se, over_batches
 from vaebench.models import Model
 
 LARGEST = 700.0  # nats, whose exp is still a float
+LEAST = -3e38  # a float of less than any weight's logarithm that is one
 
 SAMPLING = ("nll_mc_se", "ess", "ess_min", "ess_few")
 """What `sampling_metrics` says of `nll`."""
@@ -63,18 +64,21 @@ def importance(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noise) 
     """
     if k < 1:
         raise ValueError(f"k={k}: at least one sample")
-    sums, squares, drawn, each = [], [], 0, 0
+    total = torch.zeros(batch_size(batch), device=next(iter(batch.values())).device)
+    top, squares, drawn, sums = total + LEAST, total, 0, 0
+    # Sums of w / e^top, which nothing overflows, go on from chunk to chunk. Were something kept of
+    # each, it would lie in the memory that the chunk took, and the next one would ask for more.
     for known in strata(model, batch):
-        each = 0
+        sums += 1
         for evidence in stream(model, known, k, noise):
             log_w = evidence.log_w
-            each += len(log_w)
-            sums.append(log_w.logsumexp(0))
-            squares.append((2 * log_w).logsumexp(0))
-        drawn += each
-    total = torch.stack(sums).logsumexp(0)
-    ess = (2 * total - torch.stack(squares).logsumexp(0)).exp().clamp(1, drawn)
-    return Importance(total - math.log(each), ess, drawn)
+            before, top = top, torch.maximum(top, log_w.amax(0))
+            w, shrunk = (log_w - top).exp(), (before - top).exp()
+            total = shrunk * total + w.sum(0)
+            squares = shrunk.square() * squares + w.square().sum(0)
+            drawn += len(log_w)
+    ess = (total.square() / squares).clamp(1, drawn)
+    return Importance(total.log() + top - math.log(drawn / sums), ess, drawn)
 
 
 def log_likelihood(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noise) -> Tensor:

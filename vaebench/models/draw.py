@@ -132,8 +132,8 @@ class DRAW(Interleaved):
             if q is not None:
                 x = seen[self.observed]
                 error = x - self.likelihood.mean_for_params(canvas)
-                glimpse, looked = self.read(decoder[0], x, error)
-                encoder = self.encode((glimpse, decoder[0], *self._told(seen)), encoder)
+                glimpses, looked = self.read(decoder[0], x, error)
+                encoder = self.encode((*glimpses, decoder[0], *self._told(seen)), encoder)
                 q(name, self.posterior(encoder[0]))
             decoder = self.decode((p(name, prior), *y), decoder)
             stroke, written = self.write(decoder[0])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from vaebench.errors import Incompatible
 from vaebench.nets.base import Shape
-from vaebench.nets.join import side_by_side
+from vaebench.nets.precision import Multiplies
 
 LARGEST = 20.0
 """Bound on the logarithms of σ², δ̂ and γ: no filter overflows however far training strays."""
@@ -43,7 +44,7 @@ class Window:
     gamma: Tensor
     size: Shape
 
-    @property
+    @cached_property
     def filters(self) -> tuple[Tensor, Tensor]:
         """F_Y `[*, N, B]` and F_X `[*, N, A]`."""
         rows, columns = self.size
@@ -65,8 +66,9 @@ def window(params: Tensor, n: int, size: Shape) -> Window:
 
     g_X = (A + 1)/2 (ĝ_X + 1), δ = (max(A, B) - 1)/(N - 1) δ̂, μ_i = g + (i - N/2 - ½) δ.
     """
-    centre_x, centre_y, *logs = params.unbind(-1)
-    log_variance, log_stride, log_gamma = (x.clamp(-LARGEST, LARGEST) for x in logs)
+    centres, logs = params.split([2, PARAMETERS - 2], -1)
+    centre_x, centre_y = centres.unbind(-1)
+    log_variance, log_stride, log_gamma = logs.clamp(-LARGEST, LARGEST).unbind(-1)
     rows, columns = size
     stride = (max(size) - 1) / max(1, n - 1) * log_stride.exp()
     steps = torch.arange(1, n + 1, dtype=params.dtype, device=params.device) - n / 2 - 0.5
@@ -83,8 +85,8 @@ def window(params: Tensor, n: int, size: Shape) -> Window:
 def _filters(mean: Tensor, sd: Tensor, length: int) -> Tensor:
     """`[*, N, length]`, rows summing to 1."""
     pixels = torch.arange(1, length + 1, dtype=mean.dtype, device=mean.device)
-    distance = (pixels - mean.unsqueeze(-1)) / sd[..., None, None]
-    return (-0.5 * distance.square()).softmax(-1)
+    distance = (pixels - mean.unsqueeze(-1)) * (math.sqrt(0.5) / sd)[..., None, None]
+    return distance.square().neg().softmax(-1)
 
 
 def _per_image(x: Tensor) -> Tensor:
@@ -125,15 +127,16 @@ class Reader(nn.Module):
         self.width = images * (shape[0] * n * n if n else math.prod(shape))
         self.attend = tiling(hidden, n, shape[-2:]) if n else None
 
-    def forward(self, state: Tensor, *images: Tensor) -> tuple[Tensor, Window | None]:
-        """`[*, hidden]` and images `[*, *shape]` each → `[*, width]`, and where it was read."""
+    def forward(self, state: Tensor, *images: Tensor) -> tuple[list[Tensor], Window | None]:
+        """`[*, hidden]` and images `[*, *shape]` each → what is read of each, together `[*, width]`,
+        and where it was read."""
         if self.attend is None:
-            return side_by_side(x.flatten(-self.dims) for x in images), None
+            return [x.flatten(-self.dims) for x in images], None
         grid = window(self.attend(state), self.n, self.size)
-        return side_by_side(grid.read(x).flatten(-3) for x in images), grid
+        return [grid.read(x).flatten(-3) for x in images], grid
 
 
-class Writer(nn.Module):
+class Writer(Multiplies):
     """State of the decoder → what is added to the canvas.
 
     Args:
@@ -154,7 +157,7 @@ class Writer(nn.Module):
 
     def forward(self, state: Tensor) -> tuple[Tensor, Window | None]:
         """`[*, hidden]` → `[*, *shape]`, and where it was written."""
-        patch = self.emit(state).unflatten(-1, self.patch)
+        patch = self.multiplied(self.emit, state).unflatten(-1, self.patch)
         if self.attend is None:
             return patch, None
         grid = window(self.attend(state), self.n, self.shape[-2:])

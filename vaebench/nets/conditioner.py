@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vaebench.nets.base import ACTIVATIONS, Activation, widths
+from vaebench.nets.precision import Multiplies
 
 
 class MaskedLinear(nn.Linear):
@@ -30,7 +31,7 @@ class MaskedLinear(nn.Linear):
         return F.linear(x, self.mask * self.weight, self.bias)
 
 
-class Conditioner(nn.Module):
+class Conditioner(Multiplies):
     """z `[*, in]` and a context `[*, C]` → `[*, out]`.
 
     The context enters the first layer and the output, each through a layer of its own: it reaches
@@ -61,6 +62,10 @@ class Conditioner(nn.Module):
             layers[-1].bias.zero_()
 
     def forward(self, z: Tensor, context: Tensor) -> Tensor:
+        found: Tensor = self.multiplied(self._numbers, z, context)
+        return found
+
+    def _numbers(self, z: Tensor, context: Tensor) -> Tensor:
         added = [layer(context) for layer in self.contexts]
         first, last = (added[0], added[-1]) if added else (0.0, 0.0)
         if len(self.layers) == 1:

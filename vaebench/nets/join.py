@@ -22,6 +22,8 @@ def side_by_side(parts: Iterable[Tensor], dims: int = 1) -> Tensor:
         dims: how many dimensions n_i and the rest are.
     """
     parts = list(parts)
+    if len(parts) == 1:
+        return parts[0]  # not a copy of it
     lead = torch.broadcast_shapes(*(p.shape[:-dims] for p in parts))
     return torch.cat([p.expand(*lead, *p.shape[-dims:]) for p in parts], -dims)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from vaebench.data.spec import PAD, UNK
+from vaebench.nets.precision import Multiplies, unrolled
 
 Cell = Literal["lstm", "gru"]
 Condition = Literal["initial", "every_step", "both"]
@@ -34,14 +36,14 @@ class SentenceReader(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         rows = tokens.reshape(-1, tokens.shape[-1])
-        states, _ = self.rnn(self.embed(rows))
+        states, _ = unrolled(self.rnn, self.embed(rows))
         # What is read after the last token, padding, changes nothing before it.
         last = (rows != PAD).sum(1).sub(1).clamp(min=0).view(-1, 1, 1)
         found = states.gather(1, last.expand(-1, 1, states.shape[-1])).squeeze(1)
         return found.view(*tokens.shape[:-1], -1)
 
 
-class LanguageModel(nn.Module):
+class LanguageModel(Multiplies):
     """p(x_t | x_{<t}, context), over N sentences at a time.
 
     Args:
@@ -118,4 +120,10 @@ class LanguageModel(nn.Module):
             given = torch.cat([given, every], -1)
         # cuDNN differentiates its recurrent nets in training mode alone, and once.
         with torch.backends.cudnn.flags(enabled=self.training or not torch.is_grad_enabled()):
-            return self.rnn(given, state)
+            found: tuple[Tensor, Any] = self.multiplied(partial(unrolled, self.rnn), given, state)
+            return found
+
+    def logits(self, known: Tensor) -> Tensor:
+        """Of each token but padding, from what is known before it: `[*, hidden]` → `[*, V - 1]`."""
+        found: Tensor = self.multiplied(self.emit, known)
+        return found

@@ -12,9 +12,10 @@ from torch.nn import functional as F
 
 from vaebench.nets.base import ACTIVATIONS, Activation, widths
 from vaebench.nets.conditioner import made_masks
+from vaebench.nets.precision import Multiplies
 
 
-class MaskedNet(nn.Module):
+class MaskedNet(Multiplies):
     """x `[*, D]` → `[*, outputs · D]`, numbers of coordinate i seeing those before it alone.
 
     One set of weights under any of several sets of masks, each with an order of its own.
@@ -56,6 +57,10 @@ class MaskedNet(nn.Module):
 
     def forward(self, x: Tensor, which: Tensor) -> Tensor:
         """Under set of masks number `which`, a tensor `[1]`, so that no device has to wait."""
+        found: Tensor = self.multiplied(self._numbers, x, which)
+        return found
+
+    def _numbers(self, x: Tensor, which: Tensor) -> Tensor:
         h = x
         for i, layer in enumerate(self.layers):
             if i:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from vaebench.nets.join import side_by_side
+from vaebench.nets.precision import Multiplies
 
 State = tuple[Tensor, Tensor]
 
 
-class LSTM(nn.Module):
+class LSTM(Multiplies):
     """One step of long short-term memory at a time, from a learned initial state.
 
     Args:
@@ -45,5 +47,18 @@ class LSTM(nn.Module):
         joined = side_by_side(given)
         lead, x = joined.shape[:-1], joined.flatten(0, -2)
         before = (s.expand(*lead, -1).reshape(-1, s.shape[-1]) for s in state)
-        h, c = self.cell(x, tuple(before))
+        h, c = self._next(x, *before)
         return h.unflatten(0, lead), c.unflatten(0, lead)
+
+    def _next(self, x: Tensor, h: Tensor, c: Tensor) -> State:
+        if not self.lowers:
+            found: State = self.cell(x, (h, c))
+            return found
+        # c is a sum over all steps: torch's cell would keep it in the precision of products.
+        i, f, g, o = self.multiplied(self._gates, x, h).chunk(4, -1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        return o.sigmoid() * c.tanh(), c
+
+    def _gates(self, x: Tensor, h: Tensor) -> Tensor:
+        cell = self.cell
+        return F.linear(x, cell.weight_ih, cell.bias_ih) + F.linear(h, cell.weight_hh, cell.bias_hh)

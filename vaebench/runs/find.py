@@ -82,7 +82,7 @@ class Run:
 
     def metrics(self) -> dict[str, float]:
         """The last value of each metric, what the run took, and what `evaluate` measured."""
-        taken = ("seconds", "parameters", "peak_memory_mb")
+        taken = ("seconds", "compile_seconds", "parameters", "peak_memory_mb")
         return {
             name: float(value)
             for name, value in (self.summary | self.evaluation).items()

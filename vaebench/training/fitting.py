@@ -79,6 +79,8 @@ def build_system(cfg: DictConfig, composition: Composition) -> System:
         seed=cfg.seed,
         average=cfg.trainer.average,
         compiles=cfg.trainer.compile,
+        clip_norm=cfg.trainer.clip_norm,
+        block=cfg.trainer.block,
     )
 
 
@@ -97,8 +99,10 @@ def prepare(
     device = trainer.strategy.root_device
     check_precision(cfg, device)
     if cfg.trainer.compile:
-        rehearse(composition, system.to(device).step, cfg.trainer.batch_size)
+        step, size = system.to(device).step, cfg.trainer.batch_size
+        system.compile_seconds = rehearse(composition, step, size)
         system.zero_grad()
+        console.print(f"  compiled in {system.compile_seconds:.1f} s", highlight=False)
     return composition, system, trainer
 
 

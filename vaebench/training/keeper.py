@@ -9,20 +9,24 @@ import signal
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 
 from vaebench.runs.layout import BEST, LAST, PREVIOUS
 from vaebench.training.checkpoints import Stopped
+from vaebench.training.stepwise import NEVER, Stepwise
+
+if TYPE_CHECKING:
+    from vaebench.training.system import System
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-class Keeper(pl.Callback):
+class Keeper(Stepwise):
     """Saves `last.ckpt` at each epoch's end and every so many steps, and when asked to stop.
 
-    A signal is answered at the end of the batch, after its validation where one is due.
+    A signal is answered after the step at hand, and after its validation where one is due.
 
     Args:
         folder: the run folder.
@@ -34,7 +38,11 @@ class Keeper(pl.Callback):
         self.asked: signal.Signals | None = None
         self.before: dict[signal.Signals, Any] = {}
 
-    def on_train_start(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
+    def due(self, trainer: pl.Trainer, system: System) -> int:
+        return (trainer.global_step // self.every + 1) * self.every if self.every else NEVER
+
+    def on_train_start(self, trainer: pl.Trainer, system: System) -> None:
+        self.system = system
         if threading.current_thread() is threading.main_thread():
             self.before = {s: signal.signal(s, self._note) for s in SIGNALS}
 
@@ -57,6 +65,7 @@ class Keeper(pl.Callback):
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.asked = signal.Signals(number)
+        self.system.interrupted = True
 
     def _stopping(self, trainer: pl.Trainer) -> bool:
         """Whether any of the processes that train together was asked to."""

@@ -7,16 +7,17 @@ from typing import Any
 import pytorch_lightning as pl
 
 from vaebench.training.schedules import Schedule
+from vaebench.training.stepwise import Stepwise
 from vaebench.training.system import System
 
 
-class LearningRate(pl.Callback):
+class LearningRate(Stepwise):
     """Sets the rate of every parameter group before each step, whatever was loaded before it."""
 
     def __init__(self, schedule: Schedule, monitor: str, mode: str) -> None:
         self.schedule, self.monitor, self.sign = schedule, monitor, 1 if mode == "max" else -1
 
-    def on_train_batch_start(self, trainer: pl.Trainer, system: System, *args: Any) -> None:
+    def before_step(self, trainer: pl.Trainer, system: System) -> None:
         factor = self.schedule.factor(trainer.global_step / total_steps(trainer))
         for group, rate in zip(trainer.optimizers[0].param_groups, system.rates, strict=True):
             group["lr"] = rate * factor

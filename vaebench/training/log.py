@@ -6,10 +6,11 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from vaebench.training.stepwise import Stepwise
 from vaebench.training.system import System
 
 
-class Log(pl.Callback):
+class Log(Stepwise):
     """Means over the examples since the last entry, every so many steps and at an epoch's end.
 
     Args:
@@ -18,6 +19,9 @@ class Log(pl.Callback):
 
     def __init__(self, every: int) -> None:
         self.every = every
+
+    def due(self, trainer: pl.Trainer, system: System) -> int:
+        return system.logged + self.every
 
     def on_train_batch_end(self, trainer: pl.Trainer, system: System, *args: Any) -> None:
         if trainer.global_step - system.logged >= self.every:

@@ -6,19 +6,21 @@ import contextlib
 import os
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
-from vaebench.errors import Refusal
+from vaebench.errors import Refusal, RunFailed
 from vaebench.pictures.sentences import TABLE, read_table
 from vaebench.runs.history import HistoryFile
 from vaebench.runs.layout import HISTORY, TENSORBOARD, WANDB_ID
 from vaebench.runs.tables import markdown
+from vaebench.training.beside import Beside
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,22 @@ class RunLogger(ABC):
         """After the last word; without it the next job of a sweep would write into this run."""
 
 
+SETTINGS = {
+    "silent": True,
+    "console": "off",
+    "disable_git": True,
+    "save_code": False,
+    "x_disable_stats": True,
+    "init_timeout": 20,
+}
+"""Of every wandb run: no word of its own, no look at anything but what it is told."""
+
+
 class Wandb(WandbLogger, RunLogger):
     """Weights & Biases that never asks: offline wherever there is no account.
+
+    It starts beside the first steps of training, which it is told of once it has started; where it
+    cannot, the run fails at the next word to it.
 
     Args:
         folder: the run folder; the offline run lies in its `wandb/`.
@@ -104,74 +120,106 @@ class Wandb(WandbLogger, RunLogger):
         mode: Literal["auto", "online", "offline"],
     ) -> None:
         os.environ.setdefault("WANDB_SILENT", "true")
-        import wandb
-
-        chosen: str = mode
-        if mode == "auto":
-            chosen = os.environ.get("WANDB_MODE") or _mode_by_account()
         self.id_file = folder / WANDB_ID
         known = self.id_file.read_text() if self.id_file.exists() else None
-        settings = wandb.Settings(
-            silent=True,
-            console="off",
-            disable_git=True,
-            save_code=False,
-            x_disable_stats=True,
-            init_timeout=20,
-        )
         # An agent of a wandb sweep has named the run already.
         run_id = known or os.environ.get("WANDB_RUN_ID") or uuid.uuid4().hex[:8]
         called: dict[str, Any] = {"name": identity.name, "tags": list(identity.tags)}
         called |= {"project": project, "group": identity.group or None, "id": run_id}
-        super().__init__(**called, save_dir=folder, settings=settings, mode=chosen, resume="allow")
+        super().__init__(**called, save_dir=folder, settings=SETTINGS, resume="allow")
         self._wandb_init.pop("anonymous", None)  # an option of the past that wandb warns of
+        self.mode = mode
+        self.contact = Beside(self._contact)
+        if mode == "online":  # refused, before anything is trained
+            self._wait(Refusal)
+
+    def _contact(self) -> None:
+        """Starts wandb, which takes a second, offline where nobody asked for more."""
+        chosen: str = self.mode
+        if self.mode == "auto":
+            chosen = os.environ.get("WANDB_MODE") or _mode_by_account()
+        self._wandb_init["mode"] = chosen
         try:
-            _ = self.experiment  # contact now, before anything is trained
+            _ = super().experiment
+        except Exception:
+            if self.mode != "auto" or chosen != "online":
+                raise
+            self._wandb_init["mode"] = "offline"  # an account, but no network
+            _ = super().experiment
+
+    def _wait(self, kind: type[Exception] = RunFailed) -> None:
+        """Until wandb has started, and knows whatever it was told meanwhile."""
+        try:
+            self.contact.started()
         except Exception as error:
-            if mode != "auto" or chosen != "online":
-                reason = " ".join(str(error).split())
-                raise Refusal(f"logger=wandb cannot start ({reason}); try logger=csv") from error
-            chosen = self._wandb_init["mode"] = "offline"  # an account, but no network
-        self.offline = chosen == "offline"
+            reason = " ".join(str(error).split())
+            raise kind(f"logger=wandb cannot start ({reason}); try logger=csv") from error
+        self.contact.catch_up()
+
+    @property
+    def experiment(self) -> Any:
+        """wandb's run; None before it has started: Lightning asks for it before it trains."""
+        return self._experiment
+
+    def started(self) -> Any:
+        """wandb's run, which knows by now whatever it was told."""
+        self._wait()
+        return self._experiment
+
+    def _tell(self, call: Callable[[], None]) -> None:
+        """At once, or as soon as wandb has started, in the order of the calls."""
+        self.contact.waiting.append(call)
+        if self.contact.is_over():
+            self._wait()
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        self._tell(partial(super().log_metrics, dict(metrics), step))
 
     @rank_zero_only
     def log_hyperparams(self, params: Any) -> None:
-        """The config; with the first contact, the run's id for whoever resumes it."""
-        super().log_hyperparams(params)
-        self.id_file.write_text(self.experiment.id)
+        """The config; and, for whoever resumes it, the run's id."""
+        self.id_file.parent.mkdir(exist_ok=True)
+        self.id_file.write_text(self._wandb_init["id"])
+        self._tell(partial(super().log_hyperparams, params))
 
     @rank_zero_only
     def conclude(self, summary: dict[str, Any]) -> None:
         about = {n: v for n, v in summary.items() if not n.startswith(("config.", "versions."))}
-        self.experiment.summary.update(about)
+        self.started().summary.update(about)
 
     @rank_zero_only
     def evaluated(self, numbers: dict[str, float], step: int) -> None:
-        self.experiment.summary.update(numbers)
+        self.started().summary.update(numbers)
 
     @rank_zero_only
     def show(self, pictures: Sequence[Path]) -> None:
         import wandb
 
+        run = self.started()
         for path in pictures:
             if path.suffix == ".gif":
-                self.experiment.log({f"pictures/{path.stem}_gif": wandb.Video(str(path))})
+                run.log({f"pictures/{path.stem}_gif": wandb.Video(str(path))})
             elif path.suffix == TABLE:
                 head, rows = read_table(path)
-                self.experiment.log({path.stem: wandb.Table(columns=[*head], data=rows)})
+                run.log({path.stem: wandb.Table(columns=[*head], data=rows)})
             else:
                 self.log_image(f"pictures/{path.stem}", [str(path)])
 
     @property
     def offline_run(self) -> Path | None:
         """Where the run waits to be uploaded; None where it was."""
-        return Path(self.experiment.dir).parent if self.offline else None
+        folder = Path(self.started().dir).parent
+        return folder if self._wandb_init["mode"] == "offline" else None
 
     @rank_zero_only
     def finish(self) -> None:
         import wandb
 
-        wandb.finish()
+        try:
+            self._wait()  # a run that ends early has not told all yet
+        finally:
+            wandb.finish()
 
 
 class TensorBoard(TensorBoardLogger, RunLogger):

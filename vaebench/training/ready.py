@@ -12,7 +12,7 @@ from vaebench.compose import Composition, compose, instantiate
 from vaebench.config.chosen import chosen, typed
 from vaebench.config.schema import Precision
 from vaebench.errors import Refusal
-from vaebench.heads import Conditional
+from vaebench.nets.precision import Multiplies
 from vaebench.training.asked import check_measures
 from vaebench.training.checkpoints import initialise
 from vaebench.training.compiled import Step, check_widths, compiled, try_out
@@ -43,8 +43,9 @@ def rehearsed(cfg: DictConfig) -> tuple[Composition, torch.device]:
     return composition, device
 
 
-def rehearse(composition: Composition, step: Step, batch_size: int) -> None:
-    """Compiles the loss for a run's own batches, where its weights are, before the run begins.
+def rehearse(composition: Composition, step: Step, batch_size: int) -> float:
+    """Compiles the loss for a run's own batches, where its weights are, before the run begins; the
+    seconds it took.
 
     Raises:
         Incompatible: where torch cannot.
@@ -52,7 +53,7 @@ def rehearse(composition: Composition, step: Step, batch_size: int) -> None:
     check_widths(composition.data.spec)
     device = next(composition.model.parameters()).device
     split = composition.data.split("train").first(batch_size).to(device)
-    try_out(step, split.batch(torch.arange(len(split), device=device)))
+    return try_out(step, split.batch(torch.arange(len(split), device=device)))
 
 
 def check_run(cfg: DictConfig, composition: Composition) -> None:
@@ -98,10 +99,10 @@ def optimizer_of(cfg: DictConfig, composition: Composition) -> MakesOptimizer:
 
 
 def _set_precision(composition: Composition, precision: Precision) -> None:
-    nets = [m for m in composition.model.modules() if isinstance(m, Conditional)]
+    nets = [m for m in composition.model.modules() if isinstance(m, Multiplies)]
     if precision is not Precision.float32 and not nets:
         raise Refusal(
-            f"trainer.precision={precision.value} is of nets that emit a density's parameters, and "
+            f"trainer.precision={precision.value} is of the products of nets, and "
             f"{chosen('model')} has none. Use trainer.precision=float32."
         )
     for net in nets:

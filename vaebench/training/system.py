@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import copy
-from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
@@ -20,32 +19,17 @@ from vaebench.measures.base import BATCH as EVAL_BATCH
 from vaebench.measures.base import named
 from vaebench.measures.terms import HeldOut, Means
 from vaebench.training.average import WeightAverage
+from vaebench.training.blocks import AUTO, Blocks, Pending
 from vaebench.training.compiled import compiled, plain
 
 STATE = "vaebench"
+COUNTS = "epoch_loop.manual_optimization.optim_step_progress"
 KEPT = ("logged", "validated", "undone", "notes", "latest")
 """What a checkpoint holds of a system as it is."""
 
 
 class Diverged(RuntimeError):
     """A loss, gradient or metric that is no number."""
-
-
-@dataclass
-class Pending:
-    """A step whose update nobody has looked at yet.
-
-    Attributes:
-        batch: its examples.
-        noise: where the generators stood before it.
-        loss: scalar.
-        terms: the objective's.
-    """
-
-    batch: Batch
-    noise: dict[str, Tensor]
-    loss: Tensor
-    terms: dict[str, Tensor]
 
 
 class System(pl.LightningModule):
@@ -58,7 +42,14 @@ class System(pl.LightningModule):
         seed: of the order of examples, of binarization and of all noise.
         average: decay of the moving average of the weights, which is then evaluated; 0: none.
         compiles: whether the loss is compiled, for complete batches alone.
+        clip_norm: of the gradient of each parameter group; 0: none.
+        block: steps of the optimizer at most in one of Lightning's batches, or `auto`.
     """
+
+    automatic_optimization = False
+    pending: Pending
+    interrupted = False
+    compile_seconds: float | None = None
 
     def __init__(
         self,
@@ -69,6 +60,8 @@ class System(pl.LightningModule):
         seed: int,
         average: float,
         compiles: bool,
+        clip_norm: float = 0.0,
+        block: int | str = AUTO,
     ) -> None:
         super().__init__()
         self.composition = composition
@@ -76,12 +69,13 @@ class System(pl.LightningModule):
         self.objective, self.optimizer = composition.objective, optimizer
         self.batch_size, self.seed = batch_size, seed
         self.average = WeightAverage(self.model, average) if average else None
-        self.compiles = compiles
+        self.compiles, self.clip_norm, self.block = compiles, clip_norm, block
         self.step = (compiled if compiles else plain)(self.objective, self.model)
         self.means, self.logged, self.validated, self.undone = Means(), 0, -1, 0
         self.latest: dict[str, float] = {}
         self.notes: list[str] = []
         self.restored: dict[str, Any] | None = None
+        self.register_buffer("number", torch.zeros((), dtype=torch.long), persistent=False)
 
     # ------------------------------------------------------------------ data
     def train_dataloader(self) -> Loader:
@@ -104,9 +98,6 @@ class System(pl.LightningModule):
     def val_dataloader(self) -> Loader:
         return Loader(self.data.split("val").to(self.device), EVAL_BATCH, shuffle=False)
 
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, index: int) -> Batch:
-        return batch  # sliced on the device already
-
     # -------------------------------------------------------------- training
     def configure_optimizers(self) -> torch.optim.Optimizer:
         groups = self.objective.groups()
@@ -117,29 +108,26 @@ class System(pl.LightningModule):
         self.rates: list[float] = [group["lr"] for group in optimizer.param_groups]
         return optimizer
 
-    def configure_gradient_clipping(
-        self, optimizer: torch.optim.Optimizer, gradient_clip_val: float | None = None, **_: Any
-    ) -> None:
-        # Group by group: a discriminator's gradient must not eat the model's share.
-        if gradient_clip_val:
+    def clip(self, optimizer: torch.optim.Optimizer) -> None:
+        """Group by group: a discriminator's gradient must not eat the model's share."""
+        if self.clip_norm:
             for group in optimizer.param_groups:
-                torch.nn.utils.clip_grad_norm_(group["params"], gradient_clip_val)
+                torch.nn.utils.clip_grad_norm_(group["params"], self.clip_norm)
 
     @property
     def monitor(self) -> tuple[str, str]:
         """What tells good weights from better ones, and which direction is better."""
         return ("val/bound", "max") if self.objective.has_bound else ("val/loss", "min")
 
-    def training_step(self, batch: Batch, index: int) -> Tensor:
-        noise = noise_state(self.device)
-        loss, terms, state = self.step(batch, self._step())
-        self.objective.keep(state)
-        self.pending = Pending(batch, noise, loss.detach(), terms)
-        return loss if self.loader.share == 1 else loss * self.loader.share
+    def on_train_start(self) -> None:
+        self.blocks = Blocks(self, self.block)
 
-    def accept(self) -> None:
-        """The step at hand is finite, and counts."""
-        pending = self.pending
+    def training_step(self, dataloader_iter: Iterator[Any]) -> None:
+        self.blocks.take(dataloader_iter)
+
+    def accept(self, pending: Pending) -> None:
+        """The step at hand counts."""
+        self.objective.keep(pending.state)
         size = batch_size(pending.batch) if self.loader.share else 0
         self.means.add({"loss": pending.loss} | pending.terms, size)
 
@@ -170,8 +158,9 @@ class System(pl.LightningModule):
         for logger in self.loggers:
             logger.log_metrics(metrics, self.global_step)
 
-    def _step(self) -> Tensor:
-        return torch.tensor(self.global_step)
+    def at(self) -> Tensor:
+        """How many steps are done, where schedules are computed."""
+        return self.get_buffer("number").fill_(self.global_step)
 
     # ------------------------------------------------------------------ resume
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -184,6 +173,9 @@ class System(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.restored = checkpoint[STATE]
+        # Where Lightning itself took the steps, as before there were blocks, it counted them elsewhere.
+        counts = checkpoint["loops"]["fit_loop"][COUNTS]["total"]
+        counts["ready"] = counts["completed"] = checkpoint["global_step"]
         for name in KEPT:
             setattr(self, name, checkpoint[STATE][name])
 
@@ -194,7 +186,7 @@ class System(pl.LightningModule):
             torch.distributed.all_gather_object(states, state)
         return states
 
-    def on_train_batch_start(self, batch: Batch, index: int) -> None:
+    def on_train_batch_start(self, batch: Batch | None, index: int) -> None:
         # At the first batch, since whatever Lightning does before it may draw numbers.
         if self.restored is None:
             return
@@ -212,11 +204,14 @@ class System(pl.LightningModule):
         torch.manual_seed(derived(0, EVALUATION))
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        self.held_out.add(batch, self._step())
+        self.held_out.add(batch, self.at())
 
     def on_validation_epoch_end(self) -> None:
         metrics = named("val", self.held_out.read())
-        self.log_dict(metrics, logger=False)  # for the choice of the best checkpoint
+        # For the choice of the best checkpoint, and callbacks; what is told of each dimension of a
+        # latent would cost more than the validation.
+        whole = {name: value for name, value in metrics.items() if name.startswith("val/")}
+        self.log_dict(whole, logger=False)
         self.tell(metrics)
         self.validated = self.global_step
         set_noise_state(self.device, self.training_noise)

@@ -42,7 +42,6 @@ def build_trainer(cfg: DictConfig, system: System, folder: Path, console: Consol
         max_epochs=cfg.trainer.max_epochs,
         max_steps=cfg.trainer.max_steps,
         callbacks=callbacks(cfg, system, folder, console),
-        gradient_clip_val=cfg.trainer.clip_norm or None,
         detect_anomaly=cfg.trainer.detect_anomaly,
         default_root_dir=folder,
         num_sanity_val_steps=0,

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from rich.console import Console
-from torch import Tensor
 
 from vaebench.config.schema import OnNan
 from vaebench.runs.layout import LAST
 from vaebench.training.diagnosis import diagnose
 from vaebench.training.keeper import save
+from vaebench.training.stepwise import Stepwise
 from vaebench.training.system import Diverged, System
 
 PATIENCE = 3
@@ -24,8 +23,8 @@ LIMIT = 100
 """Steps in a row that may be undone before a run gives up."""
 
 
-class Guard(pl.Callback):
-    """Looks at the loss and gradients of each step before the optimizer uses them.
+class Guard(Stepwise):
+    """What becomes of a step whose loss or gradient is not finite.
 
     Args:
         on_nan: `stop` ends the run; `skip` leaves the update out; `rollback` returns to the weights
@@ -35,30 +34,20 @@ class Guard(pl.Callback):
 
     def __init__(self, on_nan: OnNan, folder: Path) -> None:
         self.on_nan, self.folder = on_nan, folder
-        self.in_a_row = 0
+        self.latest, self.in_a_row = -1, 0
 
-    def on_train_start(self, trainer: pl.Trainer, system: System) -> None:
-        self.parameters = list(system.parameters())  # the walk costs more than the look
+    def on_train_start(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
         if self.on_nan is OnNan.rollback and not (self.folder / LAST).exists():
             save(trainer, self.folder)
 
-    def on_before_optimizer_step(
-        self, trainer: pl.Trainer, system: System, optimizer: torch.optim.Optimizer
-    ) -> None:
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        if trainer.strategy.reduce_boolean_decision(finite(system.pending.loss, gradients)):
-            self.in_a_row = 0
-            system.accept()
-            return
-        self.in_a_row += 1
+    def not_finite(self, trainer: pl.Trainer, system: System) -> None:
+        self.in_a_row = self.in_a_row + 1 if trainer.global_step == self.latest + 1 else 1
+        self.latest = trainer.global_step
         if self.on_nan is OnNan.stop or self.in_a_row == LIMIT:
             often = f" ({LIMIT} steps in a row)" if self.in_a_row == LIMIT else ""
             raise Diverged(diagnose(system) + often)
         if self.on_nan is OnNan.rollback:
-            self._roll_back(system, optimizer)
-        system.undone += 1
-        for p in self.parameters:
-            p.grad = None  # an optimizer passes over what has no gradient
+            self._roll_back(system, trainer.optimizers[0])
 
     def _roll_back(self, system: System, optimizer: torch.optim.Optimizer) -> None:
         path = self.folder / LAST
@@ -66,17 +55,17 @@ class Guard(pl.Callback):
         system.load_state_dict(good["state_dict"])
         optimizer.load_state_dict(good["optimizer_states"][0])
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"latest": self.latest, "in_a_row": self.in_a_row}
 
-def finite(loss: Tensor, gradients: list[Tensor]) -> bool:
-    """Whether all of them are; one transfer from the device."""
-    norms = torch._foreach_norm(gradients)
-    return math.isfinite(torch.stack([loss, *norms]).sum().item())
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.latest, self.in_a_row = state["latest"], state["in_a_row"]
 
 
-class Averaging(pl.Callback):
-    """Moves the average of the weights, before a checkpoint of the same step is written."""
+class Averaging(Stepwise):
+    """Moves the average of the weights."""
 
-    def on_train_batch_end(self, trainer: pl.Trainer, system: System, *args: Any) -> None:
+    def after_step(self, trainer: pl.Trainer, system: System) -> None:
         if system.average is not None:
             system.average.update(system.model, trainer.global_step)
 

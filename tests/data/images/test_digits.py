@@ -191,3 +191,9 @@ def test_the_originals_are_the_grey_values_that_bits_were_made_of(binarize, part
 @pytest.mark.parametrize("dequantize", [False, True])
 def test_grey_data_have_no_other_originals(dequantize):
     assert digits("none", dequantize=dequantize).originals("test", 5) == {}
+
+
+@pytest.mark.parametrize("part", SIZES)
+def test_what_is_drawn_of_a_split_once_is_made_once(part):
+    data = digits()
+    assert data.split(part).columns["x"].stored is data.split(part).columns["x"].stored

@@ -94,6 +94,7 @@ class Images(Dataset):
             )
         self.held_out, self.binarize, self.dequantize = split, binarize, dequantize
         self.few = FewLabels(labels, labelled, label_seed, unlabelled)
+        self.made: dict[Part, InMemorySplit] = {}
 
     @abstractmethod
     def read(self) -> tuple[Raw, Raw | None]:
@@ -153,6 +154,11 @@ class Images(Dataset):
         return (Support.UNIT if self.dequantize or not levels else Support.LEVELS), levels
 
     def split(self, part: Part) -> InMemorySplit:
+        if part not in self.made:  # all its thresholds or bits, of which a start has several uses
+            self.made[part] = self._split(part)
+        return self.made[part]
+
+    def _split(self, part: Part) -> InMemorySplit:
         raw, once = self._raw(part), None
         if self.binarize == "static" or part != "train":
             seed = HELD_OUT_SEED + list(self.parts).index(part)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from vaebench.distributions.flows.transform import Step, Transform
+from vaebench.distributions.logistic import log_sigmoid
 
 FAR = 1e6
 """Coordinates of the base are no larger: a Gaussian has e^(-10^12) of its mass beyond."""
@@ -62,5 +62,5 @@ class InverseAutoregressive(Transform):
 
     def _log_gate(self, s: Tensor) -> Tensor:
         """log(gain σ(s)), without overflow."""
-        log_gate = F.logsigmoid(s)
+        log_gate = log_sigmoid(s)
         return log_gate + math.log(self.gain) if self.gain != 1 else log_gate

@@ -48,8 +48,8 @@ class Coupling(Transform):
         return self._whole(stay, (move - shift) * (-log_scale).exp()), log_scale.sum(-1)
 
     def _halves(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        z = z.index_select(-1, self.order)
-        return z[..., : self.a], z[..., self.a :]
+        stay, move = z.index_select(-1, self.order).split([self.a, z.shape[-1] - self.a], -1)
+        return stay, move
 
     def _whole(self, stay: Tensor, moved: Tensor) -> Tensor:
         stay = stay.expand(*moved.shape[:-1], stay.shape[-1])

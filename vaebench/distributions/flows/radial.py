@@ -36,12 +36,12 @@ class Radial(Transform):
 
     def _step(self, z: Tensor, shift: Tensor, r: Tensor) -> Step:
         h = 1 / (self.alpha + r)
-        value = z + (self.beta * h).unsqueeze(-1) * shift
-        return value, self._log_det(h, z.shape[-1])
+        growth = self.beta * h
+        value = z + growth.unsqueeze(-1) * shift
+        return value, self._log_det(h, growth, z.shape[-1])
 
-    def _log_det(self, h: Tensor, dim: int) -> Tensor:
-        stretch = torch.log1p(self.beta * h)
-        return (dim - 1) * stretch + torch.log1p(self.beta * self.alpha * h.square())
+    def _log_det(self, h: Tensor, growth: Tensor, dim: int) -> Tensor:
+        return (dim - 1) * torch.log1p(growth) + torch.log1p(growth * self.alpha * h)
 
     def inverse(self, z: Tensor) -> Step:
         """r from r' = r (1 + β / (α + r)), a quadratic equation; the direction stays."""
@@ -53,4 +53,5 @@ class Radial(Transform):
         below = torch.where(half > 0, 1.0, root - half)  # no 0/0 on the side that is not taken
         r = torch.where(half > 0, half + root, self.alpha * far / below)
         value = self.center + (r / far).unsqueeze(-1) * shift
-        return value, self._log_det(1 / (self.alpha + r), z.shape[-1])
+        h = 1 / (self.alpha + r)
+        return value, self._log_det(h, self.beta * h, z.shape[-1])
