@@ -19,7 +19,7 @@ from vaebench.check import check
 from vaebench.compose.build import check_batch
 from vaebench.config.chosen import in_words
 from vaebench.data import Column, Digits, Field, Spec, Split, Support
-from vaebench.distributions import Delta, DiagNormal, OneHot, StandardNormal
+from vaebench.distributions import Delta, DiagNormal, LabelLogits, OneHot, StandardNormal
 from vaebench.errors import Incompatible, Refusal
 from vaebench.heads.likelihoods import Bernoulli, Categorical
 from vaebench.inference import outline
@@ -449,3 +449,23 @@ def test_values_outside_the_declared_support_are_refused():
     check_batch(Digits(split=parts, binarize="threshold"))
     with pytest.raises(Refusal, match=r"x has values outside \[0, 1\]; its spec says binary"):
         check_batch(Liar(split=parts, binarize="threshold"))
+
+
+# ------------------------------------------------------------------------------- labels to be unknown
+class Reads(Toy):
+    """One that scores the label too."""
+
+    def generate(self, p, batch):
+        super().generate(p, batch)
+        p("y", LabelLogits(self.decoder.weight[0, 0].expand(4)))
+
+
+def test_a_model_learns_from_no_label_that_is_to_be_unknown():
+    fields = {**SPEC.fields, "labelled": Field((), Support.LABEL, 2)}
+    few = Spec(fields, size=100)
+    model, plain = Reads(), Toy()
+    with pytest.raises(Incompatible, match="learns from every y") as error:
+        check(model, elbo(model, few), outline(model, few))
+    assert error.value.options == ("dataset.unlabelled=drop", "dataset.labels=all")
+    check(model, elbo(model, SPEC), outline(model, SPEC))
+    check(plain, elbo(plain, few), outline(plain, few))

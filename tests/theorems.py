@@ -23,7 +23,7 @@ from vaebench.heads.likelihoods import Gaussian as GaussianLikelihood
 from vaebench.heads.posteriors import Bits, Categorical, Gaussian
 from vaebench.heads.priors import Normal
 from vaebench.inference import infer, infer_at_values, log_mean_exp, outline
-from vaebench.models import VAE, Hierarchical, Model, RecognitionFirst
+from vaebench.models import M2, VAE, Hierarchical, Model, RecognitionFirst
 from vaebench.nets import MLP
 from vaebench.objectives import ELBO, IWAE, Constrained
 from vaebench.objectives.anneal import Constant
@@ -444,3 +444,21 @@ def _expected(
     log_q, terms = log_q_of(evidence)[:, 0], f(evidence)[:, 0]
     tuples = torch.cartesian_prod(*[torch.arange(len(log_q))] * k).view(-1, k).T
     return (log_q[tuples].sum(0).exp() * value(terms[tuples])).sum()
+
+
+# ------------------------------------------------------------------------ a class beside a style
+def labelled_spec(share: float | None = None, classes: int = 3) -> Spec:
+    """Three pixels and a label; with a share, a column that tells which labels are known."""
+    fields = {"x": BINARY["x"], "y": Field((), Support.LABEL, classes)}
+    if share is not None:
+        mean = torch.tensor([1 - share, share])
+        fields["labelled"] = Field((), Support.LABEL, 2, mean)
+    return Spec(fields, size=100)
+
+
+def class_and_style(spec: Spec | None = None, **options: Any) -> M2:
+    """An M2 of three classes and two dimensions of style, whose posterior is far from q."""
+    parts: dict[str, Any] = {"posterior": Gaussian, "prior": Normal, "likelihood": Bernoulli}
+    parts |= {"classes": 3, "latent_dim": 2, "nets": linear()}
+    parts |= {"class_prior": partial(priors.Categorical, learned=False)}
+    return scattered(M2(spec or labelled_spec(), **parts | options), spread=0.7)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from vaebench.data import LABELLED
 from vaebench.distributions import GLOBAL
 from vaebench.errors import Incompatible
 from vaebench.heads import Likelihood
@@ -53,6 +54,7 @@ def check(model: Model, objective: Objective, outline: Outline) -> Report:
         Incompatible: what does not go together, and why.
     """
     _check_likelihood(model)
+    _check_labels(outline)
     _check_latents(outline, objective)
     _check_noise(outline, objective)
     _check_kinds(outline, objective)
@@ -79,6 +81,17 @@ def _check_likelihood(model: Model) -> None:
                 "example would depend on the others of its batch.",
                 "nets" if ".net." in name else "likelihood",
             )
+
+
+def _check_labels(outline: Outline) -> None:
+    """Refuses a model that learns from labels which are to be unknown."""
+    label = outline.spec.label
+    if label and LABELLED in outline.spec.fields and outline.roles[label] != "extra":
+        raise Incompatible(
+            f"this model learns from every {label}, and the data know that of some examples alone.",
+            "model",
+            options=("dataset.unlabelled=drop", "dataset.labels=all"),
+        )
 
 
 def _check_latents(outline: Outline, objective: Objective) -> None:

@@ -80,6 +80,8 @@ COMPOSITIONS = (
     "estimator=straight_through_concrete",
     "model=vae posterior=categorical posterior.classes=4",
     "model=vae posterior=categorical prior.learned=false objective=iwae k=3 estimator=concrete",
+    "model=m2 nets.hidden=[20]",
+    "model=m2 nets.hidden=[20] objective=semi_supervised dataset.labels=50 k=2",
     "model=darn",
     "model=draw model.T=3 model.hidden=8 model.latent_dim=3",
     "model=made model.masks=2 model.hidden=[16]",

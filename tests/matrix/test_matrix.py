@@ -30,7 +30,7 @@ samples alone, bits; priors of either, and one made of q; one latent, several, s
 NOT_MADE_FOR = {
     ("draw", "ppca"),
     *itertools.product(("classifier", "cvae"), ("ppca", "topics")),
-    *((model, "topics") for model in ("darn", "draw", "helmholtz", "made")),
+    *((model, "topics") for model in ("darn", "draw", "helmholtz", "m2", "made")),
     *itertools.product(("rnnlm", "sentence_vae", "sequence_autoencoder"), ("digits", "ppca")),
 }
 """Models whose own choices other data need: labels, no grid of filters, nets that read words. All others

@@ -92,7 +92,13 @@ NO_BOUND = because(
 )
 NO_LABELS = because("no labels", "dataset=ppca", *WORDS)
 NO_IMAGE = because("is no image", "dataset=ppca", "model=classifier", *WORDS)
-DISCRETE = ("posterior=bernoulli", "posterior=categorical", "model=darn", "model=helmholtz")
+DISCRETE = (
+    "posterior=bernoulli",
+    "posterior=categorical",
+    "model=darn",
+    "model=helmholtz",
+    "model=m2",
+)
 BITS = because("is discrete", *DISCRETE)
 NO_DENSITY = {"refine=hamiltonian": "no density", "posterior=planar": "density at a given z"}
 A_LABEL = {"model=classifier": "is a single number"}
@@ -110,6 +116,7 @@ def only(choices: tuple[str, ...], reason: str, *more: Reasons) -> Callable[[str
     return lambda choice: but(*more)(choice) | (set() if choice in choices else {reason})
 
 
+OF_CLASSES = ("model=cvae", "model=m2")
 ONE_PLANE = "one latent of two dimensions"
 TABLE: dict[str, Callable[[str], set[str]]] = {
     "likelihood": but(NO_BOUND),
@@ -125,6 +132,8 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "reconstructions": but(NO_LATENTS, NO_IMAGE),
     "samples": but(NO_BOUND, because("holds sentences", *WORDS), A_LABEL),
     "manifold": only((PLANE,), ONE_PLANE, NO_BOUND, NO_LATENTS, NO_IMAGE),
+    "classes": only((*OF_CLASSES,), "no latent is a class", NO_BOUND, NO_LATENTS, NO_IMAGE),
+    "styles": only((*OF_CLASSES,), "no latent is a class", NO_BOUND, NO_LATENTS, NO_IMAGE),
     "canvas": only(("model=draw",), "paints no canvas"),
     "strokes": only(("model=draw",), "paints no canvas", NO_BOUND),
     "filters": only(("model=draw",), "paints no canvas"),

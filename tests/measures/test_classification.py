@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from tests.theorems import assert_mean
+from tests.theorems import assert_mean, class_and_style, elbo, labelled_spec
 from vaebench.check import Report
 from vaebench.compose import Composition
 from vaebench.data import Column, Dataset, Field, InMemorySplit, Spec, Support
@@ -20,7 +20,7 @@ from vaebench.measures.base import BATCH, Inapplicable, Subject
 from vaebench.measures.classification import BINS, Classification, calibration_error
 from vaebench.measures.evaluation import Measures, measure
 from vaebench.models import RecognitionFirst, Unconditional
-from vaebench.objectives import MaximumLikelihood
+from vaebench.objectives import MaximumLikelihood, SemiSupervised
 
 
 class Told(Dataset):
@@ -143,3 +143,33 @@ def test_what_observes_no_label_or_has_latents_is_told_so():
     name, told = next(measure(Measures(), ["classification"], other))
     assert name == "classification"
     assert told == "one label is to be observed, and the model observes none"
+
+
+# ------------------------------------------------------------------------- a latent class as a label
+def of_class(*, semi_supervised: bool) -> Subject:
+    """An M2 of ten examples, trained to tell the label or not."""
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randint(2, (10, 3), generator=generator).to(torch.get_default_dtype())
+    data = Told(x, torch.arange(10) % 3)
+    data.spec_ = labelled_spec()
+    model = class_and_style(data.spec).eval()
+    seen = outline(model, data.spec)
+    objective = elbo(model, data.spec)
+    if semi_supervised:
+        objective = SemiSupervised(model, seen, k=1, bound="elbo", alpha=0.1)
+    report = Report(seen.quantity, {**seen.roles}, seen.latents)
+    return Subject(Composition(data, model, objective, report), torch.device("cpu"))
+
+
+def test_the_class_that_was_made_to_be_the_label_tells_it():
+    held = of_class(semi_supervised=True)
+    found, data = Classification()(held), held.composition.data
+    p = held.model.classifier.net(data.x).softmax(-1).detach()
+    assert found["error"] == pytest.approx((p.argmax(1) != data.y).float().mean().item())
+    brier = (p - torch.nn.functional.one_hot(data.y)).square().sum(1).mean()
+    assert found["brier"] == pytest.approx(brier.item())
+
+
+def test_clusters_are_no_labels():
+    with pytest.raises(Inapplicable, match="one label is to be observed"):
+        Classification().need(of_class(semi_supervised=False))

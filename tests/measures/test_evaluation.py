@@ -357,6 +357,48 @@ def test_a_probe_sees_the_first_training_examples_alone():
     assert found["linear"] == 1.0
 
 
+def test_a_probe_learns_from_so_many_labels_of_each_class():
+    model, x, y = labelled(100.0)
+    found = Probe(labels=9)(subject(model, x, y))
+    assert found["train"] == 9
+    assert found["svm"] == found["linear"] == 1.0
+    with pytest.raises(Inapplicable, match=r"60 examples. Use probe.labels=180"):
+        Probe(labels=240)(subject(model, x, y))
+
+
+class PartlyKnown(Given):
+    """The same, of which some training labels are known; the others are wrong there."""
+
+    def __init__(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        super().__init__(x, y)
+        self.known = torch.arange(len(y)) % 20 < 6
+
+    @property
+    def spec(self) -> Spec:
+        fields = {**super().spec.fields, "labelled": Field((), Support.LABEL, 2)}
+        return Spec(fields, len(self.x))
+
+    def split(self, part):
+        y = torch.where(self.known, self.y, (self.y + 1) % 3) if part == "train" else self.y
+        columns = {"x": self.x, "y": y, "labelled": self.known.long()}
+        return InMemorySplit({name: Column(stored) for name, stored in columns.items()})
+
+
+def test_a_probe_learns_from_known_labels_alone():
+    model, x, y = labelled(100.0)
+    held = subject(model, x, y)
+    data = PartlyKnown(x, y)
+    found = Probe()(replace(held, composition=replace(held.composition, data=data)))
+    assert (found["train"], found["linear"], found["svm"]) == (int(data.known.sum()), 1.0, 1.0)
+
+
+def test_a_support_vector_machine_is_of_few_examples(monkeypatch):
+    model, x, y = labelled(100.0)
+    monkeypatch.setattr("vaebench.measures.probes.MOST_OF_SVM", len(y) - 1)
+    assert "svm" not in Probe()(subject(model, x, y))
+    assert "svm" in Probe(train=len(y) - 1)(subject(model, x, y))
+
+
 def test_a_probe_needs_labels():
     with pytest.raises(Inapplicable, match="no labels"):
         Probe()(subject(wide_ppca(), data(10)))

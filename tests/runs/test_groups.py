@@ -131,3 +131,16 @@ def test_nothing_follows_from_what_it_does_not_touch():
     influence = Influence({("model", "iwae"), ("objective", "iwae"), ("posterior", "iaf")})
     assert influence.sources("prior") == set()
     assert "posterior" not in influence.sources("objective")
+
+
+def test_labels_that_are_drawn_by_the_seed_make_no_other_experiment_and_others_do():
+    def drawn(seed, labels):
+        return made_up({"seed": seed, "config.seed": seed, "config.dataset.label_seed": labels})
+
+    assert len(groups([drawn(1, 1), drawn(2, 2)])) == 1
+    assert len(groups([drawn(1, 1), drawn(1, 2)])) == 2
+
+
+def test_codes_of_a_run_of_each_seed_make_one_experiment():
+    runs = [made_up({"seed": n, "config.seed": n, "config.dataset.run": f"m1/{n}"}) for n in (1, 2)]
+    assert len(groups(runs)) == 1

@@ -14,6 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from vaebench.commands.attributed import attributed
+from vaebench.commands.codes import make_codes
 from vaebench.commands.importing import importing
 from vaebench.commands.pace import Pace
 from vaebench.config.advise import advise
@@ -100,6 +101,7 @@ def train_job(cfg: DictConfig, choices: dict[str, str], folder: Path) -> dict[st
     try:
         check_early(cfg)
         print("composing", *leading(choices), flush=True)
+        make_codes(cfg)
         with importing():
             from vaebench.commands.train import train
             from vaebench.training.checkpoints import newest_good
@@ -123,6 +125,7 @@ def check_early(cfg: DictConfig) -> None:
 def check_job(cfg: DictConfig, choices: dict[str, str], folder: Path) -> None:
     """Composes and dry-runs a choice, and writes nothing."""
     check_early(cfg)
+    make_codes(cfg)
     with importing():
         from vaebench.commands.check import check
 

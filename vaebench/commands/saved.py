@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from yaml import YAMLError
 
+from vaebench.commands.codes import make_codes
 from vaebench.commands.heartbeat import Heartbeat
 from vaebench.compose import Composition, compose
 from vaebench.config.schema import Accelerator, Config
@@ -128,6 +129,7 @@ def open_run(
         cfg.data_dir = data_dir
     name = cfg.eval.checkpoint.value if weights is Weights.evaluated else weights.value
     checkpoint, held = checkpoint_of(folder, name)
+    make_codes(cfg)
     composition = compose(cfg)
     try:
         restore(composition, held["state_dict"])

@@ -31,7 +31,16 @@ from vaebench.training import History, Result, RunLogger, Wandb, build_loggers, 
 from vaebench.training.checkpoints import Stopped, step_of
 from vaebench.training.processes import rank_zero, workers
 
-IMAGES = ("data", "reconstructions", "samples", "manifold", "canvas", "strokes")
+IMAGES = (
+    "data",
+    "reconstructions",
+    "samples",
+    "manifold",
+    "classes",
+    "styles",
+    "canvas",
+    "strokes",
+)
 DRAWN = (*IMAGES, "sentences", "paraphrases", "homotopies")
 """What every run draws; `vaebench sample` draws more."""
 

@@ -216,6 +216,9 @@ def unread_here(name: str, folders: Sequence[Path], args: Sequence[str]) -> str:
     readers = [f"{group}={c}" for c, keys in options_of(folders, group).items() if option in keys]
     if not readers:
         return f"no option {name!r}"
+    if name not in given(args):  # a part of a grid's own
+        told = f"{name} is read by {' and '.join(readers)}, and {group} is another one here"
+        return f"{told}.{use(command_line(*(a for a in args if option_of(a) != group)))}"
     cfg, word = composed(name, folders, args), given(args)[name]
     off = word.partition("=")[2] in ("0", "0.0", "false", "none", "null", "")
     if off or len(readers) > MANY or not fits(group, cfg):

@@ -17,6 +17,9 @@ from omegaconf import DictConfig
 NAME = "hydra_plugins.vaebench.PartsBasicSweeper"
 """Hydra takes a sweeper by a name in the package of plugins alone."""
 
+OF_A_JOB = "%{"
+"""Begins what refers to a job's own options in a part: Hydra resolves `${…}` before there are jobs."""
+
 Words = tuple[str, ...]
 """The overrides of one job."""
 
@@ -38,7 +41,8 @@ def cells(config: DictConfig) -> list[Words]:
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     found: list[Words] = []
     for part in sweeper.get("parts") or [""]:
-        words = [*params, *part.split(), *config.hydra.overrides.task]
+        own = part.replace(OF_A_JOB, "${").split()
+        words = [*params, *own, *config.hydra.overrides.task]
         (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides(words), max_batch_size=None)
         found += map(tuple, jobs)
     return list(dict.fromkeys(found))
@@ -49,7 +53,8 @@ class PartsBasicSweeper(Sweeper):
 
     Args:
         params: overrides that all parts share, by option; the values may be several.
-        parts: a line of further overrides for each part.
+        parts: a line of further overrides for each part, in which `%{…}` is a job's own `${…}`. Jobs run
+            in this order: one may be of what an earlier one leaves in `%{hydra:sweep.dir}`.
     """
 
     def __init__(self, params: dict[str, str] | None, parts: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from vaebench.data.arrangement import Arrangement, ByFactor, ByLabel, ByLength, Shuffled
 from vaebench.data.arrays.base import Arrays
 from vaebench.data.base import Dataset, Part
+from vaebench.data.codes import Codes
 from vaebench.data.columns import Column, Columns, InMemorySplit, MappedSplit
 from vaebench.data.images.base import Images, Raw
 from vaebench.data.images.colour import CIFAR10, SVHN
@@ -13,7 +14,7 @@ from vaebench.data.images.omniglot import Omniglot
 from vaebench.data.images.user import UserImages
 from vaebench.data.loader import Loader
 from vaebench.data.protocol import Split
-from vaebench.data.spec import EOS, PAD, UNK, Batch, Field, Spec, Support
+from vaebench.data.spec import EOS, LABELLED, PAD, UNK, Batch, Field, Spec, Support
 from vaebench.data.synthetic.ppca import PPCA
 from vaebench.data.text.lines import Text
 from vaebench.data.text.ptb import PennTreebank

@@ -70,3 +70,10 @@ def channels_first(
     elif rows.ndim == 4 and rows.shape[-1] in (1, 3) and rows.shape[1] not in (1, 3):
         rows = rows.movedim(-1, 1).contiguous()
     return access(rows, generator)
+
+
+def gaussian_draws(rows: Tensor, generator: torch.Generator | None) -> Tensor:
+    """x = μ + σ ε of stored μ and log σ side by side, `[B, 2 D]` → `[B, D]`, afresh at every access."""
+    loc, log_scale = rows.chunk(2, -1)
+    eps = torch.randn(loc.shape, generator=generator, device=loc.device)
+    return loc + log_scale.exp() * eps

@@ -87,25 +87,32 @@ class ByLabel(Arrangement):
 
     Args:
         labelled: 1 where an example has a label, else 0, `[N]`.
-        count: labelled examples of a batch, fewer than there are in a batch.
+        count: labelled examples of a batch, fewer than there are in a batch; 0: as large a share of it
+            as of all examples, and at least a tenth.
     """
 
     labelled: Tensor
-    count: int
+    count: int = 0
 
     def batches(self, examples: int, size: int, generator: torch.Generator) -> list[Tensor]:
-        if self.count >= size:
+        count = self.count or self._share(size)
+        if count >= size:
             raise DataError(
-                f"trainer.batch_size={size} has no room beside dataset.labelled={self.count}. "
-                f"Use trainer.batch_size={2 * self.count}."
+                f"trainer.batch_size={size} has no room beside dataset.labelled={count}. "
+                f"Use trainer.batch_size={2 * count}."
             )
         others = _shuffled((self.labelled == 0).nonzero().squeeze(1), generator)
-        parts = others.split(size - self.count)
-        known, wanted = self.labelled.nonzero().squeeze(1), self.count * len(parts)
+        parts = others.split(size - count)
+        known, wanted = self.labelled.nonzero().squeeze(1), count * len(parts)
         rounds = -(-wanted // len(known))
         again = torch.cat([_shuffled(known, generator) for _ in range(rounds)])[:wanted]
-        pairs = zip(again.split(self.count), parts, strict=True)
+        pairs = zip(again.split(count), parts, strict=True)
         return [torch.cat(pair) for pair in pairs]
+
+    def _share(self, size: int) -> int:
+        """Labelled examples of a batch of so many, and at least one that is not."""
+        share = round(size * self.labelled.double().mean().item())
+        return min(max(1, size // 10, share), max(1, size - 1))
 
     def first(self, n: int) -> Arrangement:
         return ByLabel(self.labelled[:n], self.count)

@@ -46,6 +46,9 @@ SAID = {
     Support.TOKENS: "tokens",
 }
 
+LABELLED = "labelled"
+"""The name that says of which examples the label is known: 1 of these, 0 of the others."""
+
 PAD, EOS, UNK = 0, 1, 2
 """Token numbers of padding, of a sentence's end, and of what the vocabulary lacks."""
 
@@ -130,6 +133,12 @@ class Spec:
 
     def __getitem__(self, name: str) -> Field:
         return self.fields[name]
+
+    @property
+    def label(self) -> str | None:
+        """The name of the label, which is one of each example; None where there is none."""
+        of_one = (n for n, f in self.fields.items() if f.support is Support.LABEL and not f.shape)
+        return next((name for name in of_one if name != LABELLED), None)
 
     def example(self, batch_size: int = 2, seed: int = 0) -> dict[str, Tensor]:
         """A made-up batch: what the dry run before training feeds the programs."""

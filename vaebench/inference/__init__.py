@@ -27,3 +27,4 @@ from vaebench.inference.outline import Outline, outline
 from vaebench.inference.replay import Kept, Replay
 from vaebench.inference.scores import scores
 from vaebench.inference.target import Target
+from vaebench.inference.values import all_values, discrete_beside_others, strata

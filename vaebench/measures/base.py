@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vaebench.compose import Composition
-from vaebench.data import Batch, Part, Support
+from vaebench.data import Batch, Part
 from vaebench.data.seeds import EVALUATION, derived
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible, Refusal
@@ -69,13 +69,27 @@ class Subject:
         seed = derived(self.seed, EVALUATION, *own)
         return Noise(torch.Generator(self.device).manual_seed(seed))
 
-    def batches(self, examples: int = 0, part: Part | None = None) -> Iterator[Batch]:
-        """The first so many examples of a split, 0: all, in its own order; counted as progress."""
+    def batches(
+        self, examples: int = 0, part: Part | None = None, rows: Tensor | None = None
+    ) -> Iterator[Batch]:
+        """The first so many examples of a split, 0: all, in its own order; counted as progress.
+
+        Args:
+            rows: of the examples, which to take instead.
+        """
         split = self.composition.data.split(part or self.part)
         split = (split.first(examples) if examples else split).to(self.device)
         generator = torch.Generator(self.device).manual_seed(derived(self.seed, EVALUATION, 3))
-        for index in steps(torch.arange(len(split), device=self.device).split(BATCH)):
-            yield split.batch(index, generator)
+        index = torch.arange(len(split)) if rows is None else rows
+        for some in steps(index.to(self.device).split(BATCH)):
+            yield split.batch(some, generator)
+
+    def column(self, name: str, part: Part) -> Tensor:
+        """The values of one name at all examples of a split, where a column makes it alone, on the
+        CPU."""
+        split = self.composition.data.split(part)
+        alone = replace(split, columns={name: split.columns[name]})
+        return alone.batch(torch.arange(len(split)))[name].cpu()
 
     def batch(self, examples: int, part: Part | None = None) -> Batch:
         """The same as one batch."""
@@ -102,8 +116,7 @@ class Subject:
     @property
     def label(self) -> str | None:
         """The name of the label in a batch; None where the data have none."""
-        fields = self.composition.data.spec.fields.items()
-        return next((n for n, f in fields if f.support is Support.LABEL and not f.shape), None)
+        return self.composition.data.spec.label
 
     def need_bound(self) -> None:
         """For what reads log q(z | x) or p(z).

@@ -19,6 +19,8 @@ from vaebench.measures.base import (
     mean_and_se,
     over_batches,
 )
+from vaebench.objectives.semi_supervised import CLASS
+from vaebench.trace import Evidence
 
 BINS = 15
 
@@ -28,7 +30,8 @@ class Classification(Measure):
     """`error`: the share of examples whose most probable label is wrong; `brier`: the mean of
     Σ_c (p_c - [y = c])² (Brier 1950); `calibration`: the expected calibration error.
 
-    They are of p(y | ·) itself: of models without latents, whatever their conditions are.
+    They are of p(y | ·) itself, of models without latents, whatever their conditions are; or of
+    q(c | x), where the objective made the latent class c to be the label.
     """
 
     examples: int = 0
@@ -37,6 +40,8 @@ class Classification(Measure):
         self._label(subject)
 
     def _label(self, subject: Subject) -> str:
+        if label := subject.composition.objective.label:
+            return label
         fields, (latents, observed) = subject.composition.data.spec.fields, subject.roles
         scalars = [name for name in observed if not fields[name].shape]
         labels = [name for name in scalars if fields[name].support is Support.LABEL]
@@ -52,11 +57,9 @@ class Classification(Measure):
         label, noise = self._label(subject), subject.noise(10)
 
         def run(batch: Batch) -> Batch:
-            dist, y = infer(subject.model, batch, 1, noise=noise).p[label].dist, batch[label]
-            if not isinstance(dist, LabelLogits):
-                raise Inapplicable(f"{type(dist).__name__} tells no probabilities of labels")
-            p = dist.probabilities.expand(1, batch_size(batch), -1)[0]
-            brier = (p - F.one_hot(y, dist.labels)).square().sum(1)
+            evidence, y = infer(subject.model, batch, 1, noise=noise), batch[label]
+            p = _probabilities(evidence, label).expand(1, batch_size(batch), -1)[0]
+            brier = (p - F.one_hot(y, p.shape[1])).square().sum(1)
             confidence, best = p.max(1)
             return {"error": (best != y).to(p), "brier": brier, "confidence": confidence}
 
@@ -66,6 +69,16 @@ class Classification(Measure):
         numbers = mean_and_se(**found)
         numbers["calibration"] = calibration_error(confidence, 1 - found["error"])
         return numbers | {"examples": len(confidence)}
+
+
+def _probabilities(evidence: Evidence, label: str) -> Tensor:
+    """Of each class, `[*, L]`: p(y | ·), or q(c | x) where y is not observed."""
+    if label not in evidence.p:
+        return evidence.q[CLASS].dist.mean
+    dist = evidence.p[label].dist
+    if not isinstance(dist, LabelLogits):
+        raise Inapplicable(f"{type(dist).__name__} tells no probabilities of labels")
+    return dist.probabilities
 
 
 def calibration_error(confidence: Tensor, right: Tensor) -> float:

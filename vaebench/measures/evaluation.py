@@ -11,9 +11,18 @@ import torch
 from omegaconf import II
 
 from vaebench.data import Batch
+from vaebench.distributions import DiagNormal
 from vaebench.errors import Incompatible, Refusal
-from vaebench.inference import infer
-from vaebench.measures.base import Measure, Numbers, Subject, applied, check_known, over_batches
+from vaebench.inference import batch_size, infer
+from vaebench.measures.base import (
+    Inapplicable,
+    Measure,
+    Numbers,
+    Subject,
+    applied,
+    check_known,
+    over_batches,
+)
 from vaebench.measures.classification import Classification
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
@@ -54,7 +63,7 @@ NAMES = tuple(f.name for f in fields(Measures) if f.name not in SHARED)
 SETTINGS = ("k", "examples", "train", "chains", "temperatures")
 """Numbers of a measure that say how it was taken."""
 
-MAY_BE_ZERO = ("examples", "seed", "train")
+MAY_BE_ZERO = ("examples", "seed", "train", "labels")
 
 
 def select(names: Iterable[str], options: Measures, option: str = "measures") -> list[str]:
@@ -119,3 +128,27 @@ def latent_table(subject: Subject) -> dict[str, np.ndarray]:
         return found
 
     return {name: rows.numpy() for name, rows in over_batches(subject.batches(), run).items()}
+
+
+@torch.no_grad()
+def code_table(subject: Subject) -> dict[str, np.ndarray]:
+    """`loc` and `log_scale` of every example's q(z | x), a diagonal Gaussian, and its label `y` where
+    there is one; z is the latent that q infers first.
+
+    Raises:
+        Inapplicable: it is no diagonal Gaussian, or its samples are moved.
+    """
+    name, noise = subject.latents[0], subject.noise(8)
+
+    def run(batch: Batch) -> Batch:
+        dist = infer(subject.model, batch, 1, noise=noise).q[name].dist
+        if not isinstance(dist, DiagNormal) or subject.model.refine is not None:
+            raise Inapplicable(
+                f"codes are drawn afresh from a diagonal Gaussian, and q({name} | ·) is "
+                f"{type(dist).__name__}{'' if subject.model.refine is None else ', refined'}"
+            )
+        shape = (batch_size(batch), *dist.event_shape)
+        found = {"loc": dist.loc.expand(shape), "log_scale": dist.log_scale.expand(shape)}
+        return found if subject.label is None else found | {"y": batch[subject.label]}
+
+    return {n: rows.numpy() for n, rows in over_batches(subject.batches(), run).items()}

@@ -12,7 +12,7 @@ from torch import Tensor
 from vaebench.data import Batch
 from vaebench.distributions import Noise
 from vaebench.heads import Likelihood
-from vaebench.inference import batch_size, stream
+from vaebench.inference import batch_size, strata, stream
 from vaebench.measures.base import Measure, Numbers, Subject, mean_and_se, over_batches
 from vaebench.models import Model
 
@@ -33,7 +33,8 @@ class Importance:
     Attributes:
         log_p: L_K = log 1/K Σ_i w_i, `[B]`: a lower bound on log p(x) in expectation.
         ess: effective sample size (Σ w)² / Σ w², between 1 and K, `[B]` (Kong 1992).
-        k: K; 1 where there are no latents, and log p(x) is exact.
+        k: how many samples there are, K or, of classes that are summed over, K of each; 1 where there
+            are no latents, and log p(x) is exact.
     """
 
     log_p: Tensor
@@ -50,7 +51,10 @@ class Importance:
 def importance(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noise) -> Importance:
     """K samples of q as importance samples of p(x).
 
-    They come in chunks, so that memory does not grow with K; the encoder runs once.
+    They come in chunks, so that memory does not grow with K; the encoder runs once. Classes c that
+    stand beside latents of another kind are summed over, with K samples of z at each: L_K =
+    log Σ_c 1/K Σ_i p(x, z_i, c) / q(z_i | x, c). Its effective samples are those of all draws
+    together, which is a little less than a sum of strata is worth.
 
     Raises:
         ValueError: for k < 1.
@@ -61,18 +65,20 @@ def importance(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noise) 
     if k < 1:
         raise ValueError(f"k={k}: at least one sample")
     total = torch.zeros(batch_size(batch), device=next(iter(batch.values())).device)
-    top, squares, drawn = total + LEAST, total, 0
+    top, squares, drawn, sums = total + LEAST, total, 0, 0
     # Sums of w / e^top, which nothing overflows, go on from chunk to chunk. Were something kept of
     # each, it would lie in the memory that the chunk took, and the next one would ask for more.
-    for evidence in stream(model, batch, k, noise):
-        log_w = evidence.log_w
-        before, top = top, torch.maximum(top, log_w.amax(0))
-        w, shrunk = (log_w - top).exp(), (before - top).exp()
-        total = shrunk * total + w.sum(0)
-        squares = shrunk.square() * squares + w.square().sum(0)
-        drawn += len(log_w)
+    for known in strata(model, batch):
+        sums += 1
+        for evidence in stream(model, known, k, noise):
+            log_w = evidence.log_w
+            before, top = top, torch.maximum(top, log_w.amax(0))
+            w, shrunk = (log_w - top).exp(), (before - top).exp()
+            total = shrunk * total + w.sum(0)
+            squares = shrunk.square() * squares + w.square().sum(0)
+            drawn += len(log_w)
     ess = (total.square() / squares).clamp(1, drawn)
-    return Importance(total.log() + top - math.log(drawn), ess, drawn)
+    return Importance(total.log() + top - math.log(drawn / sums), ess, drawn)
 
 
 def log_likelihood(model: Model, batch: Mapping[str, Tensor], k: int, noise: Noise) -> Tensor:

@@ -8,4 +8,5 @@ from vaebench.objectives.likelihood import MaximumLikelihood
 from vaebench.objectives.piwae import PIWAE
 from vaebench.objectives.reconstruction import Reconstruction
 from vaebench.objectives.regularized import Regularized
+from vaebench.objectives.semi_supervised import SemiSupervised
 from vaebench.objectives.wake_sleep import RWS, WakeSleep

@@ -70,6 +70,9 @@ class Objective(nn.Module, ABC):
     draws_part: str = "objective"
     """The part that asks it."""
 
+    label: str = ""
+    """The label that the latent class is made to be; empty: what it is, is nobody's matter."""
+
     dreams: bool = False
     """Whether q learns from data that p makes up."""
 

@@ -54,8 +54,11 @@ class Estimated(Objective):
         self.rescores = "estimator" if self.estimator.rescores else ""
         if _kind(self._wanted) is auto and not isinstance(self.estimator, Pathwise):
             name = next(n for n, kind in ESTIMATORS.items() if kind is type(self.estimator))
+            q = zip(outline.latents, outline.q, strict=True)
+            whose = [n for n, dist in q if not dist.has_rsample]
+            only = f" at site {', '.join(whose)}" if len(whose) < len(outline.latents) else ""
             self.notes.append(
-                f"estimator={name}: this posterior has no path from parameters to samples"
+                f"estimator={name}: this posterior has no path from parameters to samples{only}"
             )
 
     def groups(self) -> list[dict[str, Any]]:

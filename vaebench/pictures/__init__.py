@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from vaebench.measures.base import applied, check_known
+from vaebench.pictures.classes import classes, styles
 from vaebench.pictures.curves import curves
 from vaebench.pictures.decoding import Decoding
 from vaebench.pictures.journeys import arithmetic, interpolations, traversals
@@ -25,11 +26,13 @@ from vaebench.pictures.view import View
 Picture = Callable[[View], list[Path]]
 
 OF_IMAGES = (data, reconstructions, samples, manifold)
+OF_CLASSES = (classes, styles)
 OF_A_CANVAS = (canvas, strokes, filters)
 OF_SENTENCES = (sentences, paraphrases, homotopies)
 OF_LATENTS = (posteriors, interpolations, prior_walk, traversals, arithmetic, pca, tsne)
 PICTURES: dict[str, Picture] = {
-    picture.__name__: picture for picture in (*OF_IMAGES, *OF_A_CANVAS, *OF_SENTENCES, *OF_LATENTS)
+    picture.__name__: picture
+    for picture in (*OF_IMAGES, *OF_CLASSES, *OF_A_CANVAS, *OF_SENTENCES, *OF_LATENTS)
 }
 """By the name of their function, in the order in which they are drawn."""
 

@@ -146,7 +146,8 @@ def traversals(view: View) -> list[Path]:
     """One example's code with one dimension at a time moved from -3 to 3, a bit's probability from
     0 to 1, a variable through its classes, those that carry most first."""
     measured, carried = view.divergences()
-    chosen = sorted(carried, key=lambda key: -carried[key])[:DIMENSIONS]
+    moved = [key for key in carried if key[0] in view.moved]
+    chosen = sorted(moved, key=lambda key: -carried[key])[:DIMENSIONS]
     images = torch.cat([_moved(view, name, d, COARSE) for name, d in chosen])
     names = [f"{name}.{d}  {measured} {carried[name, d]:.2f}" for name, d in chosen]
     stops = view.way(chosen[0][0], COARSE)

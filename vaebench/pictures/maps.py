@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from vaebench.data.seeds import PICTURES, derived
 from vaebench.measures.base import Inapplicable
-from vaebench.measures.probes import codes
+from vaebench.measures.probes import codes_by_latent
 from vaebench.pictures.paper import new_figure, save
 from vaebench.pictures.view import View
 
@@ -21,34 +22,54 @@ def pca(view: View) -> list[Path]:
     """The two directions in which the codes E_q[z | x] vary most."""
     from sklearn.decomposition import PCA
 
-    z, y = _codes(view)
-    if len(z) < 2:
-        raise Inapplicable("one example has no principal components")
-    fitted = PCA(2).fit(z)
-    first, second = fitted.explained_variance_ratio_
-    names = (f"first component ({first:.0%} of the variance)", f"second ({second:.0%})")
-    return [_scatter(view.folder / "pca.png", fitted.transform(z), y, "PCA of the codes", names)]
+    found, y = _codes(view)
+    paths = []
+    for name, z in found.items():
+        if len(z) < 2:
+            raise Inapplicable("one example has no principal components")
+        fitted = PCA(2).fit(z)
+        first, second = fitted.explained_variance_ratio_
+        names = (f"first component ({first:.0%} of the variance)", f"second ({second:.0%})")
+        path, title = view.folder / f"pca{name}.png", f"PCA of the codes{_of(name)}"
+        paths.append(_scatter(path, fitted.transform(z), y, title, names))
+    return paths
 
 
 def tsne(view: View) -> list[Path]:
     """Codes arranged so that neighbours stay neighbours (van der Maaten, Hinton 2008)."""
     from sklearn.manifold import TSNE
 
-    z, y = _codes(view)
-    if len(z) < 4:
-        raise Inapplicable(f"t-SNE of {len(z)} examples shows nothing")
-    perplexity = min(PERPLEXITY, (len(z) - 1) / 3)
-    seed = derived(view.subject.seed, PICTURES)
-    placed = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(z)
-    title = f"t-SNE of the codes, perplexity {perplexity:.0f}"
-    return [_scatter(view.folder / "tsne.png", placed, y, title, ("", ""))]
+    found, y = _codes(view)
+    paths = []
+    for name, z in found.items():
+        if len(z) < 4:
+            raise Inapplicable(f"t-SNE of {len(z)} examples shows nothing")
+        perplexity = min(PERPLEXITY, (len(z) - 1) / 3)
+        seed = derived(view.subject.seed, PICTURES)
+        placed = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(z)
+        title = f"t-SNE of the codes{_of(name)}, perplexity {perplexity:.0f}"
+        path = view.folder / f"tsne{name}.png"
+        paths.append(_scatter(path, placed, y, title, ("", "")))
+    return paths
 
 
-def _codes(view: View) -> tuple[np.ndarray, np.ndarray | None]:
-    z, y = codes(view.subject, view.mapped)
-    if z.shape[1] < 2:
+def _codes(view: View) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """All latents side by side, by no name; where classes stand beside real numbers, each by its
+    own, such as `_z`. And the labels."""
+    found, y = codes_by_latent(view.subject, view.mapped)
+    kinds = {view.classes(name) for name in found}
+    if len(kinds) == 1:
+        maps = {"": torch.cat([*found.values()], 1)}
+    else:
+        maps = {f"_{name}": z for name, z in found.items()}
+    if min(z.shape[1] for z in maps.values()) < 2:
         raise Inapplicable("the latent is a single number")
-    return z.numpy(), None if y is None else y.numpy()
+    return {name: z.numpy() for name, z in maps.items()}, None if y is None else y.numpy()
+
+
+def _of(name: str) -> str:
+    """In a title."""
+    return f" {name[1:]}" if name else ""
 
 
 def _scatter(

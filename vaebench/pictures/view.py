@@ -151,6 +151,12 @@ class View:
         """Whether latents are bits or classes."""
         return any(self.recognised.q[name].dist.is_discrete for name in self.codes)
 
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """The latents whose dimensions are moved one by one: where some are real numbers, those."""
+        real = [n for n in self.codes if not self.recognised.q[n].dist.is_discrete]
+        return tuple(real or self.codes)
+
     def classes(self, latent: str) -> int:
         """How many entries of a latent stand for one variable."""
         return self.recognised.q[latent].dist.classes

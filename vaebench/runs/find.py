@@ -19,8 +19,11 @@ from vaebench.runs.results import read_evaluation, read_examples, reason_of
 DATA_DIRS = ("data_dir", "dataset.data_dir")
 """Options that may differ between two calls of a command without making another run of it."""
 
-NOT_A_CHOICE = ("seed", "name", *DATA_DIRS, "eval.measures")
+NOT_A_CHOICE = ("seed", "name", "dataset.run", *DATA_DIRS, "eval.measures")
 """Options that make no other experiment of a run."""
+
+SEEDS = ("dataset.label_seed",)
+"""Options that follow the seed unless somebody says otherwise."""
 
 ASIDE = ("eval", "checkpoint", "logger", "suggested")
 
@@ -52,6 +55,7 @@ class Run:
             name: value
             for name, value in config.items()
             if name not in NOT_A_CHOICE
+            and not (name in SEEDS and value == self.summary["seed"])
             and not name.endswith(internal)
             and not set(name.split(".")[1:-1]) & set(choices)  # said by that group itself
         }

@@ -19,6 +19,9 @@ ERROR = "error.txt"
 
 EVALUATION = "evaluation.json"
 LATENTS = "latents.npz"
+CODES = "codes"
+"""Parameters of q(z | x) of each split, for `dataset=codes`."""
+
 PICTURES = "pictures"
 CURVES = f"{PICTURES}/curves.png"
 
@@ -46,6 +49,11 @@ WEIGHTS = {"best": BEST, "last": LAST}
 def option_of(word: str) -> str:
     """The option or group that an override sets, as in `OVERRIDES`."""
     return re.split("[=@]", word.lstrip("+~"))[0]
+
+
+def codes_of(folder: Path, part: str) -> Path:
+    """Where the codes of a split are."""
+    return folder / CODES / f"{part}.npz"
 
 
 def holds_run(folder: Path) -> bool:

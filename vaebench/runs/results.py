@@ -87,8 +87,18 @@ def write_latents(folder: Path, table: Mapping[str, np.ndarray[Any, Any]]) -> Pa
     Raises:
         Refusal: it cannot be written.
     """
-    path, content = folder / LATENTS, io.BytesIO()
+    return write_arrays(folder / LATENTS, table)
+
+
+def write_arrays(path: Path, table: Mapping[str, np.ndarray[Any, Any]]) -> Path:
+    """Arrays by name, for `numpy.load`.
+
+    Raises:
+        Refusal: they cannot be written.
+    """
+    content = io.BytesIO()
     np.savez_compressed(content, **table)  # type: ignore[arg-type]  # numpy's own option may be a name
     with writing(path):
+        path.parent.mkdir(exist_ok=True)
         write_whole(path, content.getvalue())
     return path

@@ -212,6 +212,23 @@ def test_so_many_labelled_examples_meet_in_each_batch(tmp_path):
 
 
 @pytest.mark.parametrize("memory", ["2GB", "1KB"])
+@pytest.mark.parametrize("labelled", [0, 2])
+def test_labels_may_be_drawn_of_any_arrays(tmp_path, memory, labelled):
+    path = npz(tmp_path, {"x": ARRAYS["x"], "y": ARRAYS["y"], "short": ARRAYS["short"]})
+    data = own(path, labels=6, label_seed=1, labelled=labelled, memory=memory)
+    batch = whole(data)
+    assert torch.bincount(batch["y"][batch["labelled"] == 1]).tolist() == [2] * 3
+    assert not whole(data, "test")["labelled"].any()
+    assert data.spec["labelled"].mean.tolist() == pytest.approx([18 / 24, 6 / 24])
+    for some in Loader(data.split("train"), 8, shuffle=True):
+        assert some["labelled"].sum() == 2  # a quarter of it, or as many as were asked for
+    alone = own(path, labels=6, label_seed=1, unlabelled="drop", memory=memory)
+    known = batch["labelled"].nonzero().squeeze(1)
+    assert torch.equal(whole(alone)["x"], data.split("train").batch(known)["x"])
+    assert (alone.spec.size, "labelled" in alone.spec.fields) == (6, False)
+
+
+@pytest.mark.parametrize("memory", ["2GB", "1KB"])
 def test_one_factor_varies_in_each_batch(tmp_path, memory):
     grid = torch.cartesian_prod(torch.arange(4), torch.arange(2), torch.arange(5)).numpy()
     arrays = {"x": ARRAYS["place"], "shape": grid[:, 0], "light": grid[:, 1:]}
@@ -243,6 +260,15 @@ ARRANGED = {
         ("y", {"factors": ["y"], "labelled": 1}),
         r"Use dataset\.labelled=0 or dataset\.fac",
     ),
+    "factors of few labels": (
+        ("y", {"factors": ["y"], "labels": 6}),
+        r"Use dataset\.labels=all or",
+    ),
+    "labels drawn and told": (
+        ("labelled", {"labels": 6}),
+        r"Use dataset\.labels=all or 'dataset\.columns=\[x\]'\.$|dataset\.columns=\[x\]",
+    ),
+    "labels of none": (("place", {"labels": 6}), r"no labels\. Use dataset\.labels=all\.$"),
     "fewer than none": (("y", {"labelled": -1}), r"Use dataset\.labelled=0\.$"),
 }
 

@@ -17,12 +17,13 @@ from vaebench.data.arrays.files import StoredArray, stored_arrays
 from vaebench.data.arrays.supports import Opened, declaring, inferred, opened, supports
 from vaebench.data.base import Dataset, Part
 from vaebench.data.columns import Columns, InMemorySplit, MappedSplit
+from vaebench.data.labels import FewLabels, Labels, Unlabelled
 from vaebench.data.protocol import Split
-from vaebench.data.spec import Field, Spec, Support
+from vaebench.data.spec import LABELLED, Field, Spec, Support
 from vaebench.errors import DataError
 from vaebench.suggest import literal, override, unknown, use
 
-OBSERVED, LABELLED = "x", "labelled"
+OBSERVED = "x"
 TAKEN = {"index", "z"}
 """What a batch calls the numbers of its examples, and models their latent."""
 
@@ -46,10 +47,13 @@ class Arrays(Dataset):
             integers are labels, and floats are real.
         split: which examples are held out.
         labelled: how many examples of a training batch have a label, which are those where the array
-            `labelled` is 1; 0: as they come.
+            `labelled` is 1, or those that `labels` draws; 0: as they come, of drawn ones as `FewLabels`
+            says.
         factors: names of integer arrays, of which one varies within a training batch while the
             others are fixed; empty: as they come.
         memory: how much is held in memory, in bytes, KB, MB, GB or TB.
+        labels, label_seed, unlabelled: of `FewLabels`; of the first array of labels that holds one of
+            each example.
     """
 
     def __init__(
@@ -63,10 +67,19 @@ class Arrays(Dataset):
         labelled: int,
         factors: list[str],
         memory: str | int,
+        labels: Labels = "all",
+        label_seed: int = 0,
+        unlabelled: Unlabelled = "keep",
     ) -> None:
         split.check("Arrays", official=False)
         if labelled < 0:
             raise DataError(f"dataset.labelled={labelled}: at least 0. Use dataset.labelled=0.")
+        self.few = FewLabels(labels, 0 if labels == "all" else labelled, label_seed, unlabelled)
+        if labels != "all" and factors:
+            raise DataError(
+                f"dataset.labels={labels} and dataset.factors={literal(list(factors))} arrange batches in "
+                "two ways. Use dataset.labels=all or dataset.factors=[]."
+            )
         if labelled and factors:
             raise DataError(
                 f"dataset.labelled={labelled} and dataset.factors={literal(list(factors))} arrange "
@@ -116,7 +129,13 @@ class Arrays(Dataset):
         for name in taken & read.keys():
             rest = override("dataset.columns", [other for other in read if other != name])
             raise DataError(f"{held}: {name} is what a batch calls something else.{use(rest)}")
-        if self.labelled and LABELLED not in read:
+        if self.few.labels != "all" and LABELLED in read:
+            rest = override("dataset.columns", [other for other in read if other != LABELLED])
+            raise DataError(
+                f"dataset.labels={self.few.labels} makes a column labelled; {held}."
+                f"{use('dataset.labels=all', rest)}"
+            )
+        if self.labelled and self.few.labels == "all" and LABELLED not in read:
             raise DataError(
                 f"dataset.labelled={self.labelled} needs an array labelled of 0 and 1; {held}. "
                 "Use dataset.labelled=0."
@@ -151,6 +170,24 @@ class Arrays(Dataset):
         return self.held_out.indices(len(self.arrays[self.observed]))
 
     @cached_property
+    def known(self) -> Tensor | None:
+        """Training examples whose label is known; None: that of each, or there are no labels."""
+        if self.few.labels == "all":
+            return None
+        name = next((name for name in self.arrays if self._is_of_each(name)), None)
+        if name is None:
+            return self.few.known(None)
+        called = self._called(name)
+        column = replace(self.opened[called].column, rows=self.index["train"])
+        return self.few.known(self._integers(InMemorySplit({called: column}), name).flatten())
+
+    def _is_of_each(self, name: str) -> bool:
+        """Whether an array holds a label of each example."""
+        return self.opened[self._called(name)].support is Support.LABEL and (
+            len(self.arrays[name].shape) == 1
+        )
+
+    @cached_property
     def spec(self) -> Spec:
         train = self.split("train")
         labels = {n: o.levels for n, o in self.opened.items() if o.support is Support.LABEL}
@@ -159,18 +196,21 @@ class Arrays(Dataset):
             name: Field(tuple(one[name].shape[1:]), found.support, found.levels, means.get(name))
             for name, found in self.opened.items()
         }
-        return Spec(fields, len(train))
+        return Spec(fields | self.few.field(self.known, len(train)), len(train))
 
     def split(self, part: Part) -> Columns:
         rows = self.index[part]
+        if part == "train" and (kept := self.few.kept(self.known)) is not None:
+            rows = rows[kept]
         columns = {n: replace(found.column, rows=rows) for n, found in self.opened.items()}
         kind = MappedSplit if self.is_mapped else InMemorySplit
-        return kind(columns, self._arrangement(kind(columns)))
+        arranged = kind(columns, self._arrangement(kind(columns)))
+        return self.few.split(arranged, self.known, train=part == "train")
 
     def _arrangement(self, split: Columns) -> Arrangement:
         if self.factors:
             return ByFactor(torch.cat([self._integers(split, name) for name in self.factors], 1))
-        if not self.labelled:
+        if not self.labelled or self.few.labels != "all":
             return Shuffled()
         labelled = self._integers(split, LABELLED)
         if labelled.unique().tolist() != [0, 1]:

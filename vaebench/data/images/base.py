@@ -22,6 +22,7 @@ from vaebench.data.access import (
 )
 from vaebench.data.base import Dataset, Part
 from vaebench.data.columns import Column, InMemorySplit
+from vaebench.data.labels import FewLabels, Labels, Unlabelled
 from vaebench.data.protocol import HELD_OUT_SEED, Binarize, Split, thresholds
 from vaebench.data.spec import Batch, Field, Spec, Support
 from vaebench.errors import DataError
@@ -49,8 +50,9 @@ class Raw:
         return len(self.column(as_is))
 
     def take(self, index: Tensor) -> Raw:
-        """A subset of all examples."""
-        return replace(self, rows=index, y=None if self.y is None else self.y[index])
+        """Some of the examples."""
+        rows = index if self.rows is None else self.rows[index]
+        return replace(self, rows=rows, y=None if self.y is None else self.y[index])
 
     def column(self, access: Access) -> Column:
         """The images behind an access."""
@@ -71,15 +73,27 @@ class Images(Dataset):
             every access; `static`: drawn once; `threshold`: grey value > 1/2. Validation and test
             images are drawn once with a fixed seed, so that every run is measured on the same bits.
         dequantize: add uniform noise of one grey level's width, to compare densities with masses.
+        labels, labelled, label_seed, unlabelled: of `FewLabels`.
     """
 
-    def __init__(self, *, split: Split, binarize: Binarize, dequantize: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        split: Split,
+        binarize: Binarize,
+        dequantize: bool = False,
+        labels: Labels = "all",
+        labelled: int = 0,
+        label_seed: int = 0,
+        unlabelled: Unlabelled = "keep",
+    ) -> None:
         if dequantize and binarize != "none":
             raise DataError(
                 f"dataset.dequantize=true needs dataset.binarize=none, not {binarize}. "
                 "Use dataset.binarize=none or dataset.dequantize=false."
             )
         self.held_out, self.binarize, self.dequantize = split, binarize, dequantize
+        self.few = FewLabels(labels, labelled, label_seed, unlabelled)
         self.made: dict[Part, InMemorySplit] = {}
 
     @abstractmethod
@@ -96,6 +110,20 @@ class Images(Dataset):
         parts = {name: rest.take(i) for name, i in self.held_out.indices(len(rest)).items()}
         return parts if test is None else parts | {"test": test}
 
+    @cached_property
+    def known(self) -> Tensor | None:
+        """Training examples whose label is known; None: that of each, or there are no labels."""
+        return self.few.known(self.parts["train"].y)
+
+    @cached_property
+    def train(self) -> Raw:
+        """The training examples that are there."""
+        whole, kept = self.parts["train"], self.few.kept(self.known)
+        return whole if kept is None else whole.take(kept)
+
+    def _raw(self, part: Part) -> Raw:
+        return self.train if part == "train" else self.parts[part]
+
     def _check(self, raw: Raw | None) -> None:
         if raw is None:
             return
@@ -106,7 +134,7 @@ class Images(Dataset):
 
     @cached_property
     def spec(self) -> Spec:
-        train = self.parts["train"]
+        train = self.train
         support, levels = self._support(train.levels)
         seen = above_half if self.binarize == "threshold" else grey_levels
         means = InMemorySplit({"x": train.column(partial(seen, levels=train.levels))}).means()
@@ -116,7 +144,7 @@ class Images(Dataset):
             classes = max(int(y.max()) for y in each) + 1
             shares = InMemorySplit({"y": Column(train.y)}).means({"y": classes})
             fields["y"] = Field((), Support.LABEL, classes, shares.get("y"))
-        return Spec(fields, len(train))
+        return Spec(fields | self.few.field(self.known, len(train)), len(train))
 
     def _support(self, levels: int) -> tuple[Support, int]:
         if self.binarize != "none":
@@ -131,12 +159,12 @@ class Images(Dataset):
         return self.made[part]
 
     def _split(self, part: Part) -> InMemorySplit:
-        raw, once = self.parts[part], None
+        raw, once = self._raw(part), None
         if self.binarize == "static" or part != "train":
             seed = HELD_OUT_SEED + list(self.parts).index(part)
             once = torch.Generator().manual_seed(seed)
-        columns = {"x": self._column(raw, once)}
-        return InMemorySplit(columns | ({} if raw.y is None else {"y": Column(raw.y)}))
+        columns = {"x": self._column(raw, once)} | ({} if raw.y is None else {"y": Column(raw.y)})
+        return self.few.split(InMemorySplit(columns), self.known, train=part == "train")
 
     def _column(self, raw: Raw, once: torch.Generator | None) -> Column:
         """Images as the protocol has them; what it draws is drawn `once`, or at every access."""
@@ -158,7 +186,7 @@ class Images(Dataset):
         return column if once is None else Column(column.computed(lambda x: access(x, once)))
 
     def originals(self, part: Part, examples: int) -> Batch:
-        return {} if self.binarize == "none" else {"x": self.parts[part].grey(examples)}
+        return {} if self.binarize == "none" else {"x": self._raw(part).grey(examples)}
 
     @property
     def notes(self) -> list[str]:

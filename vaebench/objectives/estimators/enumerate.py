@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import reduce
 from operator import add
 from typing import ClassVar
@@ -11,9 +10,9 @@ import torch
 from torch import Tensor
 
 from vaebench.data import Batch
-from vaebench.distributions import LISTED, Distribution, Noise
+from vaebench.distributions import LISTED, Noise
 from vaebench.errors import Incompatible
-from vaebench.inference import batch_size, infer_at_values
+from vaebench.inference import all_values, batch_size, infer_at_values
 from vaebench.models import Model
 from vaebench.objectives.bounds import Bound
 from vaebench.objectives.estimators.base import Draws, Estimand, Estimator, Read, Sampled, summed
@@ -48,13 +47,15 @@ class Enumerate(Estimator):
             raise Incompatible(
                 f"k={of.k}: a sum over all values needs no samples.", "estimator", options=("k=1",)
             )
-        each = [_values(dists[name]) for name in self.names]
-        self.count = math.prod(map(len, each))
+        try:
+            every = all_values({name: dists[name] for name in self.names})
+        except Incompatible as error:
+            raise _too_many(str(error)) from error
+        self.count = len(every[self.names[0]])
         if self.count > LISTED:
             raise _too_many(f"there are {self.count}, and at most {LISTED} are listed")
-        grid = torch.meshgrid(*(torch.arange(len(v)) for v in each), indexing="ij")
-        for name, values, index in zip(self.names, each, grid, strict=True):
-            self.register_buffer(f"values_{name}", values[index.flatten()], persistent=False)
+        for name, values in every.items():
+            self.register_buffer(f"values_{name}", values, persistent=False)
 
     def forward(
         self, model: Model, batch: Batch, k: int, read: Read, bound: Bound, noise: Noise
@@ -99,14 +100,6 @@ class Enumerate(Estimator):
         rows = tuples + self.count * torch.arange(k, device=f.device)[:, None] * (draws > 1)
         probability = log_q[rows].sum(0).exp()
         return (probability * bound.value(f[rows].flatten(1)).view_as(probability)).sum(0)
-
-
-def _values(dist: Distribution) -> Tensor:
-    """All values of a latent, `[V, *event]`."""
-    try:
-        return dist.values()
-    except Incompatible as error:
-        raise _too_many(str(error)) from error
 
 
 def _too_many(why: str) -> Incompatible:
