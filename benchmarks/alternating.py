@@ -16,6 +16,7 @@ from vaebench.inference import outline
 from vaebench.models import Model
 from vaebench.objectives import ELBO
 from vaebench.objectives.anneal import Constant
+from vaebench.training.machine import keep_memory
 
 Step = Callable[[], None]
 WARM_UP = 5
@@ -72,6 +73,7 @@ def alternate(
     pairs: Mapping[str, tuple[Step, Step]], *, steps: int, blocks: int
 ) -> dict[str, Timing]:
     """Times each pair, in so many blocks of so many steps each."""
+    keep_memory()  # as a run does; both sides have it
     for pair in pairs.values():
         for step in pair:
             _seconds(step, WARM_UP)

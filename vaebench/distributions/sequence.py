@@ -95,13 +95,16 @@ class TokenSequence(Distribution):
         return torch.where(kept, value, UNK)
 
     def _score(self, known: Tensor, x: Tensor) -> Tensor:
-        """log p of each token, `[R]`; 0 of padding, whose entry would be that before the first."""
-        logits = self.language.logits(known)
-        return -F.cross_entropy(logits, x - 1, ignore_index=PAD - 1, reduction="none")
+        """log p of each token, of `x`'s shape; 0 of padding, whose entry would be that before the first."""
+        logits = self.language.logits(known).flatten(0, -2)
+        cost = F.cross_entropy(logits, x.flatten() - 1, ignore_index=PAD - 1, reduction="none")
+        return -cost.view_as(x)
 
     def _score_at_once(self, known: Tensor, x: Tensor) -> Tensor:
         """log p of each token, `[N, l]`, without anything that depends on the tokens' values."""
-        return self._score(known.flatten(0, 1), x.flatten()).view_as(x)
+        # Not flattened before: torch adds the bias in place to rows of rows alone, and copies it to
+        # all of them else, a fortieth of a step.
+        return self._score(known, x)
 
     def _score_in_pieces(self, known: Tensor, x: Tensor) -> Tensor:
         """The same without padding's share of the work, and a few rows at a time: where a gradient
