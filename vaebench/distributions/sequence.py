@@ -76,7 +76,7 @@ class TokenSequence(Distribution):
         known = self.language.states(seen, context)
         x = value.expand(*lead, -1).reshape(known.shape[:2])
         whole = self.language.training and torch.is_grad_enabled()
-        each = self._score_at_once(known, x) if whole else self._score_in_pieces(known, x)
+        each = self._score(known, x) if whole else self._score_in_pieces(known, x)
         return each.sum(1).view(lead)
 
     def rsample(self, shape: Sequence[int], noise: Noise) -> Tensor:
@@ -96,15 +96,11 @@ class TokenSequence(Distribution):
 
     def _score(self, known: Tensor, x: Tensor) -> Tensor:
         """log p of each token, of `x`'s shape; 0 of padding, whose entry would be that before the first."""
+        # Not flattened before: torch adds the bias in place to rows of rows alone, and copies it to
+        # all of them else, a fortieth of a step.
         logits = self.language.logits(known).flatten(0, -2)
         cost = F.cross_entropy(logits, x.flatten() - 1, ignore_index=PAD - 1, reduction="none")
         return -cost.view_as(x)
-
-    def _score_at_once(self, known: Tensor, x: Tensor) -> Tensor:
-        """log p of each token, `[N, l]`, without anything that depends on the tokens' values."""
-        # Not flattened before: torch adds the bias in place to rows of rows alone, and copies it to
-        # all of them else, a fortieth of a step.
-        return self._score(known, x)
 
     def _score_in_pieces(self, known: Tensor, x: Tensor) -> Tensor:
         """The same without padding's share of the work, and a few rows at a time: where a gradient
