@@ -91,7 +91,9 @@ OF_THEM = {
 @pytest.mark.parametrize("line", first_of(OF_THEM))
 def test_columns_are_observed_together_or_conditions_without_code(here, tmp_path, line):
     done, summary = trained(here, tmp_path, MASKED, *line.split())
-    assert done.out.startswith(f"{OF_THEM[line]} · ")
+    composing, told, *_ = done.out.splitlines()
+    assert composing.startswith("composing model=")
+    assert told.startswith(f"{OF_THEM[line]} · ")
     assert np.isfinite(summary["test/bound"])
     run = vaebench.load(tmp_path / "run")
     assert run.quantity == OF_THEM[line]

@@ -174,7 +174,6 @@ def test_the_other_pictures_of_sentences_say_why_they_do_not_apply(here, copied)
             ("model=sentence_vae likelihood.keep=1.5", "must lie in [0, 1]"),
             ("model=sentence_vae trainer.compile=true", "Use trainer.compile=false"),
             ("model=rnnlm anneal=linear", "anneal=linear has nothing to do"),
-            ("model=rnnlm trainer.precision=bfloat16", "Use trainer.precision=float32"),
             ("model=sentence_vae prior=vamp", "Use prior=mixture"),
             ("model=sentence_vae refine=hamiltonian", "Use refine=none"),
             ("model=unconditional weights=gaussian", "Use weights="),

@@ -37,6 +37,7 @@ def make_codes(cfg: DictConfig) -> None:
     from vaebench.measures.base import Subject
     from vaebench.measures.evaluation import code_table
     from vaebench.runs.results import write_arrays
+    from vaebench.runs.write import writing
 
     chosen = HydraConfig.instance().cfg  # the run's own choices take its place
     try:
@@ -44,7 +45,10 @@ def make_codes(cfg: DictConfig) -> None:
         for part in parts:
             with doing(f"codes of the {part} split"):
                 table = code_table(Subject(saved.composition, saved.device, part))
-            write_arrays(codes_of(folder, part), table)
+            path = codes_of(folder, part)
+            with writing(path):
+                path.parent.mkdir(exist_ok=True)
+            write_arrays(path, table)
     except Incompatible as error:
         raise Refusal(f"dataset.run={cfg.dataset.run}: {error}") from error
     finally:

@@ -66,14 +66,15 @@ def train(
         RunFailed: what went wrong in a run that had begun.
     """
     with rank_zero(cfg.trainer.devices), Heartbeat(console := Console()):
-        with refusing(), doing("composing"):
-            composition, system, trainer = prepare(cfg, folder, console)
-            trainer.loggers = loggers = build_loggers(cfg, folder)
-        forget_failure(folder)
-        for logger in loggers:
-            if isinstance(logger, History):
-                logger.file.rewind(0 if resume_from is None else step_of(resume_from))
-        console.print(config_tree(cfg, choices, composition))
+        with doing("composing"):
+            with refusing():
+                composition, system, trainer = prepare(cfg, folder, console)
+                trainer.loggers = loggers = build_loggers(cfg, folder)
+            forget_failure(folder)
+            for logger in loggers:
+                if isinstance(logger, History):
+                    logger.file.rewind(0 if resume_from is None else step_of(resume_from))
+            console.print(config_tree(cfg, choices, composition))
         with ending(folder, loggers):
             options: Any = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
             for logger in loggers:

@@ -70,6 +70,7 @@ class Search:
 
     def __init__(self, hydra: HydraConf, assemble: Callable[[DictConfig], Any]) -> None:
         self.assemble, self.left = assemble, TRIALS
+        self.known: dict[frozenset[str], Refusal | None] = {}
         self.words = tuple(hydra.overrides.task)
         self.choices = {k: str(v) for k, v in hydra.runtime.choices.items()}
         own = [s for s in hydra.runtime.config_sources if s.schema == "file" and s.path]
@@ -164,15 +165,24 @@ class Search:
 
     def _try(self, line: Line, new: str) -> tuple[Line, Refusal | None]:
         """The line with some overrides taken over, and what that is refused for."""
-        self.left -= 1
         try:
             line = self._with(line, new)
-            self.assemble(line.cfg)
-        except Refusal as refusal:
-            return line, refusal
-        except Exception as error:  # what Hydra objects to, or somebody else's class
+        except Exception as error:  # what Hydra objects to
             return line, Refusal(str(error))
-        return line, None
+        words = frozenset(line.words)  # whichever of them came first
+        if words not in self.known:
+            self.left -= 1
+            self.known[words] = self._outcome(line.cfg)
+        return line, self.known[words]
+
+    def _outcome(self, cfg: DictConfig) -> Refusal | None:
+        try:
+            self.assemble(cfg)
+        except Refusal as refusal:
+            return refusal
+        except Exception as error:  # somebody else's class
+            return Refusal(str(error))
+        return None
 
     def _holds(self, line: Line, new: str) -> bool:
         """Whether it works as Hydra composes it, with all that it brings along."""

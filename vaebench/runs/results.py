@@ -99,6 +99,5 @@ def write_arrays(path: Path, table: Mapping[str, np.ndarray[Any, Any]]) -> Path:
     content = io.BytesIO()
     np.savez_compressed(content, **table)  # type: ignore[arg-type]  # numpy's own option may be a name
     with writing(path):
-        path.parent.mkdir(exist_ok=True)
         write_whole(path, content.getvalue())
     return path
