@@ -31,7 +31,7 @@ ENOUGH = 2
 """Choices of a part that lead to another refusal, after which no further one is tried."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Line:
     """A command line.
 
@@ -70,7 +70,8 @@ class Search:
 
     def __init__(self, hydra: HydraConf, assemble: Callable[[DictConfig], Any]) -> None:
         self.assemble, self.left = assemble, TRIALS
-        self.known: dict[frozenset[str], Refusal | None] = {}
+        self.lines: dict[frozenset[str], Line] = {}
+        self.known: dict[Line, Refusal | None] = {}
         self.words = tuple(hydra.overrides.task)
         self.choices = {k: str(v) for k, v in hydra.runtime.choices.items()}
         own = [s for s in hydra.runtime.config_sources if s.schema == "file" and s.path]
@@ -159,8 +160,11 @@ class Search:
             idle = unread(self.folders, word, line.words) if "." not in name else []
             kept = (w for w in line.words if option_of(w) != name and w not in idle)
             words = (*kept, word)
-            now = self._choice(name, line.words)
-            line = Line(words, with_choice(line.cfg, self.folders, now, word, words))
+            if (same := frozenset(words)) not in self.lines:  # whichever of them came first
+                now = self._choice(name, line.words)
+                cfg = with_choice(line.cfg, self.folders, now, word, words)
+                self.lines[same] = Line(words, cfg)
+            line = self.lines[same]
         return line
 
     def _try(self, line: Line, new: str) -> tuple[Line, Refusal | None]:
@@ -169,11 +173,10 @@ class Search:
             line = self._with(line, new)
         except Exception as error:  # what Hydra objects to
             return line, Refusal(str(error))
-        words = frozenset(line.words)  # whichever of them came first
-        if words not in self.known:
+        if line not in self.known:
             self.left -= 1
-            self.known[words] = self._outcome(line.cfg)
-        return line, self.known[words]
+            self.known[line] = self._outcome(line.cfg)
+        return line, self.known[line]
 
     def _outcome(self, cfg: DictConfig) -> Refusal | None:
         try:
