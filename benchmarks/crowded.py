@@ -7,7 +7,7 @@ One run of the real command (VAE on MNIST, 784-200-200-z50, batch 100), and two 
 number of threads is given. Threads that spin while they wait for each other take the cores from those
 that have work: a run loses many times its share. PASS: beside another one a run needs at most 1.5 of
 the CPU seconds that it needs alone, and has at least 0.4 of the steps/s, where its share is a half;
-the medians over rounds. With OMP_WAIT_POLICY=ACTIVE it fails.
+the medians over rounds.
 """
 
 from __future__ import annotations

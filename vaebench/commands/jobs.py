@@ -123,7 +123,7 @@ def check_early(cfg: DictConfig) -> None:
 
 
 def check_job(cfg: DictConfig, choices: dict[str, str], folder: Path) -> None:
-    """Composes and dry-runs a choice, and writes nothing."""
+    """Composes and dry-runs a choice, and writes nothing but what its data set lacks."""
     check_early(cfg)
     make_codes(cfg)
     with importing():
