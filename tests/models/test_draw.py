@@ -133,7 +133,8 @@ def test_the_bound_is_that_of_the_equations_computed_one_by_one(grids):
     state = [s.expand(len(x), -1) for s in model.decode.start]
     code = [s.expand(len(x), -1) for s in model.encode.start]
     for t in range(3):
-        glimpses, _ = model.read(state[0], x, x - canvas.sigmoid())
+        both = map(model.read.prepare, (x, x - canvas.sigmoid()))
+        glimpses, _ = model.read(state[0], *both)
         code = model.encode.cell(torch.cat([*glimpses, state[0]], 1), tuple(code))
         mu, log_sd = model.posterior.net(code[0]).chunk(2, 1)
         kl = kl + 0.5 * (mu**2 + (2 * log_sd).exp() - 1 - 2 * log_sd).sum(1)

@@ -144,10 +144,10 @@ def test_channels_samples_and_examples_are_read_as_if_one_by_one():
 def test_without_a_grid_all_pixels_of_all_images_are_read():
     x, error = torch.rand(2, 1, 4, 4), torch.rand(3, 2, 1, 4, 4)
     reader = Reader(6, (1, 4, 4), 2, 0)
-    glimpses, grid = reader(torch.rand(6), x, error)
+    glimpses, grid = reader(torch.rand(6), reader.prepare(x), reader.prepare(error))
     assert grid is None
     assert_close(glimpses, [x.flatten(1), error.flatten(2)])
-    assert reader.width == sum(glimpse.shape[-1] for glimpse in glimpses)
+    assert reader.widths == tuple(glimpse.shape[-1] for glimpse in glimpses)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])

@@ -76,7 +76,9 @@ class TokenSequence(Distribution):
         known = self.language.states(seen, context)
         x = value.expand(*lead, -1).reshape(known.shape[:2])
         whole = self.language.training and torch.is_grad_enabled()
-        each = self._score(known, x) if whole else self._score_in_pieces(known, x)
+        each = (
+            self._score(known, x) if whole and _static(x) else self._score_tokens(known, x, whole)
+        )
         return each.sum(1).view(lead)
 
     def rsample(self, shape: Sequence[int], noise: Noise) -> Tensor:
@@ -102,13 +104,22 @@ class TokenSequence(Distribution):
         cost = F.cross_entropy(logits, x.flatten() - 1, ignore_index=PAD - 1, reduction="none")
         return -cost.view_as(x)
 
-    def _score_in_pieces(self, known: Tensor, x: Tensor) -> Tensor:
-        """The same without padding's share of the work, and a few rows at a time: where a gradient
-        is wanted of an evaluated model, each piece is computed again for it."""
+    def _score_tokens(self, known: Tensor, x: Tensor, whole: bool) -> Tensor:
+        """The same without padding's share of the work. Unless `whole`, a few rows at a time: where a
+        gradient is wanted of an evaluated model, each piece is computed again for it."""
         rows = (x != PAD).flatten().nonzero().squeeze(-1)
-        flat, tokens = known.flatten(0, 1), x.flatten()
-        scores = [
-            checkpoint(self._score, flat[some], tokens[some], **AGAIN) for some in rows.split(ROWS)
-        ]
-        each = torch.zeros_like(flat[:, 0])
-        return each.index_copy(0, rows, torch.cat(scores)).view_as(x)
+        flat, tokens = known.flatten(0, 1)[rows].unsqueeze(0), x.flatten()[rows].unsqueeze(0)
+        if whole:
+            scores = self._score(flat, tokens)
+        else:
+            pieces = zip(flat.split(ROWS, 1), tokens.split(ROWS, 1), strict=True)
+            scores = torch.cat([checkpoint(self._score, *piece, **AGAIN) for piece in pieces], 1)
+        each = torch.zeros_like(known[..., 0])
+        return each.flatten().index_copy(0, rows, scores.squeeze(0)).view_as(x)
+
+
+def _static(x: Tensor) -> bool:
+    """Whether no shape may depend on how many of the tokens are padding: a GPU would be waited for, a
+    compiled step compiled again, and jobs of several counts could not be one."""
+    several = torch._C._functorch.is_functorch_wrapped_tensor(x)
+    return x.is_cuda or several or torch.compiler.is_compiling()

@@ -101,20 +101,20 @@ class DRAW(Interleaved):
         x, self.observed = observed_field(spec, observed), observed
         y = condition_fields(spec, conditions, {observed: x})
         check_numbers(y, "model", ("model.conditions=[]",))
-        self.conditions, told = y, sum(map(width, y.values()))
+        self.conditions, told = y, [*map(width, y.values())]
         q, self.likelihood = posterior(Field((latent_dim,))), likelihood(x)
         canvas = _canvas(self.likelihood, x)
         _check_grids(attention, read, write, x)
         z = latent_field(latent_dim, q)
         self.names = [f"z{t + 1}" for t in range(T)]
         self.read = Reader(hidden, x.shape, 2, read)
-        self.encode = LSTM(self.read.width + hidden + told, hidden)
+        self.encode = LSTM([*self.read.widths, hidden, *told], hidden)
         emit = nn.Linear(hidden, math.prod(q.param_shape))
         self.posterior = Conditional(nn.Sequential(emit, nn.Unflatten(-1, q.param_shape)), q)
         why = "each of its steps depends on draws of those before"
         of = partial(no_density, why)
         self.prior = prior_of(prior, z, posterior=of, read={observed: x} | y, conditions=y)
-        self.decode = LSTM(z.numel + told, hidden)
+        self.decode = LSTM([z.numel, *told], hidden)
         self.write = Writer(hidden, tuple(canvas.shape), write)
         self.canvas = nn.Parameter(canvas)
         self.refine = refine(dict.fromkeys(self.names, z), {observed: x} | y)
@@ -127,15 +127,17 @@ class DRAW(Interleaved):
         """Paints, one step at a time; without q from what p draws or is given."""
         prior, y = self.prior.of(batch), self._told(batch)
         canvas, looked = self.canvas, None
+        encode, decode = self.encode.begin(), self.decode.begin()
         encoder, decoder = self.encode.start, self.decode.start
+        if q is not None:
+            x, told = self.read.prepare(seen[self.observed]), self._told(seen)
         for name in self.names:
             if q is not None:
-                x = seen[self.observed]
-                error = x - self.likelihood.mean_for_params(canvas)
-                glimpses, looked = self.read(decoder[0], x, error)
-                encoder = self.encode((*glimpses, decoder[0], *self._told(seen)), encoder)
+                error = seen[self.observed] - self.likelihood.mean_for_params(canvas)
+                glimpses, looked = self.read(decoder[0], x, self.read.prepare(error))
+                encoder = encode((*glimpses, decoder[0], *told), encoder)
                 q(name, self.posterior(encoder[0]))
-            decoder = self.decode((p(name, prior), *y), decoder)
+            decoder = decode((p(name, prior), *y), decoder)
             stroke, written = self.write(decoder[0])
             canvas = canvas + stroke
             yield Step(canvas, looked, written)

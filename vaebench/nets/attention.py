@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vaebench.errors import Incompatible
 from vaebench.nets.base import Shape
+from vaebench.nets.join import side_by_side
 from vaebench.nets.precision import Multiplies
 
 LARGEST = 20.0
@@ -27,8 +28,7 @@ class Window:
     sees the pixel where it left.
 
     Attributes:
-        mean_x: μ_X, columns of the filters' centres, `[*, N]`.
-        mean_y: μ_Y, their rows, `[*, N]`.
+        means: μ_X, columns of the filters' centres, and μ_Y, their rows: `[*, 2, N]`.
         sd: σ, in pixels, `[*]`.
         gamma: γ, what is read is multiplied by and what is written divided by, `[*]`.
         size: (B, A).
@@ -38,22 +38,37 @@ class Window:
         Rezende, Wierstra 2015), eq. 19-28, https://arxiv.org/abs/1502.04623
     """
 
-    mean_x: Tensor
-    mean_y: Tensor
+    means: Tensor
     sd: Tensor
     gamma: Tensor
     size: Shape
 
+    @property
+    def mean_x(self) -> Tensor:
+        """μ_X, `[*, N]`."""
+        return self.means[..., 0, :]
+
+    @property
+    def mean_y(self) -> Tensor:
+        """μ_Y, `[*, N]`."""
+        return self.means[..., 1, :]
+
     @cached_property
     def filters(self) -> tuple[Tensor, Tensor]:
         """F_Y `[*, N, B]` and F_X `[*, N, A]`."""
+        pixels = torch.arange(
+            1, max(self.size) + 1, dtype=self.means.dtype, device=self.means.device
+        )
+        distance = (pixels - self.means.unsqueeze(-1)) * (math.sqrt(0.5) / _per_image(self.sd))
+        across, down = distance.square().neg().unbind(-3)
         rows, columns = self.size
-        return _filters(self.mean_y, self.sd, rows), _filters(self.mean_x, self.sd, columns)
+        return down[..., :rows].softmax(-1), across[..., :columns].softmax(-1)
 
-    def read(self, images: Tensor) -> Tensor:
-        """γ F_Y x F_Xᵀ of each channel: `[*, C, B, A]` → `[*, C, N, N]`."""
+    def read(self, *images: Tensor) -> Tensor:
+        """γ F_Y x F_Xᵀ of each channel of each image: `[*, C, B, A]` each → `[*, ΣC, N, N]`."""
         f_y, f_x = (f.unsqueeze(-3) for f in self.filters)
-        return _per_image(self.gamma) * (f_y @ images @ f_x.mT)
+        f_x = f_x.mT
+        return _per_image(self.gamma) * side_by_side([f_y @ x @ f_x for x in images], 3)
 
     def write(self, patches: Tensor) -> Tensor:
         """F_Yᵀ w F_X / γ of each channel: `[*, C, N, N]` → `[*, C, B, A]`."""
@@ -67,26 +82,19 @@ def window(params: Tensor, n: int, size: Shape) -> Window:
     g_X = (A + 1)/2 (ĝ_X + 1), δ = (max(A, B) - 1)/(N - 1) δ̂, μ_i = g + (i - N/2 - ½) δ.
     """
     centres, logs = params.split([2, PARAMETERS - 2], -1)
-    centre_x, centre_y = centres.unbind(-1)
     log_variance, log_stride, log_gamma = logs.clamp(-LARGEST, LARGEST).unbind(-1)
     rows, columns = size
-    stride = (max(size) - 1) / max(1, n - 1) * log_stride.exp()
-    steps = torch.arange(1, n + 1, dtype=params.dtype, device=params.device) - n / 2 - 0.5
-    spread = stride.unsqueeze(-1) * steps
+    dtype, device = params.dtype, params.device
+    middle = torch.linspace((columns + 1) / 2, (rows + 1) / 2, 2, dtype=dtype, device=device)
+    steps = torch.arange(0.5 - n / 2, n / 2, dtype=dtype, device=device)
+    pitch = (max(size) - 1) / max(1, n - 1) * steps
+    spread = log_stride.exp().unsqueeze(-1) * pitch
     return Window(
-        mean_x=((columns + 1) / 2 * (centre_x + 1)).unsqueeze(-1) + spread,
-        mean_y=((rows + 1) / 2 * (centre_y + 1)).unsqueeze(-1) + spread,
+        means=torch.addcmul(middle, middle, centres).unsqueeze(-1) + spread.unsqueeze(-2),
         sd=(0.5 * log_variance).exp(),
         gamma=log_gamma.exp(),
         size=size,
     )
-
-
-def _filters(mean: Tensor, sd: Tensor, length: int) -> Tensor:
-    """`[*, N, length]`, rows summing to 1."""
-    pixels = torch.arange(1, length + 1, dtype=mean.dtype, device=mean.device)
-    distance = (pixels - mean.unsqueeze(-1)) * (math.sqrt(0.5) / sd)[..., None, None]
-    return distance.square().neg().softmax(-1)
 
 
 def _per_image(x: Tensor) -> Tensor:
@@ -117,23 +125,27 @@ class Reader(nn.Module):
         n: N, filters on each side of the grid; 0: no attention, all pixels are read.
 
     Attributes:
-        width: numbers that it reads.
+        widths: numbers that it reads: of each image, or through the grid of all.
     """
 
     def __init__(self, hidden: int, shape: Shape, images: int, n: int) -> None:
         super().__init__()
         self.n, self.dims = n, len(shape)
         self.size = shape[-2:]
-        self.width = images * (shape[0] * n * n if n else math.prod(shape))
+        self.widths = (images * shape[0] * n * n,) if n else (math.prod(shape),) * images
         self.attend = tiling(hidden, n, shape[-2:]) if n else None
 
+    def prepare(self, image: Tensor) -> Tensor:
+        """An image `[*, *shape]` as `forward` takes it; to be done once for one read at every step."""
+        return image if self.attend else image.flatten(-self.dims)
+
     def forward(self, state: Tensor, *images: Tensor) -> tuple[list[Tensor], Window | None]:
-        """`[*, hidden]` and images `[*, *shape]` each → what is read of each, together `[*, width]`,
-        and where it was read."""
+        """`[*, hidden]` and prepared images → what is read, `[*, width]` each, and where; without a
+        grid these are the images themselves."""
         if self.attend is None:
-            return [x.flatten(-self.dims) for x in images], None
+            return [*images], None
         grid = window(self.attend(state), self.n, self.size)
-        return [grid.read(x).flatten(-3) for x in images], grid
+        return [grid.read(*images).flatten(-3)], grid
 
 
 class Writer(Multiplies):

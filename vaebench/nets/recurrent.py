@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vaebench.nets.join import side_by_side
 from vaebench.nets.precision import Multiplies
 
 State = tuple[Tensor, Tensor]
@@ -16,7 +17,7 @@ class LSTM(Multiplies):
     """One step of long short-term memory at a time, from a learned initial state.
 
     Args:
-        inputs: width of what a step is given.
+        inputs: widths of what a step is given, one after the other.
         hidden: width of h and of c.
 
     References:
@@ -24,9 +25,10 @@ class LSTM(Multiplies):
         (Gers, Schmidhuber, Cummins 2000; Jozefowicz, Zaremba, Sutskever 2015)
     """
 
-    def __init__(self, inputs: int, hidden: int) -> None:
+    def __init__(self, inputs: Sequence[int], hidden: int) -> None:
         super().__init__()
-        self.cell = nn.LSTMCell(inputs, hidden)
+        self.inputs = tuple(inputs)
+        self.cell = nn.LSTMCell(sum(inputs), hidden)
         self.first = nn.Parameter(torch.zeros(2, hidden))
         for weights in (self.cell.weight_ih, self.cell.weight_hh):
             for gate in weights.chunk(4):
@@ -42,23 +44,40 @@ class LSTM(Multiplies):
         h, c = self.first.unbind()
         return h, c
 
-    def forward(self, given: tuple[Tensor, ...], state: State) -> State:
-        """What it is given, side by side, `[*, width]` each, and the state before → the next."""
-        joined = side_by_side(given)
-        lead, x = joined.shape[:-1], joined.flatten(0, -2)
-        before = (s.expand(*lead, -1).reshape(-1, s.shape[-1]) for s in state)
-        h, c = self._next(x, *before)
-        return h.unflatten(0, lead), c.unflatten(0, lead)
+    def begin(self) -> Steps:
+        """What takes the steps of one sequence."""
+        return Steps(self)
 
-    def _next(self, x: Tensor, h: Tensor, c: Tensor) -> State:
-        if not self.lowers:
-            found: State = self.cell(x, (h, c))
-            return found
-        # c is a sum over all steps: torch's cell would keep it in the precision of products.
-        i, f, g, o = self.multiplied(self._gates, x, h).chunk(4, -1)
+
+class Steps:
+    """The steps of one sequence. No product is computed twice: what a step is given again, the same
+    tensor, keeps its product with the weights; and what all examples share, as the initial state, is
+    multiplied once for all of them.
+    """
+
+    def __init__(self, lstm: LSTM) -> None:
+        cell = lstm.cell
+        self.multiplied = lstm.multiplied
+        self.bias = cell.bias_ih + cell.bias_hh
+        self.recurrent = cell.weight_hh
+        # Split once: each view of the weights would bring a whole gradient of its own.
+        self.columns = cell.weight_ih.split(lstm.inputs, 1)
+        self.known: list[tuple[Tensor | None, Tensor]] = [(None, self.bias)] * len(self.columns)
+
+    def __call__(self, given: Iterable[Tensor], state: State) -> State:
+        """What it is given, `[*, width]` each, and the state before → the next, `[*, hidden]` each;
+        leading dimensions broadcast."""
+        h, c = state
+        gates = self.multiplied(F.linear, h, self.recurrent, self.bias)
+        for i, x in enumerate(given):
+            gates = gates + self._product(i, x)
+        i, f, g, o = gates.chunk(4, -1)
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()
         return o.sigmoid() * c.tanh(), c
 
-    def _gates(self, x: Tensor, h: Tensor) -> Tensor:
-        cell = self.cell
-        return F.linear(x, cell.weight_ih, cell.bias_ih) + F.linear(h, cell.weight_hh, cell.bias_hh)
+    def _product(self, i: int, x: Tensor) -> Tensor:
+        before, product = self.known[i]
+        if before is not x:
+            product = self.multiplied(F.linear, x, self.columns[i])
+            self.known[i] = x, product
+        return product
