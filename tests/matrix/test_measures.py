@@ -19,6 +19,7 @@ from vaebench.cli import conf_dir
 from vaebench.compose import Composition, compose
 from vaebench.errors import Refusal
 from vaebench.measures.base import Subject, evaluating
+from vaebench.measures.class_samples import ClassSamples
 from vaebench.measures.classification import Classification
 from vaebench.measures.evaluation import NAMES, Measures, measure, why_not
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
@@ -52,6 +53,7 @@ TINY = Measures(
     ais=AnnealedImportance(examples=3, chains=2, temperatures=3, leapfrog=2),
     probe=Probe(train=200, examples=EXAMPLES),
     classification=Classification(examples=EXAMPLES),
+    class_samples=ClassSamples(train=50, samples=3, examples=EXAMPLES),
 )
 
 
@@ -128,6 +130,9 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "ais": but(NO_BOUND, NO_LATENTS, BITS),
     "probe": but(NO_LATENTS, NO_LABELS),
     "classification": only(("model=classifier",), "one label is to be observed"),
+    "class_samples": only(
+        ("model=cvae",), "no latent is a class", NO_BOUND, NO_LATENTS, {"model=m2": "is a cluster"}
+    ),
     "data": but(NO_IMAGE),
     "reconstructions": but(NO_LATENTS, NO_IMAGE),
     "samples": but(NO_BOUND, because("holds sentences", *WORDS), A_LABEL),

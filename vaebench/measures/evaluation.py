@@ -23,6 +23,7 @@ from vaebench.measures.base import (
     check_known,
     over_batches,
 )
+from vaebench.measures.class_samples import ClassSamples
 from vaebench.measures.classification import Classification
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
@@ -50,11 +51,22 @@ class Measures:
     classification: Classification = field(
         default_factory=lambda: Classification(examples=II("examples"))
     )
+    class_samples: ClassSamples = field(
+        default_factory=lambda: ClassSamples(examples=II("examples"))
+    )
 
 
 SHARED = {
     "k": ("likelihood",),
-    "examples": ("likelihood", "terms", "rate", "units", "probe", "classification"),
+    "examples": (
+        "likelihood",
+        "terms",
+        "rate",
+        "units",
+        "probe",
+        "classification",
+        "class_samples",
+    ),
 }
 """Options of `Measures`, and the measures that take theirs from them."""
 

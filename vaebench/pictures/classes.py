@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vaebench.inference import encode, expected, generate_at, simulate
-from vaebench.measures.base import Inapplicable
+from vaebench.measures.class_samples import classes_of, of_class
 from vaebench.pictures.paper import save_sheet
 from vaebench.pictures.view import MOST_CLASSES, View
 
@@ -21,7 +21,7 @@ def classes(view: View) -> list[Path]:
     name, values = _classes(view)
     rows = []
     for value in values:
-        given = _given(view, name, value, SAMPLES)
+        given = of_class(view.given, name, value, SAMPLES)
         trace = simulate(view.subject.model, SAMPLES, given, view.noise)
         rows.append(expected(trace, view.name).reshape(SAMPLES, *view.images.shape[1:]))
     names = [f"{name} = {i}" for i in range(len(values))]
@@ -38,7 +38,7 @@ def styles(view: View) -> list[Path]:
     z = {key: code for key, code in encode(view.subject.model, some).items() if key != name}
     columns = [view.images[:count]]
     for value in values:
-        given = _given(view, name, value, count)
+        given = of_class(view.given, name, value, count)
         trace = generate_at(view.subject.model, z, given, view.noise)
         columns.append(expected(trace, view.name).reshape_as(columns[0]))
     sheet, names = torch.stack(columns, 1).flatten(0, 1), ["x", *map(str, range(len(values)))]
@@ -47,27 +47,11 @@ def styles(view: View) -> list[Path]:
 
 
 def _classes(view: View) -> tuple[str, Tensor]:
-    """The name of the class and all its values: of a latent that is one of several classes, `[C, C]`,
-    or of the label that the model is under, `[C]`; 24 at most.
+    """The name of the class, and the first 24 of its values.
 
     Raises:
-        Inapplicable: there is no class, or nothing beside it that could be a style.
+        Inapplicable: there is none, or no image.
     """
     _ = view.name
-    view.subject.need_bound()
-    device, label = view.subject.device, view.label
-    latents = view.subject.latents
-    if label:
-        levels = view.subject.composition.data.spec[label].levels
-        return label, torch.arange(levels, device=device)[:MOST_CLASSES]
-    for name in latents if len(latents) > 1 else ():
-        if view.classes(name) == view.codes[name].shape[1] > 1:
-            return name, torch.eye(view.classes(name), device=device)[:MOST_CLASSES]
-    raise Inapplicable("no latent is a class beside a style, and the model is under no label")
-
-
-def _given(view: View, name: str, value: Tensor, count: int) -> dict[str, Tensor]:
-    """The conditions of the first so many examples, and one class for all of them."""
-    rows = torch.arange(count, device=view.subject.device) % len(view)
-    given = {key: condition[rows] for key, condition in view.given.items()}
-    return given | {name: value.expand(count, *value.shape)}
+    name, values = classes_of(view.subject)
+    return name, values[:MOST_CLASSES]
