@@ -28,7 +28,10 @@ class Marks(Dataset):
     """Of class c, pixel c is on and no other."""
 
     spec = SPEC
-    protocol: dict[str, object] = {}
+
+    @property
+    def protocol(self):
+        return {}
 
     def split(self, part):
         return InMemorySplit({"x": Column(X.to(torch.get_default_dtype())), "y": Column(Y)})
