@@ -50,7 +50,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     with looking(path, options) as (console, saved, subject):
         if OUTLIERS in asked:
             subject = beside(subject, saved, options.outliers, options.accelerator)
-        say = partial(console.print, highlight=False, soft_wrap=True)
+        say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
         of = {"split": options.split.value, "checkpoint": saved.checkpoint.name}
         say(f"{saved.composition.report.quantity} · {of['split']} split · {of['checkpoint']}")
         about = of | {"seed": options.seed, "vaebench": __version__}
@@ -68,7 +68,8 @@ def evaluate(arguments: Sequence[str]) -> None:
                 else:
                     show(console, name, found, seconds)
             elif asked:
-                raise Refusal(f"measures=[{name}] does not apply: {found}")
+                named = name in options.measures
+                raise Refusal(f"measures=[{name}] does not apply: {found}" if named else found)
             else:
                 say(f"{name}: does not apply: {found}", style="dim")
                 kept = {"does_not_apply": found}

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -27,7 +28,7 @@ from vaebench.progress import doing
 from vaebench.runs.layout import PICTURES, option_of
 from vaebench.runs.results import write_outliers
 from vaebench.runs.write import writing
-from vaebench.suggest import did_you_mean
+from vaebench.suggest import did_you_mean, unadvised
 
 PROTOCOL = ("binarize", "dequantize")
 """What is done to grey values of the run's data is done to those of other images."""
@@ -61,7 +62,9 @@ def beside(subject: Subject, saved: Saved, options: Outliers, accelerator: Accel
         raise Refusal("outliers.options are of a data set, and outliers names none")
     others = {called(word): _examples(word, saved, options) for word in named}
     options.of = list(dict.fromkeys(map(called, options.of)))
-    baseline = _baseline(subject, saved, options.baseline, accelerator) if options.baseline else None
+    baseline = (
+        _baseline(subject, saved, options.baseline, accelerator) if options.baseline else None
+    )
     return replace(subject, others=others, baseline=baseline)
 
 
@@ -74,9 +77,12 @@ def _examples(word: str, saved: Saved, options: Outliers) -> tuple[Columns, ...]
     """The test split of a data set, or all images of a folder."""
     own = saved.composition
     is_set = word in choices([conf_dir()])["dataset"]
-    with doing(word):
-        data: Dataset = instantiate(_composed(word if is_set else "", word, saved, options))
-        check_batch(data)
+    try:
+        with doing(word):
+            data: Dataset = instantiate(_composed(word if is_set else "", word, saved, options))
+            check_batch(data)
+    except Refusal as error:  # what it suggests is of a run's own data
+        raise Refusal(f"outliers=[{word}]: {unadvised(str(error))}") from error
     for name, role in own.report.roles.items():
         if role == "extra":
             continue
@@ -105,6 +111,8 @@ def _composed(choice: str, path: str, saved: Saved, options: Outliers) -> DictCo
             folder = Path(path).expanduser()
             cfg.dataset.path = str(folder)
             cfg.dataset.size = _size(saved) if folder.is_dir() else []
+    for name in OmegaConf.missing_keys(cfg.dataset):
+        raise Refusal(f"outliers.options=[dataset.{name}=…] must be given")
     return cfg.dataset
 
 
@@ -142,6 +150,9 @@ UNITS = {
     "complexity": "−log₂ p(x) − packed size, bits",
 }
 NUMBERS = ("auroc", "aupr", "fpr95")
+WIDEST = 100
+"""Columns that the table may take whatever the terminal has."""
+
 SURE = 2
 """Standard errors by which an AUROC is below a half before it is said to be."""
 
@@ -149,35 +160,47 @@ SURE = 2
 def show_outliers(
     console: Console, numbers: Numbers, notes: dict[str, str], seconds: float
 ) -> None:
-    """A line for each set of outliers and score."""
+    """A line for each set of outliers and score; then which scores err, and which are left out."""
     k, n = (f"{name}={numbers[name]:.0f}" for name in ("k", "examples"))
-    table = Table(title=f"outliers · {k} · {n} · {seconds:.1f} s", title_justify="left")
-    for column in ("outliers", "score", "data", "mean", *map(str.upper, NUMBERS), ""):
-        table.add_column(column, justify="right" if column not in ("outliers", "score", "") else "left")
-    wrong = False
-    for each in dict.fromkeys(name.partition("/")[0] for name in numbers if "/" in name):
-        shown = [s for s in SCORES if f"{each}/{s}/auroc" in numbers]
-        for score in shown:
-            of = {m: numbers[f"{each}/{score}/{m}"] for m in ("mean", *NUMBERS)}
-            errors = {m: numbers.get(f"{each}/{score}/{m}_se", 0.0) for m in NUMBERS}
-            below = of["auroc"] + SURE * errors["auroc"] < 0.5
-            wrong |= below
-            table.add_row(
-                each if score == shown[0] else "",
-                score,
-                *(f"{mean:.1f}" for mean in (numbers[f"{DATA}/{score}/mean"], of["mean"])),
-                *(f"{of[m]:.3f} ± {errors[m]:.3f}" for m in NUMBERS),
-                "← wrong way" if below else "",
-                end_section=score == shown[-1],
-                style="yellow" if below else "",
-            )
-    console.print(table)
-    say = partial(console.print, highlight=False, soft_wrap=True)
-    say("± AUROC by DeLong, AUPR and FPR95 by bootstrap", style="dim")
-    if wrong:
-        say("← outliers look more like the data than the data do: AUROC below ½", style="yellow")
+    title = f"outliers · {k} · {n} · {seconds:.1f} s"
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table.show_edge, table.padding = False, 0
+    for column in ("outliers", "score"):
+        table.add_column(column, no_wrap=True)
+    for column in ("data", "theirs", *(f"{name.upper()} ±" for name in NUMBERS), ""):
+        table.add_column(column, justify="right", no_wrap=True)
+    rows = {name.removesuffix("/auroc"): name for name in numbers if name.endswith("/auroc")}
+    likelier = [row for row, name in rows.items() if is_below_half(numbers, name)]
+    shown = ""
+    for row in rows:
+        each, score = row.split("/")
+        if shown not in ("", each):
+            table.add_section()
+        mark, style = ("←", "yellow") if row in likelier else ("", "")
+        cells = _cells(numbers, each, score)
+        table.add_row("" if each == shown else each, score, *cells, mark, style=style)
+        shown = each
+    console.print(table, width=max(console.width, WIDEST), crop=False)
+    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    if likelier:
+        told = "AUROC below ½: these outliers look more like the data than the data do"
+        say(f"← {told}, by this score", style="yellow")
+    say("errors of AUROC by DeLong, of AUPR and FPR95 by bootstrap", style="dim")
     for score, reason in notes.items():
         say(f"{score}: left out: {reason}", style="dim")
+
+
+def is_below_half(numbers: Numbers, name: str) -> bool:
+    """Whether an AUROC is below a half by more than two standard errors."""
+    return numbers[name] + SURE * numbers.get(f"{name}_se", 0.0) < 0.5
+
+
+def _cells(numbers: Numbers, each: str, score: str) -> list[str]:
+    """The score's mean of the data and of the outliers, and how well it tells them."""
+    means = (numbers[f"{of}/{score}/mean"] for of in (DATA, each))
+    found = (f"{each}/{score}/{name}" for name in NUMBERS)
+    told = (f"{numbers[n]:.3f} ± {numbers.get(f'{n}_se', 0.0):.3f}" for n in found)
+    return [*(f"{mean:.1f}" for mean in means), *told]
 
 
 def keep_outliers(folder: Path, subject: Subject) -> list[Path]:

@@ -58,8 +58,8 @@ def auroc(data: Array, outliers: Array) -> tuple[float, float]:
 def _share_below(scores: Array, others: Array) -> Array:
     """For each score the share of others that are less, those that are equal counting half."""
     others = np.sort(others)
-    ends = (np.searchsorted(others, scores, side) for side in ("left", "right"))
-    return sum(ends) / (2 * len(others))
+    less, at_most = np.searchsorted(others, scores), np.searchsorted(others, scores, "right")
+    return (less + at_most) / (2 * len(others))
 
 
 def aupr(
@@ -102,7 +102,8 @@ def fpr95(
 
 def _resamples(n: int, m: int, generator: np.random.Generator) -> list[tuple[Array, Array]]:
     """How often each inlier and outlier is drawn, of as many draws as there are."""
+    every = [np.full(size, 1 / size) for size in (n, m)]
     return [
-        tuple(generator.multinomial(size, np.full(size, 1 / size)) for size in (n, m))
+        (generator.multinomial(n, every[0]), generator.multinomial(m, every[1]))
         for _ in range(RESAMPLES)
     ]

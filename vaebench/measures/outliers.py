@@ -104,8 +104,8 @@ class Outliers(Measure):
             for score in scored.scores:
                 found: Numbers = {"mean": scores[score].mean().item()}
                 if each != DATA:
-                    both = (columns[score].numpy() for columns in (sets[DATA], scores))
-                    found |= detection(*both, seed=subject.seed)
+                    own, theirs = sets[DATA][score].numpy(), scores[score].numpy()
+                    found |= detection(own, theirs, subject.seed)
                 numbers |= {f"{each}/{score}/{n}": value for n, value in found.items()}
         return numbers
 
@@ -116,7 +116,7 @@ class Outliers(Measure):
         generator = torch.Generator(subject.device).manual_seed(seed)
         for split in splits if not self.examples else _first(splits, self.examples):
             for batch in subject.of(split):
-                yield batch | ({name: change(batch[name], generator)} if change else {})
+                yield {**batch, **({name: change(batch[name], generator)} if change else {})}
 
 
 def _set(subject: Subject, name: str, each: str) -> tuple[tuple[Columns, ...], Change | None]:

@@ -225,8 +225,12 @@ class Images(Dataset):
 
     @property
     def protocol(self) -> dict[str, Any]:
-        return self.held_out.record(self.parts) | {
-            "binarize": self.binarize,
-            "dequantize": self.dequantize,
-            "levels": self.parts["train"].levels,
-        } | ({"without": self.without} if self.without else {})
+        return (
+            self.held_out.record(self.parts)
+            | {
+                "binarize": self.binarize,
+                "dequantize": self.dequantize,
+                "levels": self.parts["train"].levels,
+            }
+            | ({"without": self.without} if self.without else {})
+        )
