@@ -23,6 +23,7 @@ from vaebench.measures.classification import Classification
 from vaebench.measures.evaluation import NAMES, Measures, measure, why_not
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
+from vaebench.measures.outliers import Outliers
 from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
 from vaebench.measures.terms import Terms
@@ -52,6 +53,7 @@ TINY = Measures(
     ais=AnnealedImportance(examples=3, chains=2, temperatures=3, leapfrog=2),
     probe=Probe(train=200, examples=EXAMPLES),
     classification=Classification(examples=EXAMPLES),
+    outliers=Outliers(of=["noise"], k=3, samples=2, examples=EXAMPLES),
 )
 
 
@@ -128,6 +130,9 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "ais": but(NO_BOUND, NO_LATENTS, BITS),
     "probe": but(NO_LATENTS, NO_LABELS),
     "classification": only(("model=classifier",), "one label is to be observed"),
+    "outliers": but(
+        because("no outliers are made", *WORDS, "model=classifier"),
+    ),
     "data": but(NO_IMAGE),
     "reconstructions": but(NO_LATENTS, NO_IMAGE),
     "samples": but(NO_BOUND, because("holds sentences", *WORDS), A_LABEL),

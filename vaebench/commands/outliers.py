@@ -112,7 +112,7 @@ def _composed(choice: str, path: str, saved: Saved, options: Outliers) -> DictCo
             cfg.dataset.path = str(folder)
             cfg.dataset.size = _size(saved) if folder.is_dir() else []
     for name in OmegaConf.missing_keys(cfg.dataset):
-        raise Refusal(f"outliers.options=[dataset.{name}=…] must be given")
+        raise Refusal(f"outliers.options=[{name}=…] must be given")
     return cfg.dataset
 
 

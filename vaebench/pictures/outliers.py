@@ -47,10 +47,10 @@ def histograms(path: Path, sets: Sets, titles: Mapping[str, str]) -> Path:
         axes = figure.add_subplot(rows, columns, place)
         values = {name: found[score].numpy() for name, found in sets.items()}
         bins, tallest = _bins(values), 0.0
-        for name, of in values.items():
+        for i, (name, of) in enumerate(values.items()):
             heights = np.histogram(of.clip(bins[0], bins[-1]), bins)[0] / len(of)
             tallest = max(tallest, *heights[1:-1])
-            fill, colour = (True, "0.75") if name == DATA else (False, None)
+            fill, colour = (True, "0.75") if name == DATA else (False, f"C{i}")
             axes.stairs(heights, bins, fill=fill, color=colour, label=name)
         axes.set_ylim(0, TALLER * tallest or 1)
         axes.set_title(title, fontsize=10)
