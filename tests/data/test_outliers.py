@@ -14,7 +14,9 @@ IMAGE = Field((1, 4, 4), Support.LEVELS, 17)
 COLOURS = Field((3, 4, 4), Support.UNIT)
 
 
-def made(kind: str, field: Field, x: torch.Tensor, train: torch.Tensor | None = None, seed: int = 0):
+def made(
+    kind: str, field: Field, x: torch.Tensor, train: torch.Tensor | None = None, seed: int = 0
+):
     split = InMemorySplit({"x": Column(x if train is None else train)})
     return CHANGES[kind]("x", field, split)(x, torch.Generator().manual_seed(seed))
 
@@ -82,7 +84,11 @@ def test_noise_follows_its_generator():
 @pytest.mark.parametrize(
     ("kind", "field", "told"),
     [
-        ("rotated", Field((1, 28, 20), Support.BINARY, 2), r"x of shape \[1, 28, 20\] is no square"),
+        (
+            "rotated",
+            Field((1, 28, 20), Support.BINARY, 2),
+            r"x of shape \[1, 28, 20\] is no square",
+        ),
         ("rotated", Field((16,)), "no square image"),
         ("inverted", Field((3,)), "x is real numbers, which have no inverse"),
         ("shuffled", Field((5,), Support.TOKENS, 9), "x is tokens"),

@@ -121,7 +121,9 @@ def test_the_score_of_a_narrow_q_grows_without_bound_too():
         model.set_posterior(torch.zeros(2, 3), torch.full((2,), log_scale))
         _, sets = scored(beside(subject(model, x), same=x), "same", k=1)
         found.append(sets["same"]["kl"][0].item())
-    assert found == pytest.approx([2 * (-s + (math.exp(2 * s) - 1) / 2) for s in (-1, -10, -100, -1000)])
+    assert found == pytest.approx(
+        [2 * (-s + (math.exp(2 * s) - 1) / 2) for s in (-1, -10, -100, -1000)]
+    )
 
 
 def test_scores_that_are_no_matter_of_the_sample_do_not_depend_on_how_examples_are_batched():
