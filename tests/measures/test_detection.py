@@ -61,7 +61,8 @@ def test_both_areas_are_those_of_scikit_learn_ties_among_them(seed):
     is_outlier = [0] * len(data) + [1] * len(outliers)
     scores = np.concatenate([data, outliers])
     assert auroc(data, outliers)[0] == pytest.approx(roc_auc_score(is_outlier, scores), abs=1e-12)
-    assert aupr(data, outliers) == average_precision_score(is_outlier, scores)
+    known = average_precision_score(is_outlier, scores)
+    assert aupr(data, outliers) == pytest.approx(known, abs=1e-12)
 
 
 def test_of_two_gaussians_the_area_and_the_false_positives_are_known():
@@ -88,6 +89,10 @@ def test_weights_count_examples_as_often():
     for score in (aupr, fpr95):
         repeated = score(np.repeat(data, few), np.repeat(outliers, many))
         assert score(data, outliers, few, many) == pytest.approx(repeated)
+    is_outlier = np.repeat([0, 1], [40, 30])
+    weights, scores = np.concatenate([few, many]), np.concatenate([data, outliers])
+    known = average_precision_score(is_outlier, scores, sample_weight=weights)
+    assert aupr(data, outliers, few, many) == pytest.approx(known)
 
 
 def test_one_example_alone_has_no_error_by_delong():

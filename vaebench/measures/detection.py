@@ -26,12 +26,15 @@ def detection(data: Array, outliers: Array, seed: int = 0) -> Numbers:
         outliers: scores of outliers, `[m]`.
         seed: of the resamples.
     """
+    data, outliers = np.sort(data), np.sort(outliers)  # so that each resample has little to sort
     value, error = auroc(data, outliers)
     found: Numbers = {"auroc": value} if math.isnan(error) else {"auroc": value, "auroc_se": error}
-    counts = _resamples(len(data), len(outliers), np.random.default_rng(seed))
+    generator = np.random.default_rng(seed)
+    sizes = [(len(data), len(outliers))] * RESAMPLES
+    counts = [[_resampled(size, generator) for size in pair] for pair in sizes]
     for name, of in {"aupr": aupr, "fpr95": fpr95}.items():
         found[name] = of(data, outliers)
-        draws = [of(data, outliers, few, many) for few, many in counts]
+        draws = [of(data, outliers, *both) for both in counts]
         found[f"{name}_se"] = float(np.std(draws, ddof=1))
     return found
 
@@ -72,12 +75,19 @@ def aupr(
     Args:
         few, many: how often each inlier and each outlier counts; None: once.
     """
-    from sklearn.metrics import average_precision_score  # half a second
-
-    weights = None if few is None or many is None else np.concatenate([few, many])
-    is_outlier = np.repeat([0, 1], [len(data), len(outliers)])
+    weights = np.concatenate(
+        [
+            np.ones(len(data)) if few is None else few,
+            np.ones(len(outliers)) if many is None else many,
+        ]
+    )
     scores = np.concatenate([data, outliers])
-    return float(average_precision_score(is_outlier, scores, sample_weight=weights))
+    order = np.argsort(scores, kind="stable")[::-1]
+    ends = np.append(np.flatnonzero(scores[order[1:]] != scores[order[:-1]]), len(order) - 1)
+    told = np.cumsum(weights[order])[ends]
+    right = np.cumsum(np.where(order >= len(data), weights[order], 0))[ends]
+    precision = np.divide(right, told, out=np.zeros(len(ends)), where=told > 0)
+    return float((np.diff(right, prepend=0) * precision).sum() / right[-1])
 
 
 def fpr95(
@@ -94,16 +104,12 @@ def fpr95(
         Enhancing The Reliability of Out-of-distribution Image Detection in Neural Networks (Liang,
         Li, Srikant 2018)
     """
-    order = np.argsort(data)
+    order = np.argsort(data, kind="stable")
     passed = np.cumsum(np.ones(len(data)) if few is None else few[order])
     threshold = data[order][np.searchsorted(passed, ACCEPTED * passed[-1] - 1e-9)]
     return float(np.average(outliers <= threshold, weights=many))
 
 
-def _resamples(n: int, m: int, generator: np.random.Generator) -> list[tuple[Array, Array]]:
-    """How often each inlier and outlier is drawn, of as many draws as there are."""
-    every = [np.full(size, 1 / size) for size in (n, m)]
-    return [
-        (generator.multinomial(n, every[0]), generator.multinomial(m, every[1]))
-        for _ in range(RESAMPLES)
-    ]
+def _resampled(size: int, generator: np.random.Generator) -> Array:
+    """How often each of so many examples is drawn, of as many draws as there are."""
+    return np.bincount(generator.integers(size, size=size), minlength=size)

@@ -22,6 +22,7 @@ from vaebench.inference.freeform import bound
 from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject, over_batches
 from vaebench.measures.detection import detection
 from vaebench.measures.likelihood import log_likelihood
+from vaebench.progress import steps
 from vaebench.suggest import override
 
 DATA = "data"
@@ -101,7 +102,7 @@ class Outliers(Measure):
         subject.notes.update(left_out)
         numbers: Numbers = {"k": scored.k, "examples": len(sets[DATA][scored.scores[0]])}
         for each, scores in sets.items():
-            for score in scored.scores:
+            for score in steps(scored.scores, each):
                 found: Numbers = {"mean": scores[score].mean().item()}
                 if each != DATA:
                     own, theirs = sets[DATA][score].numpy(), scores[score].numpy()
