@@ -55,6 +55,7 @@ def histograms(path: Path, sets: Sets, titles: Mapping[str, str]) -> Path:
         axes.set_ylim(0, TALLER * tallest or 1)
         axes.set_title(title, fontsize=10)
         axes.tick_params(labelsize=8)
+    figure.suptitle("shares of examples; what lies farther off is in the last bin", fontsize=10)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(sets))
     return save(figure, path)
 
