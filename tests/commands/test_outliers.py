@@ -9,8 +9,10 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from tests.commands.conftest import QUICK
+from vaebench.commands.outliers import show_outliers
 from vaebench.measures.outliers import SCORES
 from vaebench.pictures.outliers import BLUE, RED
 
@@ -72,16 +74,40 @@ def test_each_score_of_each_set_is_told_and_kept_or_left_out_for_a_reason(here, 
     assert bool(likelier) == ("AUROC below ½" in done.out)
 
 
-def test_a_class_that_is_left_out_may_be_likelier_than_the_data_and_the_table_says_so(here, copied):
-    """Digits without ones: ones have fewer strokes."""
+def test_a_class_that_is_left_out_is_told_from_the_others_with_every_score(here, copied):
     folder, _ = copied("without"), copied("pixels")
     done = here("evaluate", "without", "outliers=without", "outliers.baseline=pixels", *FAST)
     assert done.code == 0, done.err
     found = evaluation(folder)
     rows = [row for row in table(folder) if row["set"] == "without"]
     assert len(rows) + found["examples"] == 400
-    assert "without/ratio/auroc" in found
+    assert {f"without/{score}/auroc" for score in SCORES} <= found.keys()
     assert "does_not_apply" not in str([*found])
+
+
+def test_a_score_is_marked_whose_area_is_below_a_half_by_two_errors(capsys):
+    numbers = {"k": 5, "examples": 9, "data/nll/mean": 1.0}
+    for each, area in (("surely", 0.39), ("perhaps", 0.41)):
+        told = {"mean": 2.0, "auroc": area, "aupr": 0.5, "fpr95": 0.5}
+        numbers |= {f"{each}/nll/{name}": value for name, value in told.items()}
+        numbers |= {f"{each}/nll/{name}_se": 0.05 for name in ("auroc", "aupr", "fpr95")}
+    show_outliers(Console(width=80), numbers, {"kl": "of [this]"}, 0.0)
+    out = capsys.readouterr().out
+    marked = {line.split()[0] for line in out.splitlines() if line.rstrip().endswith("←")}
+    assert marked == {"surely"}
+    assert "0.390 ± 0.050" in out
+    assert "← AUROC below ½" in out
+    assert "kl: left out: of [this]\n" in out
+
+
+def test_folders_that_are_called_like_another_set_are_refused(here, copied, tmp_path):
+    copied("run")
+    for name in ("data", "a/photos", "b/photos"):
+        (tmp_path / name).mkdir(parents=True)
+    for words, name in (("./data", "data"), ("a/photos,b/photos", "photos")):
+        done = here("evaluate", "run", f"outliers=[{words}]")
+        assert done.code == 2
+        assert f"a set is called {name} already" in done.err
 
 
 def test_pictures_have_a_panel_for_each_score_and_frames_of_both_colours(here, copied):

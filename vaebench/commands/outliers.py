@@ -55,11 +55,17 @@ def beside(subject: Subject, saved: Saved, options: Outliers, accelerator: Accel
     their last name from here on.
 
     Raises:
-        Refusal: the model cannot read them, or the baseline has other data.
+        Refusal: the model cannot read them, two are called alike, or the baseline has other data.
     """
     named = [word for word in dict.fromkeys(options.of) if word not in OWN]
     if options.options and not named:
         raise Refusal("outliers.options are of a data set, and outliers names none")
+    taken = [DATA, *OWN]
+    for word in named:
+        if called(word) in taken:
+            told = f"a set is called {called(word)} already: give the folder another name"
+            raise Refusal(f"outliers=[{word}]: {told}")
+        taken.append(called(word))
     others = {called(word): _examples(word, saved, options) for word in named}
     options.of = list(dict.fromkeys(map(called, options.of)))
     baseline = (
