@@ -61,7 +61,9 @@ def test_every_measure_is_printed_and_kept(here, copied):
     assert re.search(r"│ nll +│ +\d+\.\d{3} │ +0\.\d{3} │", done.out)
     found = evaluation(folder)
     measures = ["likelihood", "terms", "rate", "units", "information", "gap", "ais", "probe"]
-    assert {name.partition("/")[0] for name in found} == {*measures, "classification"}
+    others = {"classification", "outliers"}
+    assert {name.partition("/")[0] for name in found} == {*measures, *others}
+    assert found["outliers/does_not_apply"].startswith("no outliers are named")
     assert found["classification/does_not_apply"].startswith("one label is to be observed")
     assert found["likelihood/nll"] == pytest.approx(-found["rate/bound"], abs=2)
     assert found["likelihood/k"] == 50

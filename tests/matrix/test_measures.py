@@ -24,6 +24,7 @@ from vaebench.measures.classification import Classification
 from vaebench.measures.evaluation import NAMES, Measures, measure, why_not
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
+from vaebench.measures.outliers import Outliers
 from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
 from vaebench.measures.terms import Terms
@@ -54,6 +55,7 @@ TINY = Measures(
     probe=Probe(train=200, examples=EXAMPLES),
     classification=Classification(examples=EXAMPLES),
     class_samples=ClassSamples(train=50, samples=3, examples=EXAMPLES),
+    outliers=Outliers(of=["noise"], k=3, samples=2, examples=EXAMPLES),
 )
 
 
@@ -132,6 +134,9 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "classification": only(("model=classifier",), "one label is to be observed"),
     "class_samples": only(
         ("model=cvae",), "no latent is a class", NO_BOUND, NO_LATENTS, {"model=m2": "is a cluster"}
+    ),
+    "outliers": but(
+        because("no outliers are made", *WORDS, "model=classifier"),
     ),
     "data": but(NO_IMAGE),
     "reconstructions": but(NO_LATENTS, NO_IMAGE),
