@@ -128,7 +128,9 @@ class MultivariateGaussian(Likelihood):
         loc, free = params.reshape(*lead, -1, dim).split([1, self.param_shape[0] - 1], -2)
         if self.covariance == "diagonal":
             log_scale = self._positive(free).log()
-            return DiagNormal(loc.reshape(*lead, *shape), log_scale.reshape(*lead, *shape), len(shape))
+            return DiagNormal(
+                loc.reshape(*lead, *shape), log_scale.reshape(*lead, *shape), len(shape)
+            )
         return Shaped(FullNormal(loc.squeeze(-2), self._tril(free)), shape)
 
     def _positive(self, free: Tensor) -> Tensor:

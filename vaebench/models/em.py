@@ -39,6 +39,19 @@ def moments(split: Columns, name: str, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """When EM ends.
+
+    Attributes:
+        iterations: after so many.
+        tolerance: or when one has raised the mean log-likelihood by less.
+    """
+
+    iterations: int
+    tolerance: float
+
+
+@dataclass(frozen=True)
 class Fitted:
     """A mixture that was found.
 
@@ -54,13 +67,7 @@ class Fitted:
 
 
 def gaussian_mixture(
-    head: MultivariateGaussian,
-    x: Tensor,
-    components: int,
-    *,
-    iterations: int,
-    tolerance: float,
-    seed: int,
+    head: MultivariateGaussian, x: Tensor, components: int, stop: Stop, seed: int
 ) -> Fitted:
     """scikit-learn's EM, from k-means, of examples `[N, *event]`, which it holds in 64 bits.
 
@@ -74,16 +81,14 @@ def gaussian_mixture(
         components,
         covariance_type=kind,
         reg_covar=head.min_scale**2,
-        tol=tolerance,
-        max_iter=iterations,
+        tol=stop.tolerance,
+        max_iter=stop.iterations,
         random_state=seed,
     )
     flat = x.flatten(1).cpu().double().numpy()
     with doing("EM"), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the number of iterations is an option
         em.fit(flat)
-    weights, means, covariances = map(
-        torch.from_numpy, (em.weights_, em.means_, em.covariances_)
-    )
+    weights, means, covariances = map(torch.from_numpy, (em.weights_, em.means_, em.covariances_))
     params = head.params_for_covariances(means.view(-1, *x.shape[1:]), covariances)
     return Fitted(weights.log(), params, [*map(float, em.lower_bounds_), float(em.score(flat))])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import torch
@@ -15,7 +15,7 @@ from vaebench.errors import Incompatible
 from vaebench.heads import Likelihood
 from vaebench.heads.covariances import MultivariateGaussian
 from vaebench.models.base import RecognitionFirst
-from vaebench.models.em import gaussian_mixture, pieces
+from vaebench.models.em import Stop, gaussian_mixture, pieces
 from vaebench.models.parts import check_entrywise, observed_field
 from vaebench.progress import steps
 from vaebench.trace import Trace
@@ -35,7 +35,8 @@ class Mixture(RecognitionFirst):
     p(x_i | j), by which the likelihood of the training split never falls. It sees that split as one
     draw of its protocol, the same at each iteration: of dynamically binarized images one binarization,
     whose log-likelihood is log p(x) itself, where grey values would give a lower bound of its mean. A
-    component that is responsible for nothing keeps its parameters.
+    component that is responsible for nothing keeps its parameters. Gaussians with covariances of their
+    own are scikit-learn's matter.
 
     Args:
         spec: names and shapes of a batch, and N.
@@ -71,10 +72,13 @@ class Mixture(RecognitionFirst):
                 raise Incompatible(f"model.{name}={number}: at least 1")
         x = observed_field(spec, observed)
         self.observed, self.by_em = observed, fit == "em"
-        self.iterations, self.tolerance = iterations, tolerance
+        self.stop = Stop(iterations, tolerance)
+        if components > spec.size:
+            raise Incompatible(f"model.components={components}: there are {spec.size} examples")
         self.likelihood = likelihood(x)
         check_entrywise(self.likelihood, x)
-        if self.by_em and not (self.likelihood.fitted_by_mean or self._is_gaussian):
+        by_scikit_learn = isinstance(self.likelihood, MultivariateGaussian)
+        if self.by_em and not (self.likelihood.fitted_by_mean or by_scikit_learn):
             raise Incompatible(
                 "this model is fitted by EM, of which this likelihood has no M step in closed form.",
                 "likelihood",
@@ -88,10 +92,6 @@ class Mixture(RecognitionFirst):
     @property
     def solves(self) -> bool:  # type: ignore[override]  # it depends on an option
         return self.by_em
-
-    @property
-    def _is_gaussian(self) -> bool:
-        return isinstance(self.likelihood, MultivariateGaussian)
 
     @property
     def density(self) -> MixtureDensity:
@@ -109,31 +109,36 @@ class Mixture(RecognitionFirst):
         self._start(split)
         if not self.by_em:
             return []
-        seed = int(torch.randint(2**31, ()))
-        if isinstance(self.likelihood, MultivariateGaussian):
-            x = torch.cat([*pieces(split, self.observed, seed)])
-            options = {"iterations": self.iterations, "tolerance": self.tolerance, "seed": seed}
-            found = gaussian_mixture(self.likelihood, x, len(self.logits), **options)
-            self.logits.copy_(found.log_weights)
-            self.params.copy_(found.params)
-            return found.bounds
-        bounds: list[float] = []
-        for _ in steps(range(self.iterations), "EM"):
-            bound, counts, sums = self._expect(split, seed)
-            converged = len(bounds) > 0 and bound - bounds[-1] < self.tolerance
-            bounds.append(bound)
-            if converged:
-                return bounds
-            self._maximise(counts, sums)
-        return [*bounds, self._expect(split, seed)[0]]
+        head, seed = self.likelihood, int(torch.randint(2**31, ()))
+        if not isinstance(head, MultivariateGaussian):
+            return self._by_means(split, seed)
+        x = torch.cat([*pieces(split, self.observed, seed)])
+        found = gaussian_mixture(head, x, len(self.logits), self.stop, seed)
+        self.logits.copy_(found.log_weights)
+        self.params.copy_(found.params)
+        return found.bounds
 
     def _start(self, split: Columns) -> None:
         """Half-way from the mean of some examples to M of them."""
-        count, size = len(self.logits), len(split)
-        chosen = torch.randperm(size)[: max(count, CHUNK)]
+        count = len(self.logits)
+        chosen = torch.randperm(len(split))[: max(count, CHUNK)]
         some = split.batch(chosen.to(split.device))[self.observed]
-        means = (some[torch.arange(count) % len(some)] + some.mean(0)) / 2
-        self.params.copy_(torch.stack([self.likelihood.params_for_mean(m) for m in means]))
+        self._set_means((some[:count] + some.mean(0)) / 2, range(count))
+
+    def _set_means(self, means: Tensor, of: Iterable[int]) -> None:
+        for j in of:
+            self.params[j] = self.likelihood.params_for_mean(means[j])
+
+    def _by_means(self, split: Columns, seed: int) -> list[float]:
+        """EM of a likelihood that a mean fits, in pieces of the split."""
+        bounds: list[float] = []
+        for _ in steps(range(self.stop.iterations), "EM"):
+            bound, counts, sums = self._expect(split, seed)
+            bounds.append(bound)
+            if len(bounds) > 1 and bound - bounds[-2] < self.stop.tolerance:
+                return bounds
+            self._maximise(counts, sums)
+        return [*bounds, self._expect(split, seed)[0]]
 
     def _expect(self, split: Columns, seed: int) -> tuple[float, Tensor, Tensor]:
         """The mean of log p(x_i) over the split; Σ_i r_ij `[M]` and Σ_i r_ij x_i `[M, *event]`."""
@@ -153,7 +158,6 @@ class Mixture(RecognitionFirst):
     def _maximise(self, counts: Tensor, sums: Tensor) -> None:
         weights = (counts / counts.sum()).clamp(min=LEAST)
         self.logits.copy_(weights.log())
-        for j, (count, total) in enumerate(zip(counts, sums, strict=True)):
-            if count > EMPTY:
-                mean = (total / count).to(self.params)
-                self.params[j] = self.likelihood.params_for_mean(mean)
+        filled = [j for j, count in enumerate(counts.tolist()) if count > EMPTY]
+        means = sums / counts.clamp(min=EMPTY).view(-1, *(1 for _ in sums.shape[1:]))
+        self._set_means(means.to(self.params), filled)
