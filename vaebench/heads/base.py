@@ -63,7 +63,11 @@ class Likelihood(Head):
 
     def params_for_covariance(self, mean: Tensor, covariance: Tensor) -> Tensor:
         """Parameters `[*param_shape]` of the greatest likelihood of data with this mean `[*event]` and
-        this covariance `[D, D]`; parameters of the head's own are set. Where `fitted_by_covariance`."""
+        this covariance `[D, D]`, both in 64 bits on the CPU; parameters of the head's own are set.
+
+        Raises:
+            Incompatible: unless `fitted_by_covariance`.
+        """
         raise Incompatible("this likelihood is not fitted by a covariance.", "likelihood")
 
     @property

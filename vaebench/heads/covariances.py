@@ -72,7 +72,7 @@ class LinearGaussian(Likelihood):
         """σ² is the mean of the D - d least eigenvalues λ, the columns of W are (λ_j - σ²)^½ u_j of the
         greatest (Tipping, Bishop 1999, section 3.2)."""
         rank = self.w.shape[1]
-        values, vectors = torch.linalg.eigh(covariance.double())
+        values, vectors = torch.linalg.eigh(covariance)
         variance = values[:-rank].mean().clamp(min=(self.min_scale + LEAST) ** 2)
         self.raw.copy_(inverse_softplus(variance.sqrt() - self.min_scale))
         self.w.copy_(vectors[:, -rank:] * (values[-rank:] - variance).clamp(min=0).sqrt())
@@ -141,7 +141,7 @@ class MultivariateGaussian(Likelihood):
         return free.tril(-1) + self._positive(free.diagonal(dim1=-2, dim2=-1)).diag_embed()
 
     def _free(self, positive: Tensor) -> Tensor:
-        return inverse_softplus((positive - self.min_scale).clamp(min=LEAST)) - self.raw
+        return inverse_softplus((positive - self.min_scale).clamp(min=LEAST)) - self.raw.item()
 
     def params_for_mean(self, mean: Tensor) -> Tensor:
         if self.covariance == "tied":

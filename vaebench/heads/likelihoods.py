@@ -138,13 +138,13 @@ class Gaussian(Likelihood):
     @torch.no_grad()
     def params_for_covariance(self, mean: Tensor, covariance: Tensor) -> Tensor:
         params = self.params_for_mean(mean)
-        missed = mean - self.mean_for_params(params)  # where the sigmoid does not reach it
-        variance = covariance.diagonal().view(mean.shape) + missed.square()
+        reached = mean.clamp(*MEAN_RANGE) if self.link == "sigmoid" else mean
+        variance = covariance.diagonal().view(mean.shape) + (mean - reached).square()
         if self.variance == "global":
             variance = variance.mean()
         raw = inverse_softplus((variance.sqrt() - self.min_scale).clamp(min=LEAST))
         if self.variance == "amortised":
-            params[1] = raw - self.raw
+            params[1] = raw - self.raw.item()
         else:
             self.raw.copy_(raw.expand_as(self.raw))
         return params

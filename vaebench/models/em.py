@@ -24,7 +24,7 @@ def pieces(split: Columns, name: str, seed: int) -> Iterator[Tensor]:
 
 
 def moments(split: Columns, name: str, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Mean `[*shape]` and covariance `[D, D]` of a split, in 64 bits."""
+    """Mean `[*shape]` and covariance `[D, D]` of a split, in 64 bits on the CPU."""
     origin, sums, products = None, torch.zeros(()), torch.zeros(())
     for x in pieces(split, name, seed):
         flat = x.flatten(1).cpu().double()

@@ -127,7 +127,7 @@ class Mixture(RecognitionFirst):
 
     def _set_means(self, means: Tensor, of: Iterable[int]) -> None:
         for j in of:
-            self.params[j] = self.likelihood.params_for_mean(means[j])
+            self.params[j] = self.likelihood.params_for_mean(means[j].cpu())
 
     def _by_means(self, split: Columns, seed: int) -> list[float]:
         """EM of a likelihood that a mean fits, in pieces of the split."""
@@ -160,4 +160,4 @@ class Mixture(RecognitionFirst):
         self.logits.copy_(weights.log())
         filled = [j for j, count in enumerate(counts.tolist()) if count > EMPTY]
         means = sums / counts.clamp(min=EMPTY).view(-1, *(1 for _ in sums.shape[1:]))
-        self._set_means(means.to(self.params), filled)
+        self._set_means(means, filled)

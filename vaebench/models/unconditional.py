@@ -77,8 +77,7 @@ class Unconditional(RecognitionFirst):
         heads, params = listed(self.likelihood), listed(self.params)
         for name, head, values in zip(self.observed, heads, params, strict=True):
             if self.in_closed_form and head.fitted_by_covariance:
-                mean, covariance = (m.to(values) for m in moments(split, name))
-                values.copy_(head.params_for_covariance(mean, covariance))
+                values.copy_(head.params_for_covariance(*moments(split, name)))
         return []
 
     def recognise(self, q: Trace, batch: Batch) -> None:
