@@ -71,7 +71,8 @@ def gaussian_mixture(
 ) -> Fitted:
     """scikit-learn's EM, from k-means, of examples `[N, *event]`, which it holds in 64 bits.
 
-    To each variance it adds the square of the head's `min_scale`, so that none falls to 0.
+    To each variance it adds the square of the head's `min_scale`, so that none falls to 0. That is
+    not quite an M step: unless `min_scale` is 0, an iteration may lose a little where it gains little.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
