@@ -31,9 +31,12 @@ NOT_MADE_FOR = {
     ("draw", "ppca"),
     *itertools.product(("classifier", "cvae"), ("ppca", "topics")),
     *((model, "topics") for model in ("darn", "draw", "helmholtz", "m2", "made")),
+    *((model, "topics") for model in ("bernoulli_mixture", "factorized", "gmm", "ppca")),
+    ("bernoulli_mixture", "ppca"),
     *itertools.product(("rnnlm", "sentence_vae", "sequence_autoencoder"), ("digits", "ppca")),
 }
-"""Models whose own choices other data need: labels, no grid of filters, nets that read words. All others
+"""Models whose own choices other data need: labels, no grid of filters, nets that read words, bits or
+numbers with a closed form. All others
 train: a pair that no longer does, or that does at last, changes this list."""
 
 MATRIX = Matrix([conf_dir()])

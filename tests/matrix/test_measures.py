@@ -88,7 +88,9 @@ def because(reason: str, *choices: str) -> Reasons:
 
 
 WORDS = ("dataset=topics", *(f"model={model}" for model in READS_WORDS))
-WITHOUT = ("model=classifier", "model=made", "model=rnnlm", "model=unconditional")
+MIXTURES = ("model=bernoulli_mixture", "model=gmm")
+WITHOUT = ("model=classifier", "model=factorized", "model=made", "model=ppca", "model=rnnlm")
+WITHOUT += ("model=unconditional", *MIXTURES)
 NO_LATENTS = because("no latents", *WITHOUT)
 NO_BOUND = because(
     "trained on reconstruction alone",
@@ -144,6 +146,7 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "manifold": only((PLANE,), ONE_PLANE, NO_BOUND, NO_LATENTS, NO_IMAGE),
     "classes": only((*OF_CLASSES,), "no latent is a class", NO_BOUND, NO_LATENTS, NO_IMAGE),
     "styles": only((*OF_CLASSES,), "no latent is a class", NO_BOUND, NO_LATENTS, NO_IMAGE),
+    "components": only((*MIXTURES,), "is no mixture", NO_BOUND, NO_IMAGE),
     "canvas": only(("model=draw",), "paints no canvas"),
     "strokes": only(("model=draw",), "paints no canvas", NO_BOUND),
     "filters": only(("model=draw",), "paints no canvas"),

@@ -112,6 +112,11 @@ class Distribution(ABC):
     def log_prob(self, value: Tensor) -> Tensor:
         """log density of a value, `[*batch]` after broadcasting."""
 
+    def log_prob_by_each(self, value: Tensor) -> Tensor:
+        """log density of each value `[*, *event]` under each of a batch `[M]`, `[*, M]`; override where
+        it is a product of matrices."""
+        return self.log_prob(value.unsqueeze(-len(self.event_shape) - 1))
+
     def rsample_and_log_prob(self, shape: Sequence[int], noise: Noise) -> tuple[Tensor, Score]:
         """A draw and how to score it; override where one pass serves both."""
         value = self.rsample(shape, noise)

@@ -48,13 +48,17 @@ class Model(nn.Module, ABC):
         super().__init__()
         self.register_module("refine", None)
 
-    def fit(self, split: Columns) -> None:
+    def fit(self, split: Columns) -> list[float]:
         """Gives values to whatever has a solution in closed form, or by a method of its own, before the
         first step; nothing by default.
 
         Args:
             split: the training split, on the model's device.
+
+        Returns:
+            the mean log-likelihood of the split after each iteration of a method that has some.
         """
+        return []
 
     def forward(self, run: Callable[..., Result], *args: Any) -> Result:
         """`run(self, *args)`: lets `functional_call` hold parameters fixed in any program."""
