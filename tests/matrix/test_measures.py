@@ -25,6 +25,7 @@ from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
 from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
+from vaebench.measures.sampling import Sampling
 from vaebench.measures.terms import Terms
 from vaebench.pictures import PICTURES, View, draw
 
@@ -52,6 +53,7 @@ TINY = Measures(
     ais=AnnealedImportance(examples=3, chains=2, temperatures=3, leapfrog=2),
     probe=Probe(train=200, examples=EXAMPLES),
     classification=Classification(examples=EXAMPLES),
+    sampling=Sampling(examples=EXAMPLES),
 )
 
 
@@ -84,8 +86,8 @@ def because(reason: str, *choices: str) -> Reasons:
 
 
 WORDS = ("dataset=topics", *(f"model={model}" for model in READS_WORDS))
-WITHOUT = ("model=classifier", "model=made", "model=rnnlm", "model=unconditional")
-NO_LATENTS = because("no latents", *WITHOUT)
+WITHOUT = ("classifier", "made", "pixel_cnn", "pixel_rnn", "rnnlm", "unconditional")
+NO_LATENTS = because("no latents", *(f"model={model}" for model in WITHOUT))
 NO_BOUND = because(
     "trained on reconstruction alone",
     *("posterior=delta", "model=autoencoder", "model=sequence_autoencoder"),
@@ -128,6 +130,7 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "ais": but(NO_BOUND, NO_LATENTS, BITS),
     "probe": but(NO_LATENTS, NO_LABELS),
     "classification": only(("model=classifier",), "one label is to be observed"),
+    "sampling": but(NO_BOUND),
     "data": but(NO_IMAGE),
     "reconstructions": but(NO_LATENTS, NO_IMAGE),
     "samples": but(NO_BOUND, because("holds sentences", *WORDS), A_LABEL),

@@ -28,6 +28,7 @@ from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
 from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
+from vaebench.measures.sampling import Sampling
 from vaebench.measures.terms import Terms
 
 
@@ -50,6 +51,7 @@ class Measures:
     classification: Classification = field(
         default_factory=lambda: Classification(examples=II("examples"))
     )
+    sampling: Sampling = field(default_factory=Sampling)
 
 
 SHARED = {
