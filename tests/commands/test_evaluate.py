@@ -61,6 +61,7 @@ def test_every_measure_is_printed_and_kept(here, copied):
     assert re.search(r"│ nll +│ +\d+\.\d{3} │ +0\.\d{3} │", done.out)
     found = evaluation(folder)
     measures = ["likelihood", "terms", "rate", "units", "information", "gap", "ais", "probe"]
+    measures += ["sampling"]
     assert {name.partition("/")[0] for name in found} == {*measures, "classification"}
     assert found["classification/does_not_apply"].startswith("one label is to be observed")
     assert found["likelihood/nll"] == pytest.approx(-found["rate/bound"], abs=2)
@@ -69,6 +70,8 @@ def test_every_measure_is_printed_and_kept(here, copied):
     assert found["probe/linear"] > found["probe/majority"]
     assert (found["gap/examples"], found["gap/k"]) == (4, 100)
     assert (found["ais/examples"], found["ais/temperatures"]) == (4, 5)
+    assert found["sampling/examples"] == 64
+    assert found["sampling/milliseconds"] > 0
     for name in measures:
         assert found[f"{name}/split"] == "test"
         assert found[f"{name}/checkpoint"] == "best.ckpt"

@@ -541,7 +541,7 @@ def test_a_reconstruction_alone_has_no_bound_to_measure():
     names = [name for name in NAMES if name != "classification"]  # whose reason is another
     found = dict(measure(options("k=3"), names, held))
     refused = {name for name, reason in found.items() if isinstance(reason, str)}
-    assert refused == {"likelihood", "rate", "information", "gap", "ais"}
+    assert refused == {"likelihood", "rate", "information", "gap", "ais", "sampling"}
     assert all("reconstruction alone" in found[name] for name in refused)
 
 
