@@ -77,7 +77,7 @@ class Subject:
         Args:
             rows: of the examples, which to take instead.
         """
-        split = self.composition.data.split(part or self.part)
+        split = self.composition.split(part or self.part)
         split = (split.first(examples) if examples else split).to(self.device)
         generator = torch.Generator(self.device).manual_seed(derived(self.seed, EVALUATION, 3))
         index = torch.arange(len(split)) if rows is None else rows
