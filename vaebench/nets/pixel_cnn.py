@@ -15,6 +15,10 @@ from vaebench.nets.base import ACTIVATIONS, Activation, widths
 from vaebench.nets.pixels import Image, MaskedConv, PixelNet, Walk, ending, window
 
 
+GAIN = 1.5
+"""Standard deviation of what enters a gate at first, of numbers of size 1."""
+
+
 class PixelCNN(PixelNet):
     """Layers of gates tanh(a) · sigmoid(b) in two stacks: the vertical one sees all rows above, the
     horizontal one those to the left in its row and, through the vertical one, all rows above, so that
@@ -27,7 +31,7 @@ class PixelCNN(PixelNet):
         shape: C, H, W.
         outputs: numbers for each entry.
         context: M, numbers that are known of each pixel.
-        hidden: channels of each layer, at least one layer; equal neighbours have a residual path.
+        hidden: channels of each layer, at least one layer; equal neighbours have residual paths.
         kernel: window of the first layer, 0: all pixels; that of further ones is 3.
         activation: before each of the two layers that end it.
 
@@ -116,6 +120,8 @@ class Gated(nn.Module):
         self.context = nn.Conv2d(context, 4 * width, 1, bias=False)
         self.mix = MaskedConv(_seen(own, own))
         self.residual = not first and inputs == width
+        for conv, seen in ((self.down, self.down.weight), (self.across, self.across.mask)):
+            _begin(conv, torch.count_nonzero(seen[0]).item())
 
     def forward(self, v: Tensor, h: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Both stacks `[N, inputs, H, W]` → `[N, width, H, W]`."""
@@ -127,7 +133,9 @@ class Gated(nn.Module):
         """From all rows that are seen: the vertical stack, and what the horizontal one is given of it
         and of the context."""
         down = self.down(F.pad(rows, (self.columns, self.columns)))
-        return gate(down + known), self.over(down) + beside
+        found = gate(down + known)
+        v = found + rows[:, :, self.rows :] if self.residual else found
+        return v, self.over(down) + beside
 
     def horizontal(self, columns: Tensor, given: Tensor) -> Tensor:
         """From all columns that are seen: the horizontal stack."""
@@ -139,6 +147,14 @@ def gate(x: Tensor) -> Tensor:
     """tanh(a) · sigmoid(b), `[N, 2 width, *]` → `[N, width, *]`."""
     a, b = x.chunk(2, 1)
     return a.tanh() * b.sigmoid()
+
+
+def _begin(conv: nn.Conv2d, seen: float) -> None:
+    """Gates halve what they let through: with torch's own weights a deep layer would see next to
+    nothing of the image."""
+    assert conv.bias is not None
+    nn.init.normal_(conv.weight, std=GAIN / max(1.0, seen) ** 0.5)
+    nn.init.zeros_(conv.bias)
 
 
 def shared(width: int, colours: int) -> Tensor:
