@@ -106,6 +106,7 @@ NO_DENSITY = {"refine=hamiltonian": "no density", "posterior=planar": "density a
 A_LABEL = {"model=classifier": "is a single number"}
 CONDITIONS = {"model=cvae": "under y the prior"}
 NO_PARAMETERS = {"model=draw": "take turns", "model=hierarchical": "depends on another latent's"}
+NO_PARAMETERS |= because("sought for each", "posterior=free", "posterior=semi_amortised")
 
 
 def but(*exceptions: Reasons) -> Callable[[str], set[str]]:
