@@ -29,7 +29,9 @@ def head(net, shape=SHAPE, kind="bits", **options):
     pixel, levels = KINDS[kind]
     field = Field(shape, Support.BINARY if levels == 2 else Support.LEVELS, levels)
     kernel = {"kernel": 3} if net in CONVOLVED else {}
-    options = {"net": net, "pixel": pixel, "hidden": WIDTHS[net], "activation": "tanh"} | kernel | options
+    options = (
+        {"net": net, "pixel": pixel, "hidden": WIDTHS[net], "activation": "tanh"} | kernel | options
+    )
     made = AutoregressivePixels(field, **options)
     with torch.no_grad():
         for parameter in made.parameters():
@@ -65,10 +67,11 @@ def test_it_sums_to_one_over_all_images_whatever_the_context(net, kind):
 @pytest.mark.parametrize("net", NETS)
 def test_it_sums_to_one_without_a_context(net, kind):
     """Its parameters are learned, and the same for all."""
-    pixel, levels = KINDS[kind]
+    _, levels = KINDS[kind]
     support = Support.BINARY if levels == 2 else Support.LEVELS
     model = Unconditional(
-        Spec({"x": Field(SHAPE, support, levels)}, 10), likelihood=lambda field: head(net, kind=kind)
+        Spec({"x": Field(SHAPE, support, levels)}, 10),
+        likelihood=lambda field: head(net, kind=kind),
     )
     log_p = infer(model, {"x": every(SHAPE, levels)}, 1).log_w
     assert_close(log_p.exp().sum(), torch.ones(()))

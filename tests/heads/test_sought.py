@@ -77,7 +77,9 @@ def test_q_of_a_training_example_is_its_row(head):
     found = infer(made, batch, 1).q["z"].dist
     rows = made.posterior.net.rows[[4, 1]]
     assert_close(found.rsample((), Shared((1, 2), rows.device)).shape, torch.Size([2, 2]))
-    assert_close(found.base.loc if head not in (Gaussian, FullGaussian) else found.mean, rows[:, :2])
+    assert_close(
+        found.base.loc if head not in (Gaussian, FullGaussian) else found.mean, rows[:, :2]
+    )
 
 
 def test_a_row_has_the_gradient_of_its_own_example_alone():
@@ -148,7 +150,9 @@ def test_an_encoder_learns_from_where_its_ascent_ends():
     batch, net = examples(4), made.posterior.net
     end = made._found(made.sought, batch, [batch["x"]])
     leaf = end.detach().requires_grad_()
-    slope = torch.autograd.grad(made._bound(batch, leaf, Shared((8, 4), leaf.device)).sum(), leaf)[0]
+    slope = torch.autograd.grad(made._bound(batch, leaf, Shared((8, 4), leaf.device)).sum(), leaf)[
+        0
+    ]
     made._bound(batch, end, Shared((8, 4), leaf.device)).sum().backward()
     by_hand = torch.autograd.grad((net(batch["x"]) * slope).sum(), [*net.parameters()])
     for parameter, wanted in zip(net.parameters(), by_hand, strict=True):

@@ -92,9 +92,7 @@ class AutoregressivePixels(Likelihood):
         lead = params.shape[: params.ndim - len(self.param_shape)]
         if isinstance(self.net, PixelNet):
             seen, steps = partial(self._seen, params), partial(self._steps, params)
-            return Autoregressive(
-                seen, self.order, params, lead, steps=steps, width=self.net.size
-            )
+            return Autoregressive(seen, self.order, params, lead, steps=steps, width=self.net.size)
         net = self.net
 
         def conditional(x: Tensor) -> Distribution:

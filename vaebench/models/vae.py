@@ -79,7 +79,9 @@ class VAE(RecognitionFirst):
         z = latent_field(latent_dim, q)
         self.seeks = self.sought is not None
         self.numbered = self.sought is not None and self.sought.tabled
-        net = Table(spec.size, q.param_shape) if self.numbered else nets.encoder(x | y, q.param_shape)
+        net = (
+            Table(spec.size, q.param_shape) if self.numbered else nets.encoder(x | y, q.param_shape)
+        )
         self.posterior = Conditional(net, q)
         of_x = self.posterior if self.sought is None else partial(no_density, NO_DENSITY)
         self.prior = prior_of(prior, z, posterior=of_x, read=x | y, conditions=y)

@@ -14,7 +14,6 @@ from vaebench.errors import Incompatible
 from vaebench.nets.base import ACTIVATIONS, Activation, widths
 from vaebench.nets.pixels import Image, MaskedConv, PixelNet, Walk, ending, window
 
-
 GAIN = 1.5
 """Standard deviation of what enters a gate at first, of numbers of size 1."""
 
