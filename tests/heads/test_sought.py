@@ -24,6 +24,7 @@ __all__ = ["in_float64"]
 
 N, PLANE = 6, Field((2,))
 OPTIONS = {"steps": 300, "samples": 8, "lr": 0.1}
+RATE = {FreeForm: {"rate": 1.0}, SemiAmortised: {}}
 
 
 def model(kind=FreeForm, head=FullGaussian, prior=Normal, **options):
@@ -33,7 +34,7 @@ def model(kind=FreeForm, head=FullGaussian, prior=Normal, **options):
         Spec({"x": Field((3,), mean=torch.zeros(3))}, N),
         latent_dim=2,
         nets=linear(),
-        posterior=partial(kind, head=head, **OPTIONS | options),
+        posterior=partial(kind, head=head, **OPTIONS | RATE[kind] | options),
         prior=prior,
         likelihood=partial(Pixels, scale=1.0),
     )
@@ -60,7 +61,7 @@ def test_the_number_of_parameters_grows_with_that_of_examples():
             spec,
             latent_dim=2,
             nets=linear(),
-            posterior=partial(FreeForm, head=Gaussian, **OPTIONS),
+            posterior=partial(FreeForm, head=Gaussian, rate=1.0, **OPTIONS),
             prior=Normal,
             likelihood=Pixels,
         )
@@ -189,7 +190,7 @@ def test_what_is_best_already_has_no_gap_to_be_measured(kind):
 @pytest.mark.parametrize("head", [Bits, PointMass])
 def test_a_head_without_a_slope_is_refused(head):
     with pytest.raises(Incompatible, match="along the slope of a bound"):
-        FreeForm(PLANE, head=head, **OPTIONS)
+        FreeForm(PLANE, head=head, rate=1.0, **OPTIONS)
 
 
 def test_a_prior_that_is_made_of_q_is_refused():
@@ -205,7 +206,7 @@ def test_a_model_of_several_latents_asks_an_encoder():
         layers=[2, 2],
         nets=linear(),
         links=linear(),
-        posterior=partial(FreeForm, head=Gaussian, **OPTIONS),
+        posterior=partial(FreeForm, head=Gaussian, rate=1.0, **OPTIONS),
         prior=Normal,
         likelihood=Pixels,
     )
@@ -213,10 +214,24 @@ def test_a_model_of_several_latents_asks_an_encoder():
         outline(made, spec)
 
 
-@pytest.mark.parametrize("option", ["steps", "samples", "lr"])
+@pytest.mark.parametrize("option", ["steps", "samples", "lr", "rate"])
 def test_numbers_must_be_positive(option):
     with pytest.raises(Incompatible, match=rf"posterior\.{option}=0: must be positive"):
-        FreeForm(PLANE, head=Gaussian, **OPTIONS | {option: 0})
+        FreeForm(PLANE, head=Gaussian, **OPTIONS | RATE[FreeForm] | {option: 0})
+
+
+def test_rows_move_by_so_many_learning_rates():
+    """And begin no farther out."""
+    slow, fast = Table(5, (3,)), Table(5, (3,), rate=20.0)
+    with torch.no_grad():
+        fast.rows.copy_(slow.rows / 20)
+    index, moved = torch.arange(5), []
+    for table in (slow, fast):
+        before, optimizer = table(index).detach(), torch.optim.Adam(table.parameters(), lr=1e-3)
+        table(index).sum().backward()
+        optimizer.step()
+        moved.append(table(index).detach() - before)
+    assert_close(moved[1], 20 * moved[0])
 
 
 def test_the_middle_of_a_table_is_its_mean():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
@@ -65,12 +63,7 @@ class Sought(Head):
         steps: of the ascent.
         samples: of z that each step averages over.
         lr: step size at first.
-
-    Attributes:
-        tabled: whether training examples have rows of a table, in place of an encoder's start.
     """
-
-    tabled: ClassVar[bool]
 
     def __init__(
         self,
@@ -136,7 +129,12 @@ class FreeForm(Sought):
     The one optimizer sees a gradient of 0 for rows that are not in the batch. Adam moves such a row on
     along its own last gradients for some ten steps, then it rests, and no row moves another. Its
     moments of squared gradients shrink while it rests: the fewer its visits, the longer its steps. A
-    decay of weights would shrink resting rows too.
+    decay of weights would shrink resting rows too. Since an epoch brings a row one gradient and the model
+    one of every batch, rows move by `rate` times the learning rate.
+
+    Args:
+        latent, head, steps, samples, lr: of every `Sought` q.
+        rate: of the rows, in learning rates.
 
     References:
         An Introduction to Variational Methods for Graphical Models (Jordan, Ghahramani, Jaakkola, Saul
@@ -145,7 +143,24 @@ class FreeForm(Sought):
         example beside those of all
     """
 
-    tabled = True
+    def __init__(
+        self,
+        latent: Field,
+        *,
+        head: Callable[[Field], Head],
+        steps: int,
+        samples: int,
+        lr: float,
+        rate: float,
+    ) -> None:
+        super().__init__(latent, head=head, steps=steps, samples=samples, lr=lr)
+        if not rate > 0:
+            raise Incompatible(f"posterior.rate={rate}: must be positive")
+        self.rate = rate
+
+    def table(self, size: int) -> Table:
+        """The rows of so many training examples."""
+        return Table(size, self.param_shape, self.rate)
 
 
 class SemiAmortised(Sought):
@@ -160,8 +175,6 @@ class SemiAmortised(Sought):
         Inference Suboptimality in Variational Autoencoders (Cremer, Li, Duvenaud 2018)
     """
 
-    tabled = False
-
 
 class Table(nn.Module):
     """Numbers of examples 0, …, N - 1: `index` `[B]` → `[B, *shape]`.
@@ -169,15 +182,17 @@ class Table(nn.Module):
     Args:
         size: N.
         shape: of the numbers of one.
+        rate: by which they move, in learning rates: Adam's steps do not grow with a gradient.
     """
 
-    def __init__(self, size: int, shape: tuple[int, ...]) -> None:
+    def __init__(self, size: int, shape: tuple[int, ...], rate: float = 1.0) -> None:
         super().__init__()
-        self.rows = nn.Parameter(SPREAD * torch.randn(size, *shape))
+        self.rate = rate
+        self.rows = nn.Parameter(SPREAD / rate * torch.randn(size, *shape))
 
     def forward(self, index: Tensor) -> Tensor:
-        return self.rows[index]
+        return self.rate * self.rows[index]
 
     def middle(self, count: int) -> Tensor:
         """The mean row, so many times."""
-        return self.rows.mean(0).expand(count, *self.rows.shape[1:])
+        return self.rate * self.rows.mean(0).expand(count, *self.rows.shape[1:])

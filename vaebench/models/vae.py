@@ -12,7 +12,7 @@ from vaebench.data import Batch, Field, Spec
 from vaebench.distributions.base import Shared
 from vaebench.errors import Incompatible
 from vaebench.heads import Conditional, Head, Likelihood, latent_field
-from vaebench.heads.sought import Sought, Table
+from vaebench.heads.sought import FreeForm, Sought, Table
 from vaebench.models.base import RecognitionFirst, Refine, unrefined
 from vaebench.models.parts import (
     Observed,
@@ -78,10 +78,9 @@ class VAE(RecognitionFirst):
         q = made if self.sought is None else self.sought.head
         z = latent_field(latent_dim, q)
         self.seeks = self.sought is not None
-        self.numbered = self.sought is not None and self.sought.tabled
-        net = (
-            Table(spec.size, q.param_shape) if self.numbered else nets.encoder(x | y, q.param_shape)
-        )
+        self.numbered = isinstance(made, FreeForm)
+        table = made.table(spec.size) if isinstance(made, FreeForm) else None
+        net = table or nets.encoder(x | y, q.param_shape)
         self.posterior = Conditional(net, q)
         of_x = self.posterior if self.sought is None else partial(no_density, NO_DENSITY)
         self.prior = prior_of(prior, z, posterior=of_x, read=x | y, conditions=y)

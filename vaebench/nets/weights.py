@@ -16,7 +16,6 @@ from vaebench.nets.conditioner import MaskedLinear
 from vaebench.nets.pixels import MaskedConv
 from vaebench.suggest import unknown
 
-
 MASKED = (MaskedLinear, MaskedConv)
 
 
