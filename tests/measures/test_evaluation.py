@@ -514,7 +514,8 @@ def test_what_else_is_measured_changes_no_number():
     held = subject(model, x, y)
     together = dict(measure(chosen, list(NAMES), held))
     assert list(together) == list(NAMES)
-    for name in NAMES:
+    timed = {"sampling"}  # a clock's numbers are others each time
+    for name in (name for name in NAMES if name not in timed):
         torch.manual_seed(99)
         assert dict(measure(chosen, [name], subject(model, x, y))) == {name: together[name]}
 
