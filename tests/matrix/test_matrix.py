@@ -31,6 +31,7 @@ PIXELS = ("made", "pixel_cnn", "pixel_rnn")
 
 NOT_MADE_FOR = {
     ("draw", "ppca"),
+    ("pixel_cnn", "ppca"),
     *itertools.product(("classifier", "cvae"), ("ppca", "topics")),
     *((model, "topics") for model in (*PIXELS, "darn", "draw", "helmholtz", "m2")),
     *itertools.product(("rnnlm", "sentence_vae", "sequence_autoencoder"), ("digits", "ppca")),

@@ -54,6 +54,12 @@ class PixelCNN(PixelNet):
     ) -> None:
         super().__init__()
         colours = shape[0]
+        if min(shape[1:]) == 1:
+            raise Incompatible(
+                "this likelihood's convolutions see rows above and columns to the left; the data have "
+                "a single row or column.",
+                "likelihood",
+            )
         if not hidden or min(hidden) < colours:
             raise Incompatible(
                 f"likelihood.hidden={hidden}: at least one layer of a channel for each of {colours} "
