@@ -27,6 +27,7 @@ from vaebench.measures.likelihood import ImportanceSampling
 from vaebench.measures.outliers import Outliers
 from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
+from vaebench.measures.sampling import Sampling
 from vaebench.measures.terms import Terms
 from vaebench.pictures import PICTURES, View, draw
 
@@ -56,6 +57,7 @@ TINY = Measures(
     classification=Classification(examples=EXAMPLES),
     class_samples=ClassSamples(train=50, samples=3, examples=EXAMPLES),
     outliers=Outliers(of=["noise"], k=3, samples=2, examples=EXAMPLES),
+    sampling=Sampling(examples=EXAMPLES),
 )
 
 
@@ -89,9 +91,9 @@ def because(reason: str, *choices: str) -> Reasons:
 
 WORDS = ("dataset=topics", *(f"model={model}" for model in READS_WORDS))
 MIXTURES = ("model=bernoulli_mixture", "model=gmm")
-WITHOUT = ("model=classifier", "model=factorized", "model=made", "model=ppca", "model=rnnlm")
-WITHOUT += ("model=unconditional", *MIXTURES)
-NO_LATENTS = because("no latents", *WITHOUT)
+WITHOUT = ("classifier", "factorized", "made", "pixel_cnn", "pixel_rnn", "ppca", "rnnlm")
+WITHOUT += ("unconditional",)
+NO_LATENTS = because("no latents", *(f"model={model}" for model in WITHOUT), *MIXTURES)
 NO_BOUND = because(
     "trained on reconstruction alone",
     *("posterior=delta", "model=autoencoder", "model=sequence_autoencoder"),
@@ -110,6 +112,7 @@ NO_DENSITY = {"refine=hamiltonian": "no density", "posterior=planar": "density a
 A_LABEL = {"model=classifier": "is a single number"}
 CONDITIONS = {"model=cvae": "under y the prior"}
 NO_PARAMETERS = {"model=draw": "take turns", "model=hierarchical": "depends on another latent's"}
+NO_PARAMETERS |= because("sought for each", "posterior=free", "posterior=semi_amortised")
 
 
 def but(*exceptions: Reasons) -> Callable[[str], set[str]]:
@@ -140,6 +143,7 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "outliers": but(
         because("no outliers are made", *WORDS, "model=classifier"),
     ),
+    "sampling": but(NO_BOUND),
     "data": but(NO_IMAGE),
     "reconstructions": but(NO_LATENTS, NO_IMAGE),
     "samples": but(NO_BOUND, because("holds sentences", *WORDS), A_LABEL),

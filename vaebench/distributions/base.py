@@ -61,6 +61,28 @@ class Noise:
         return -(-u.clamp_min(tiny).log()).clamp_min(tiny).log()
 
 
+class Shared(Noise):
+    """Noise of which all examples of a batch get the same, and which starts anew with each of these.
+
+    Args:
+        lead: k and B.
+        device: where it is drawn.
+    """
+
+    def __init__(self, lead: tuple[int, int], device: torch.device) -> None:
+        super().__init__(torch.Generator(device).manual_seed(0))
+        self.lead = lead
+
+    def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        return super().normal(self._own(shape), like).expand(*shape)
+
+    def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        return super().uniform(self._own(shape), like).expand(*shape)
+
+    def _own(self, shape: Sequence[int]) -> Sequence[int]:
+        return (shape[0], 1, *shape[2:]) if tuple(shape[:2]) == self.lead else shape
+
+
 GLOBAL = Noise()
 """Draws from torch's own generators, whoever else does."""
 

@@ -85,7 +85,7 @@ class Subject:
         Args:
             rows: of the examples, which to take instead.
         """
-        yield from self.of(self.composition.data.split(part or self.part), examples, rows)
+        yield from self.of(self.composition.split(part or self.part), examples, rows)
 
     def of(self, split: Columns, examples: int = 0, rows: Tensor | None = None) -> Iterator[Batch]:
         """The same of any examples."""

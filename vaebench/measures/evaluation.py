@@ -30,6 +30,7 @@ from vaebench.measures.likelihood import ImportanceSampling
 from vaebench.measures.outliers import Outliers
 from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
+from vaebench.measures.sampling import Sampling
 from vaebench.measures.terms import Terms
 
 
@@ -56,6 +57,7 @@ class Measures:
         default_factory=lambda: ClassSamples(examples=II("examples"))
     )
     outliers: Outliers = field(default_factory=lambda: Outliers(examples=II("examples")))
+    sampling: Sampling = field(default_factory=Sampling)
 
 
 SHARED = {

@@ -38,6 +38,12 @@ class Model(nn.Module, ABC):
 
     refine: Refine | None
 
+    numbered: bool = False
+    """Whether it reads `index`, the numbers of training examples: no other example has one."""
+
+    seeks: bool = False
+    """Whether its recognition seeks the parameters of q of an example by steps of its own."""
+
     has_free_energy: bool = False
     """Whether its bound is reported as a Helmholtz free energy too."""
 

@@ -13,7 +13,10 @@ from torch.nn.utils import parametrize
 from vaebench.errors import Incompatible
 from vaebench.nets.base import Regularised
 from vaebench.nets.conditioner import MaskedLinear
+from vaebench.nets.pixels import MaskedConv
 from vaebench.suggest import unknown
+
+MASKED = (MaskedLinear, MaskedConv)
 
 
 def point(model: nn.Module) -> None:
@@ -84,7 +87,7 @@ class AdaptiveNoise(Regularised):
         super().__init__()
         weight = layer.weight
         assert isinstance(weight, Tensor)
-        self._used = layer.mask.bool() if isinstance(layer, MaskedLinear) else slice(None)
+        self._used = layer.mask.bool() if isinstance(layer, MASKED) else slice(None)
         spread = weight.detach()[self._used].std(correction=0).clamp(min=1e-3)
         self.log_sd = nn.Parameter(torch.full_like(weight, float((relative * spread).log())))
         self._layer: tuple[Any] = (layer,)  # not a child of its own child

@@ -80,7 +80,7 @@ class System(pl.LightningModule):
     # ------------------------------------------------------------------ data
     def train_dataloader(self) -> Loader:
         self.loader = Loader(
-            self.data.split("train").to(self.device),
+            self.composition.split("train").to(self.device),
             self.batch_size,
             shuffle=True,
             seed=self.seed,
