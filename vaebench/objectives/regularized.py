@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -79,17 +80,20 @@ class Regularized(Estimated):
         found = self.estimator(model, batch, self.k, read, self.bound, noise)
         loss, evidence = self.loss(found), found.evidence
         recon = evidence.average(evidence.recon.detach())
-        if not all(each.linear for each in self._each()):
-            cost = torch.stack([each.cost(evidence, step) for each in self._each()]).sum()
-            value = cost - recon.mean()
-            loss = with_gradient_of(value, loss + cost)
+        told: dict[str, Tensor] = {}
+        if all(each.linear for each in self._each()):
+            for each in self._each():
+                told |= each.told(evidence, step)
+        else:
+            seen = [each.seen(evidence, step) for each in self._each()]
+            cost = torch.stack([one for one, _ in seen]).sum()
+            loss = with_gradient_of(cost - recon.mean(), loss + cost)
+            told = reduce(or_, (some for _, some in seen))
         terms = {"recon": recon}
         if self.has_bound:
             kl = evidence.average(self.divergence(evidence).detach())
             terms = {"bound": recon - kl, "recon": recon, "kl": kl}
-        for each in self._each():
-            terms |= each.told(evidence, step)
-        return Estimate(loss, terms, evidence, within("estimator", found.state))
+        return Estimate(loss, terms | told, evidence, within("estimator", found.state))
 
     def read(self, evidence: Evidence, step: Tensor) -> Terms:
         """log p(x | z) and minus all charges, `[k, B]` each."""

@@ -6,8 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
+from vaebench.errors import Incompatible
 from vaebench.inference import Outline
 from vaebench.objectives.estimators import Terms
 from vaebench.trace import Evidence
@@ -43,10 +45,46 @@ class Regularizer(nn.Module, ABC):
         """What is reported of it, `[B]` or scalars, without gradients; nothing by default."""
         return {}
 
+    def seen(self, evidence: Evidence, step: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Its cost, and what is told of it."""
+        return self.cost(evidence, step), self.told(evidence, step)
+
     def groups(self) -> list[dict[str, Any]]:
         """Optimizer groups of its own parameters."""
         own = list(self.parameters())
         return [{"params": own, "weight_decay": 0.0}] if own else []
+
+
+class AlongPath(Regularizer, ABC):
+    """One whose gradient follows samples along their path, and of which one pass says all. Its noise
+    is that of the step: `evidence.q.noise`."""
+
+    needs_path: ClassVar[bool] = True
+
+    @abstractmethod
+    def seen(self, evidence: Evidence, step: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """R of a batch, a scalar, and what is told of it."""
+
+    def cost(self, evidence: Evidence, step: Tensor) -> Tensor:
+        return self.seen(evidence, step)[0]
+
+    def told(self, evidence: Evidence, step: Tensor) -> dict[str, Tensor]:
+        return self.seen(evidence, step)[1]
+
+
+def codes(evidence: Evidence) -> Tensor:
+    """The samples of all latents side by side, `[k, B, D]`."""
+    lead = evidence.q.lead
+    sites = [evidence.q[name] for name in evidence.latents]
+    values = [s.value.expand(*lead, *s.dist.event_shape).flatten(2) for s in sites]
+    return values[0] if len(values) == 1 else torch.cat(values, 2)
+
+
+def check_not_negative(name: str, **numbers: float) -> None:
+    """Refuses the first of some options of a regularizer that is negative."""
+    for option, value in numbers.items():
+        if value < 0:
+            raise Incompatible(f"{name}: {option}={value} must not be negative")
 
 
 MakesRegularizer = Callable[[Outline], Regularizer]
