@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,14 @@ from rich.table import Table
 from vaebench import __version__
 from vaebench.commands.options import one_run, read
 from vaebench.commands.outliers import beside, check_sets, keep_outliers, show_outliers
-from vaebench.commands.saved import Looking, Saved, loggers_of, looking
+from vaebench.commands.saved import Looking, Saved, loggers_of, looking, open_beside
+from vaebench.config.schema import Accelerator
 from vaebench.errors import Refusal
 from vaebench.measures.base import Numbers, Subject
+from vaebench.measures.disentanglement import CEILING
 from vaebench.measures.evaluation import NAMES, SETTINGS, Measures, latent_table, measure, select
 from vaebench.measures.likelihood import ENOUGH
+from vaebench.measures.outliers import differ
 from vaebench.progress import doing
 from vaebench.runs.layout import EVALUATION
 from vaebench.runs.results import add_evaluation, write_latents
@@ -47,6 +50,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     with looking(path, options) as (console, saved, subject):
         if OUTLIERS in asked:
             subject = beside(subject, saved, options.outliers, options.accelerator)
+        subject = with_peers(subject, saved, options.udr.others, options.accelerator)
         say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
         of = {"split": options.split.value, "checkpoint": saved.checkpoint.name}
         say(f"{saved.composition.report.quantity} · {of['split']} split · {of['checkpoint']}")
@@ -82,6 +86,25 @@ def evaluate(arguments: Sequence[str]) -> None:
             say(f"written {near(write_latents(saved.folder, table))}")
 
 
+def with_peers(
+    subject: Subject, saved: Saved, runs: Sequence[str], accelerator: Accelerator
+) -> Subject:
+    """The subject with the other runs that `udr.others` names.
+
+    Raises:
+        Refusal: one is of other data.
+    """
+    peers = []
+    for run in runs:
+        other = open_beside(run, saved, accelerator)
+        for name in subject.roles[1]:
+            there = other.composition.data.spec.fields.get(name)
+            if there is None or differ(there, saved.composition.data.spec[name]):
+                raise Refusal(f"udr.others=[{run}] is not of this run's {name}")
+        peers.append(Subject(other.composition, other.device, subject.part, subject.seed))
+    return replace(subject, peers=tuple(peers))
+
+
 OUTLIERS = "outliers"
 """The measure that has a table and files of its own."""
 
@@ -102,11 +125,11 @@ def _show_outliers(
     return keep_outliers(saved.folder, subject)
 
 
-ERRORS = {"_se": "± over examples", "_mc_se": "± Monte Carlo"}
+ERRORS = {"_se": "± over examples", "_mc_se": "± Monte Carlo", CEILING: "true factors"}
 
 
 def show(console: Console, name: str, numbers: Numbers, seconds: float) -> None:
-    """One measure's numbers, each beside its standard errors."""
+    """One measure's numbers, each beside its standard errors and the most that it could be."""
     settings = [f"{key}={numbers[key]:.0f}" for key in SETTINGS if key in numbers]
     title = " · ".join([name, *settings, f"{seconds:.1f} s"])
     table = Table(title=title, title_justify="left", title_style="bold", min_width=len(title))
@@ -114,7 +137,7 @@ def show(console: Console, name: str, numbers: Numbers, seconds: float) -> None:
     for column in ("", "value", *(ERRORS[s] for s in suffixes)):
         table.add_column(column, justify="right" if column else "left")
     for key, value in numbers.items():
-        if key in SETTINGS or key.endswith("_se") or key.startswith("kl/"):
+        if key in SETTINGS or key.endswith(("_se", CEILING)) or key.startswith("kl/"):
             continue
         errors = [numbers.get(f"{key}{suffix}") for suffix in suffixes]
         table.add_row(key, written_as(value), *("" if e is None else f"{e:.3f}" for e in errors))

@@ -6,13 +6,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from vaebench.commands.saved import Saved, open_run
+from vaebench.commands.saved import Saved, open_beside
 from vaebench.compose.build import check_batch, instantiate
 from vaebench.config.choices import choices
 from vaebench.config.explain import explain
@@ -130,11 +129,7 @@ def _size(saved: Saved) -> list[int]:
 
 def _baseline(subject: Subject, saved: Saved, run: str, accelerator: Accelerator) -> Subject:
     """The run whose log p(x) that of this one is compared to."""
-    chosen = HydraConfig.instance().cfg  # its own choices take this one's place
-    try:
-        other = open_run(run, data_dir=saved.cfg.data_dir, accelerator=accelerator)
-    finally:
-        HydraConfig.instance().cfg = chosen
+    other = open_beside(run, saved, accelerator)
     found, own = other.composition, saved.composition
     if not found.objective.has_bound or found.report.quantity != own.report.quantity:
         of = found.report.quantity if found.objective.has_bound else "reconstruction alone"

@@ -141,6 +141,15 @@ def open_run(
     return Saved(folder, cfg, composition, device, checkpoint, held["global_step"])
 
 
+def open_beside(run: str, saved: Saved, accelerator: Accelerator) -> Saved:
+    """Another run, whose choices do not take the place of this one's."""
+    chosen = HydraConfig.instance().cfg
+    try:
+        return open_run(run, data_dir=saved.cfg.data_dir, accelerator=accelerator)
+    finally:
+        HydraConfig.instance().cfg = chosen
+
+
 @contextmanager
 def looking(path: str, options: Looking) -> Iterator[tuple[Console, Saved, Subject]]:
     """A run, and its model with the examples that the options name; while open, the console tells

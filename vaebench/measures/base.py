@@ -47,6 +47,7 @@ class Subject:
         kept: what measures leave of each example, by name, `[N]` each.
         others: examples of other data sets, by what they are called here.
         baseline: another model of the same data.
+        peers: runs of the same composition and other seeds.
         sets: what measures leave of examples of several sets, by set and name.
         notes: why a measure leaves some of its numbers out, by what they are called.
     """
@@ -59,6 +60,7 @@ class Subject:
     kept: dict[str, Tensor] = field(default_factory=dict, compare=False)
     others: Mapping[str, tuple[Columns, ...]] = field(default_factory=dict, compare=False)
     baseline: Subject | None = None
+    peers: tuple[Subject, ...] = ()
     sets: dict[str, dict[str, Tensor]] = field(default_factory=dict, compare=False)
     notes: dict[str, str] = field(default_factory=dict, compare=False)
 

@@ -9,6 +9,7 @@ from vaebench.measures.base import applied, check_known
 from vaebench.pictures.classes import classes, components, styles
 from vaebench.pictures.curves import curves
 from vaebench.pictures.decoding import Decoding
+from vaebench.pictures.factors import factors
 from vaebench.pictures.journeys import arithmetic, interpolations, traversals
 from vaebench.pictures.maps import pca, tsne
 from vaebench.pictures.posteriors import posteriors
@@ -29,7 +30,7 @@ OF_IMAGES = (data, reconstructions, samples, manifold)
 OF_CLASSES = (classes, styles, components)
 OF_A_CANVAS = (canvas, strokes, filters)
 OF_SENTENCES = (sentences, paraphrases, homotopies)
-OF_LATENTS = (posteriors, interpolations, prior_walk, traversals, arithmetic, pca, tsne)
+OF_LATENTS = (posteriors, interpolations, prior_walk, traversals, arithmetic, pca, tsne, factors)
 PICTURES: dict[str, Picture] = {
     picture.__name__: picture
     for picture in (*OF_IMAGES, *OF_CLASSES, *OF_A_CANVAS, *OF_SENTENCES, *OF_LATENTS)

@@ -86,13 +86,14 @@ def test_the_mean_image_and_the_shares_of_values_are_those_of_the_training_split
 def test_draws_are_of_independent_factors_and_repeat_with_their_generator():
     data = of()
     found = data.drawn(4000, torch.Generator().manual_seed(1))
-    assert_close(found["x"][:5], data.render(found["factors"][:5]))
-    for f, levels in enumerate(data.levels.values()):
+    values = torch.stack([found[name] for name in data.levels], 1)
+    assert_close(found["x"][:5], data.render(values[:5]))
+    for name, levels in data.levels.items():
         mean, sd = (levels - 1) / 2, math.sqrt((levels**2 - 1) / 12)
-        z = (found["factors"][:, f].double().mean() - mean) / (sd / math.sqrt(4000))
+        z = (found[name].double().mean() - mean) / (sd / math.sqrt(4000))
         assert abs(z) < 4
     again = data.drawn(4000, torch.Generator().manual_seed(1))
-    assert torch.equal(found["factors"], again["factors"])
+    assert torch.equal(found["shape"], again["shape"])
 
 
 def test_batches_cost_a_tenth_of_a_millisecond_each_example_at_most():

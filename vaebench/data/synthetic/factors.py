@@ -15,7 +15,7 @@ from vaebench.data.access import integers
 from vaebench.data.base import Dataset, Part
 from vaebench.data.columns import Column, InMemorySplit
 from vaebench.data.protocol import Split
-from vaebench.data.spec import Batch, Field, Spec, Support
+from vaebench.data.spec import Field, Spec, Support
 
 SEEN = 20_000
 """Training images at most that the mean image is taken over."""
@@ -73,12 +73,14 @@ class Factors(Dataset):
             numbers = numbers // levels
         return torch.stack(found[::-1], -1)
 
-    def drawn(self, n: int, generator: torch.Generator) -> Batch:
-        """n examples of independent, equally probable factors, from all there are: `factors` `[n, F]`
-        and what a batch holds."""
-        numbers = torch.randint(self.size, (n,), generator=generator)
-        values = self.values(numbers)
-        return {"factors": values, "x": self.render(values)}
+    def drawn(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """A batch of n examples of independent, equally probable factors, whatever split they are of.
+
+        Args:
+            generator: on the CPU.
+        """
+        values = self.values(torch.randint(self.size, (n,), generator=generator))
+        return {"x": self.render(values), **dict(zip(self.levels, values.unbind(1), strict=True))}
 
     @cached_property
     def index(self) -> dict[str, Tensor]:
