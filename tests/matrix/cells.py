@@ -58,6 +58,15 @@ SUPPORTS = (
 
 SWITCHED_ON = 0.001
 
+RELATIVES = {
+    "beta_vae": "beta",
+    "beta_tcvae": "total_correlation",
+    "factor_vae": "discriminator",
+    "dip_vae": "moments",
+    "info_vae": "mmd",
+}
+"""Models that are the VAE on another objective, which stands for them: an ELBO and what it is less."""
+
 
 @dataclass(frozen=True)
 class Variant:

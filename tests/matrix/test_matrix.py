@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from tests.matrix.cells import AXES, Cell, Matrix
+from tests.matrix.cells import AXES, RELATIVES, Cell, Matrix
 from tests.matrix.full import CSV, judge_some, write
 from tests.matrix.run import Broken, Outcome, Runner, check_leads_on, check_names, offered
 from vaebench.cli import conf_dir
@@ -26,6 +26,10 @@ KINDS = {
 }
 """What differs in what an estimator may ask of it: a path and a density at any value, one at own
 samples alone, bits; priors of either, and one made of q; one latent, several, several of bits."""
+
+OF_CODES = {"objective": (*RELATIVES.values(),), "prior": KINDS["prior"]}
+OF_CODES |= {"model": ("vae", "hierarchical")}
+"""What an ELBO is less is of q's codes: of any posterior's, and of several latents."""
 
 PIXELS = ("made", "pixel_cnn", "pixel_rnn")
 
@@ -46,10 +50,15 @@ MATRIX = Matrix([conf_dir()])
 ESTIMATED = ("elbo", "iwae", "constrained", "capacity", "reconstruction", "piwae")
 """Objectives with an estimator, a class each."""
 
-ANY = MATRIX.pairwise(plain=("objective",), estimator="auto")
+OTHERS = {
+    group: tuple(v.name for v in MATRIX.axes[group] if v.name not in (*RELATIVES, *RELATIVES.values()))
+    for group in ("objective", "model")
+}
+ANY = MATRIX.pairwise(plain=("objective",), only=OTHERS, estimator="auto")
 OF_Q_AND_P = [
     *MATRIX.pairwise(only=KINDS, estimator="auto", **YARDSTICK),
     *itertools.chain(*(MATRIX.pairwise(only=KINDS, objective=o, **YARDSTICK) for o in ESTIMATED)),
+    *MATRIX.pairwise(only=OF_CODES, estimator="auto", **YARDSTICK),
 ]
 """How an objective estimates its gradient concerns q and p."""
 

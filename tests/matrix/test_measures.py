@@ -13,14 +13,16 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from PIL import Image
 
-from tests.matrix.cells import Cell, Matrix
+from tests.matrix.cells import RELATIVES, Cell, Matrix, Variant
 from tests.matrix.run import composed, offered
 from vaebench.cli import conf_dir
 from vaebench.compose import Composition, compose
 from vaebench.errors import Refusal
 from vaebench.measures.base import Subject, evaluating
+from vaebench.measures.blur import Blur
 from vaebench.measures.class_samples import ClassSamples
 from vaebench.measures.classification import Classification
+from vaebench.measures.disentanglement import UDR, Disentanglement
 from vaebench.measures.evaluation import NAMES, Measures, measure, why_not
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
@@ -58,6 +60,9 @@ TINY = Measures(
     class_samples=ClassSamples(train=50, samples=3, examples=EXAMPLES),
     outliers=Outliers(of=["noise"], k=3, samples=2, examples=EXAMPLES),
     sampling=Sampling(examples=EXAMPLES),
+    disentanglement=Disentanglement(examples=200),
+    udr=UDR(examples=EXAMPLES),
+    blur=Blur(examples=EXAMPLES),
 )
 
 
@@ -74,7 +79,10 @@ def cells() -> dict[str, Cell]:
             if variant != plain[i]:
                 cell = Cell((*plain[:i], variant, *plain[i + 1 :]))
                 found[f"{group}={variant}"] = cell
-    for model in matrix.axes["model"]:
+    grid = ("dataset.grid=[3,2,2,4,4]", "dataset.split.val=0.2", "dataset.split.test=0.2")
+    sprites = Variant("dataset", "sprites", small=grid)
+    found["dataset=sprites"] = Cell((sprites, *plain[1:]))
+    for model in (model for model in matrix.axes["model"] if model.name not in RELATIVES):
         data = matrix.plain("dataset", "topics" if model.name in READS_WORDS else "digits")
         found[f"model={model}"] = Cell((data, model))
     return found
@@ -144,6 +152,9 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
         because("no outliers are made", *WORDS, "model=classifier"),
     ),
     "sampling": but(NO_BOUND),
+    "disentanglement": only(("dataset=sprites",), "no known factors"),
+    "udr": only((), "no runs of other seeds are named", NO_BOUND, NO_LATENTS),
+    "blur": but(NO_BOUND, NO_LATENTS, NO_IMAGE),
     "data": but(NO_IMAGE),
     "reconstructions": but(NO_LATENTS, NO_IMAGE),
     "samples": but(NO_BOUND, because("holds sentences", *WORDS), A_LABEL),
@@ -166,6 +177,7 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "arithmetic": but(NO_LATENTS, NO_IMAGE),
     "pca": but(NO_LATENTS),
     "tsne": but(NO_LATENTS),
+    "factors": only(("dataset=sprites",), "no known factors"),
 }
 """A measure or picture → why it does not apply to a choice; no reason: it does.
 

@@ -95,6 +95,26 @@ def test_a_resumed_run_equals_one_never_stopped(tmp_path, undisturbed, crash):
         assert torch.equal(value, weights[name]), name
 
 
+def test_so_does_one_whose_objective_learns_by_itself(tmp_path):
+    """A discriminator of permuted codes: its weights, its optimizer's, and the permutations."""
+    of = (*RUN, "model=factor_vae", "trainer.max_epochs=1", "trainer.average=0")
+    folders = tmp_path / "whole", tmp_path / "stopped"
+    for folder in folders:
+        folder.mkdir()
+    whole = run(folders[0], overrides=of)
+    with pytest.raises(RuntimeError, match="killed"):
+        run(folders[1], overrides=of, crash=7)
+    resumed = run(folders[1], overrides=of, resume=True)
+    history = [(folder / "metrics.csv").read_text() for folder in folders]
+    assert history[0] == history[1]
+    assert "train/discriminator" in history[0]
+    assert resumed.latest == whole.latest
+    weights = dict(whole.state_dict())
+    assert any("discriminator" in name for name in weights)
+    for name, value in resumed.state_dict().items():
+        assert torch.equal(value, weights[name]), name
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A run in blocks of one, never stopped."""

@@ -105,8 +105,8 @@ def _check(outline: Outline) -> None:
             )
         if dist.is_discrete or not dist.has_density or dist.factors() is None:
             raise Incompatible(
-                "this objective takes a total correlation, for which q(z | x) is to be a product of "
-                "densities of real numbers, which this posterior is not.",
-                "posterior",
+                f"this objective takes a total correlation, for which q({name} | x) is to be a product "
+                "of densities of real numbers, which it is not.",
+                "posterior" if len(outline.latents) == 1 else "model",
                 "objective",
             )
