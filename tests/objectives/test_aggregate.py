@@ -11,10 +11,16 @@ import torch
 from torch.testing import assert_close
 
 from tests.theorems import STEP, assert_mean, refused
-from vaebench.distributions import BernoulliLogits, Delta, DiagNormal, FullNormal, Noise, StandardNormal
+from vaebench.distributions import (
+    BernoulliLogits,
+    Delta,
+    DiagNormal,
+    FullNormal,
+    Noise,
+    StandardNormal,
+)
 from vaebench.objectives.regularizers import DIP, MMD, Discriminator, TotalCorrelation
 from vaebench.trace import Evidence, Trace
-
 
 BITS = BernoulliLogits(torch.zeros(2, 3))
 
@@ -240,7 +246,9 @@ def mmd(q, kernel="rbf", weight=1.0, scale=0.7):
 def expected_kernel(shift, variance, width):
     """E exp(-‖a - b‖² / (2 h)) of a - b ~ N(shift, variance I)."""
     spread = width / (width + variance)
-    return torch.sqrt(spread) ** len(shift) * (-shift.square().sum() / (2 * (width + variance))).exp()
+    return (
+        torch.sqrt(spread) ** len(shift) * (-shift.square().sum() / (2 * (width + variance))).exp()
+    )
 
 
 def test_it_is_the_discrepancy_of_two_gaussians_in_closed_form():
@@ -251,7 +259,10 @@ def test_it_is_the_discrepancy_of_two_gaussians_in_closed_form():
     evidence = evidence_of(q, k=4000)
     prior = torch.randn(4000, 10, 2)
     h, s2 = torch.tensor(2 * 0.7), log_scale[0].mul(2).exp()
-    own, others = expected_kernel(0 * loc, 2 * s2, h), expected_kernel(0 * loc, torch.tensor(2.0), h)
+    own, others = (
+        expected_kernel(0 * loc, 2 * s2, h),
+        expected_kernel(0 * loc, torch.tensor(2.0), h),
+    )
     across = expected_kernel(loc, 1 + s2, h)
     assert_mean(found.between(evidence.q["z"].value, prior), own + others - 2 * across)
     cost, told = mmd(q, weight=50.0).seen(evidence, STEP)
@@ -286,6 +297,9 @@ def test_numbers_that_mean_nothing_are_refused():
     ):
         with refused(match="must not be negative"):
             make()
-    for make in (lambda: mmd(q, scale=0.0), lambda: Discriminator(outlined(q), gamma=1, hidden=[2], lr=0)):
+    for make in (
+        lambda: mmd(q, scale=0.0),
+        lambda: Discriminator(outlined(q), gamma=1, hidden=[2], lr=0),
+    ):
         with refused(match="must be positive"):
             make()

@@ -1,1 +1,1 @@
-"""Measures of a model: likelihoods, rates, gaps, probes and outliers."""
+"""Measures of a model: likelihoods, rates, gaps, probes, outliers and disentanglement."""

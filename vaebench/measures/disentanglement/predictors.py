@@ -10,7 +10,7 @@ from vaebench.measures.base import Numbers
 from vaebench.measures.disentanglement.base import Coded
 from vaebench.measures.disentanglement.information import gap
 
-TREES = 20
+TREES = 10
 MOST_OF_SVM = 5000
 """Examples that each support vector machine learns from."""
 
@@ -83,7 +83,9 @@ def separate_scores(coded: Coded) -> np.ndarray:
     some = slice(MOST_OF_SVM)
     found = np.zeros((coded.z.shape[1], coded.v.shape[1]))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # it ends where it is as good as it gets
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # it ends where it is as good as it gets
         for d, k in np.ndindex(found.shape):
             machine = LinearSVC(C=0.01, class_weight="balanced", random_state=coded.seed)
             machine.fit(learned.z[some, d : d + 1], learned.v[some, k])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vaebench.inference import infer
-from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject, over_batches
+from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject
 from vaebench.measures.latents import Latents
 from vaebench.measures.probes import codes
 
@@ -54,7 +54,9 @@ def _ranked(subject: Subject, examples: int) -> tuple[np.ndarray, np.ndarray]:
     latents, noise = Latents(subject.model), subject.noise(13)
     for batch in subject.batches(examples):
         latents.add(batch, infer(subject.model, batch, 1, noise=noise))
-    kl = [value for name in subject.latents for value in latents.kls[name].mean.reshape(-1).tolist()]
+    kl = [
+        value for name in subject.latents for value in latents.kls[name].mean.reshape(-1).tolist()
+    ]
     z, _ = codes(subject, examples)
     if len(kl) != z.shape[1]:
         raise Inapplicable("the KL is no sum over dimensions")

@@ -37,9 +37,7 @@ class Discriminator(AlongPath):
         Disentangling by Factorising (Kim, Mnih 2018), https://arxiv.org/abs/1802.05983
     """
 
-    def __init__(
-        self, outline: Outline, *, gamma: float, hidden: Sequence[int], lr: float
-    ) -> None:
+    def __init__(self, outline: Outline, *, gamma: float, hidden: Sequence[int], lr: float) -> None:
         super().__init__()
         check_not_negative("discriminator", gamma=gamma)
         if lr <= 0:

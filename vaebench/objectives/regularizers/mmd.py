@@ -35,9 +35,7 @@ class MMD(AlongPath):
         https://arxiv.org/abs/1711.01558
     """
 
-    def __init__(
-        self, outline: Outline, *, weight: float, kernel: Kernel, scale: float
-    ) -> None:
+    def __init__(self, outline: Outline, *, weight: float, kernel: Kernel, scale: float) -> None:
         super().__init__()
         check_not_negative("mmd", weight=weight)
         if scale <= 0:
