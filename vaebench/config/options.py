@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,7 +87,8 @@ def with_choice(
     cfg: DictConfig, folders: Sequence[Path], now: str, word: str, words: Sequence[str]
 ) -> DictConfig:
     """A config with an override taken over: near enough to what Hydra makes of it, at a tenth of the
-    time; but for choices that bring along choices of groups that nobody typed, which Hydra composes.
+    time; but for choices that bring along choices of groups that nobody typed, or leave options of
+    other groups behind, which Hydra composes.
 
     Args:
         now: what was chosen of the group so far.
@@ -102,8 +103,8 @@ def with_choice(
     found = {option_of(word): yaml.safe_load(choice)}
     if group in IDLE:
         paths = (_found(folders, group, name) for name in (now, choice))
-        (_, left), (root, taken) = (_contents(path, group) for path in paths)
-        if not (left | taken) <= typed.keys():
+        (old, left), (root, taken) = (_contents(path, group) for path in paths)
+        if (left | taken) - typed.keys() or old.keys() - root.keys():
             return config_of(folders, words)
         found = {name: value for name, value in root.items() if name == group or name not in typed}
         found |= {
@@ -120,8 +121,8 @@ def with_choice(
 
 @cache
 def _contents(path: Path, group: str) -> tuple[dict[str, Any], frozenset[str]]:
-    """What a YAML of a group and those that it builds on put into the config, and the groups of which
-    choosing it brings choices along, where the command line has none."""
+    """What a YAML of a group and those that it builds on put into the config: its own node, and each
+    option of other groups; and the groups of which it brings choices along, where nobody typed any."""
     from omegaconf import DictConfig, OmegaConf
 
     node = OmegaConf.load(path)
@@ -135,12 +136,21 @@ def _contents(path: Path, group: str) -> tuple[dict[str, Any], frozenset[str]]:
         more, further = _contents(base, group) if builds else ({}, _brought(entry))
         found, brought = found | more, brought | further
     whole = path.read_text(encoding="utf-8").startswith("# @package _global_")
-    own: dict[str, Any] = {group: node}
-    if whole:
-        own = {str(name): value for name, value in node.items_ex(resolve=False)}
+    own = dict(_nodes(node, group)) if whole else {group: node}
     if group in found and group in own:
         own[group] = OmegaConf.merge(found[group], own[group])
     return found | own, brought
+
+
+def _nodes(whole: DictConfig, group: str) -> Iterator[tuple[str, Any]]:
+    """The node of a group, and each option of all others."""
+    from omegaconf import DictConfig
+
+    for name, value in whole.items_ex(resolve=False):
+        if isinstance(value, DictConfig) and name != group:
+            yield from ((f"{name}.{option}", v) for option, v in value.items_ex(resolve=False))
+        else:
+            yield str(name), value
 
 
 def _brought(entry: str | Mapping[str, Any]) -> frozenset[str]:
