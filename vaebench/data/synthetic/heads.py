@@ -27,6 +27,9 @@ HEIGHT = 0.25
 SHAPE, TEXTURE = 10, 5
 """Coefficients of a head."""
 
+LARGE = 1.2
+"""By which all is enlarged."""
+
 MOST = 2.0
 """Standard deviations that a coefficient is from its mean."""
 
@@ -68,10 +71,10 @@ def heads(coefficients: Tensor) -> Solids:
             ((side, 0.10 * long, z), (0.085 * eye, 0.055 * eye, none + 0.09), white),
             ((side, 0.10 * long, z + 0.075), (0.04 * eye, 0.04 * eye, none + 0.03), iris),
             ((side, 0.21 * long, z + 0.03), (0.11 * eye, none + 0.025, none + 0.07), brow),
-            ((1.3 * side, -0.15 * long, 0.26 * deep), (0.14 * cheek, 0.14 * cheek, 0.13 * cheek), skin),
+            ((1.3 * side, -0.15 * long, 0.2 * deep), (0.15 * cheek, 0.16 * cheek, 0.17 * cheek), skin),
             ((2.6 * side / apart, 0.04 * long, none - 0.02), (none + 0.05, none + 0.12, none + 0.09), skin),
         ]
-    centre, half = (torch.stack([torch.stack(p[i], 1) for p in parts], 1) for i in range(2))
+    centre, half = (LARGE * torch.stack([torch.stack(p[i], 1) for p in parts], 1) for i in range(2))
     colour = torch.stack([shade for *_, shade in parts], 1).unsqueeze(-1).expand_as(centre)
     axes = torch.eye(3).expand(*centre.shape, 3)
     return Solids((0, 0, len(parts)), centre, axes, half, colour, torch.ones_like(centre[..., 0]))

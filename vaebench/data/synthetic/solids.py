@@ -185,7 +185,6 @@ def _drawn(
 ) -> tuple[Tensor, Tensor]:
     q = _local(solids, camera)
     depth = _depth(solids.counts, q, basis)
-    depth = torch.where(solids.there.bool().unsqueeze(-1), depth, NOWHERE)
     nearest, first = depth.max(1)
     mask = nearest > NOWHERE / 2
     falling = (solids.axes @ light[:, None, :, None]).squeeze(-1) / solids.half
@@ -197,11 +196,12 @@ def _drawn(
 
 def _local(solids: Solids, camera: Camera) -> Tensor:
     """A ray's point x · a + y · b + c + t · w in units of each solid's half sizes along its own axes:
-    a, b, c and w `[B, P, 3, 4]`."""
+    a, b, c and w `[B, P, 3, 4]`; NaN, which no ray meets, of those that there are not."""
     start = camera.origin.unsqueeze(1) - solids.centre
     rest = [v.unsqueeze(1).expand_as(start) for v in (camera.across, camera.up, camera.towards)]
     vectors = torch.stack([rest[0], rest[1], start, rest[2]], -1)
-    return solids.axes @ vectors / solids.half.unsqueeze(-1)
+    half = torch.where(solids.there.bool().unsqueeze(-1), solids.half, torch.nan)
+    return solids.axes @ vectors / half.unsqueeze(-1)
 
 
 def _depth(counts: tuple[int, int, int], q: Tensor, basis: Tensor) -> Tensor:
@@ -212,10 +212,12 @@ def _depth(counts: tuple[int, int, int], q: Tensor, basis: Tensor) -> Tensor:
         found.append(_met(*_slabs(boxes, basis)))
     if counts[1]:
         front, back = _slabs(cylinders[..., :1, :], basis)
-        far, near = _quadric(cylinders[..., 1:, :], basis)
-        found.append(_met(torch.minimum(front, far), torch.maximum(back, near)))
+        middle, square = _quadric(cylinders[..., 1:, :], basis)
+        root = torch.where(square > 0, square, torch.nan).sqrt()
+        found.append(_met(torch.minimum(front, middle + root), torch.maximum(back, middle - root)))
     if counts[2]:
-        found.append(_met(*_quadric(balls, basis)))
+        middle, square = _quadric(balls, basis)
+        found.append(torch.where(square > 0, middle + square.clamp_min(0).sqrt(), NOWHERE))
     return torch.cat(found, 1)
 
 
@@ -233,30 +235,26 @@ def _slabs(q: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _quadric(q: Tensor, basis: Tensor) -> tuple[Tensor, Tensor]:
-    """Where |x a + y b + c + t w|² ≤ 1: the roots of t, `[B, P, HW]` each; beside it, in no order."""
+    """The roots of |x a + y b + c + t w|² = 1: m ± √s of m and s, `[B, P, HW]` each; s < 0 of none."""
     a, b, c, w = q.unbind(-1)
     ww = (w * w).sum(-1).clamp_min(NARROW)
-    aw, bw, cw = ((v * w).sum(-1) for v in (a, b, c))
+    aw, bw, cw = ((v * w).sum(-1) / ww for v in (a, b, c))
 
     def rest(one: Tensor, other: Tensor, in_one: Tensor, in_other: Tensor) -> Tensor:
-        return in_one * in_other - ww * (one * other).sum(-1)
+        return in_one * in_other - (one * other).sum(-1) / ww
 
-    inside = torch.stack(
+    square = torch.stack(
         [
             rest(a, a, aw, aw),
             2 * rest(a, b, aw, bw),
             rest(b, b, bw, bw),
             2 * rest(a, c, aw, cw),
             2 * rest(b, c, bw, cw),
-            rest(c, c, cw, cw) + ww,
+            rest(c, c, cw, cw) + 1 / ww,
         ],
         -1,
     )
-    discriminant = inside @ basis
-    middle = -torch.stack([aw, bw, cw], -1) @ basis[3:]
-    # Beside it the square root's place is taken by what makes the roots cross.
-    root = torch.where(discriminant > 0, discriminant.clamp_min(0).sqrt(), NOWHERE)
-    return (middle + root) / ww.unsqueeze(-1), (middle - root) / ww.unsqueeze(-1)
+    return -torch.stack([aw, bw, cw], -1) @ basis[3:], square @ basis
 
 
 def _cosine(
