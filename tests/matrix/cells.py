@@ -27,10 +27,10 @@ AXES = tuple(reversed(COMPOSED))
 """Groups that decide whether a composition makes sense. The model comes last: while it only sets
 defaults of the others, neighbouring cells compose to the same config, and only one need run."""
 
-NEEDS_FILES = {"data_dir", "path", "run"}
+NEEDS_FILES = {"data_dir", "path", "run", "grid"}
 """A data set with one of these options reads files that a test does not have: MNIST, Fashion-MNIST,
-Frey faces, one's own images and arrays, a run's codes. It differs from the embedded one in nothing
-that a cell is about."""
+Frey faces, one's own images and arrays, a run's codes; or it renders images of 64x64. It differs from
+the embedded one in nothing that a cell is about."""
 
 SMALL = {
     "hidden": lambda now: 16 if isinstance(now, int) else [16],

@@ -40,9 +40,11 @@ NOT_MADE_FOR = {
     *((model, "topics") for model in (*PIXELS, "darn", "draw", "helmholtz", "m2")),
     *((model, "topics") for model in ("bernoulli_mixture", "factorized", "gmm", "ppca")),
     ("bernoulli_mixture", "ppca"),
+    *(("generator", data) for data in ("ppca", "topics")),
+    *itertools.product(("chairs", "dcign"), ("digits", "ppca", "topics")),
     *itertools.product(("rnnlm", "sentence_vae", "sequence_autoencoder"), ("digits", "ppca")),
 }
-"""Models whose own choices other data need: labels, no grid of filters, nets that read words, bits or
+"""Models whose own choices other data need: labels, factors, masks, no grid of filters, nets that read words, bits or
 numbers with a closed form. All others
 train: a pair that no longer does, or that does at last, changes this list."""
 
@@ -50,11 +52,13 @@ MATRIX = Matrix([conf_dir()])
 ESTIMATED = ("elbo", "iwae", "constrained", "capacity", "reconstruction", "piwae")
 """Objectives with an estimator, a class each."""
 
+OF_OTHER_DATA = ("inverse_graphics", "weighted", "pooled", "unpooled")
+"""Of several factors or several images, or nets that are another choice's options."""
+
+ELSEWHERE = (*RELATIVES, *RELATIVES.values(), *OF_OTHER_DATA)
 OTHERS = {
-    group: tuple(
-        v.name for v in MATRIX.axes[group] if v.name not in (*RELATIVES, *RELATIVES.values())
-    )
-    for group in ("objective", "model")
+    group: tuple(v.name for v in MATRIX.axes[group] if v.name not in ELSEWHERE)
+    for group in ("objective", "model", "nets")
 }
 ANY = MATRIX.pairwise(plain=("objective",), only=OTHERS, estimator="auto")
 OF_Q_AND_P = [

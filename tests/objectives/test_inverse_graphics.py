@@ -180,7 +180,7 @@ def test_what_it_cannot_be_is_refused(model):
             made(model, kl_of="active", **options)
     assert made(model, kl_of="active", anneal=Linear(steps=10)).active_only
     bare = Spec({"x": SPEC["x"]}, 100)
-    with refused("objective", "dataset", match="data of several factors"):
+    with refused("objective", match="data of several factors"):
         InverseGraphics(model, outline(model, bare), **{**OPTIONS})
 
 

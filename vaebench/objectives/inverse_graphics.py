@@ -248,7 +248,6 @@ def _factors(outline: Outline, latents: Mapping[str, int]) -> tuple[list[str], l
             "this objective is of data of several factors, and these data hold "
             f"{', '.join(outline.spec.fields)}.",
             "objective",
-            "dataset",
         )
     others = [name for name in every if name not in latents]
     if not latents or not {*latents} < {*every} or min(latents.values()) < 1:
