@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from tests.matrix.cells import AXES, RELATIVES, Cell, Matrix
+from tests.matrix.cells import AXES, ELSEWHERE, RELATIVES, Cell, Matrix
 from tests.matrix.full import CSV, judge_some, write
 from tests.matrix.run import Broken, Outcome, Runner, check_leads_on, check_names, offered
 from vaebench.cli import conf_dir
@@ -55,9 +55,9 @@ ESTIMATED = ("elbo", "iwae", "constrained", "capacity", "reconstruction", "piwae
 OF_OTHER_DATA = ("inverse_graphics", "weighted", "pooled", "unpooled")
 """Of several factors or several images, or nets that are another choice's options."""
 
-ELSEWHERE = (*RELATIVES, *RELATIVES.values(), *OF_OTHER_DATA)
+LEFT_OUT = (*ELSEWHERE, *RELATIVES.values(), *OF_OTHER_DATA)
 OTHERS = {
-    group: tuple(v.name for v in MATRIX.axes[group] if v.name not in ELSEWHERE)
+    group: tuple(v.name for v in MATRIX.axes[group] if v.name not in LEFT_OUT)
     for group in ("objective", "model", "nets")
 }
 ANY = MATRIX.pairwise(plain=("objective",), only=OTHERS, estimator="auto")

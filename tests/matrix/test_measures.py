@@ -13,7 +13,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from PIL import Image
 
-from tests.matrix.cells import RELATIVES, Cell, Matrix, Variant
+from tests.matrix.cells import ELSEWHERE, Cell, Matrix, Variant
 from tests.matrix.run import composed, offered
 from vaebench.cli import conf_dir
 from vaebench.compose import Composition, compose
@@ -22,7 +22,7 @@ from vaebench.measures.base import Subject, evaluating
 from vaebench.measures.blur import Blur
 from vaebench.measures.class_samples import ClassSamples
 from vaebench.measures.classification import Classification
-from vaebench.measures.disentanglement import UDR, Disentanglement
+from vaebench.measures.disentanglement import UDR, Disentanglement, Equivariance
 from vaebench.measures.evaluation import NAMES, Measures, measure, why_not
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
@@ -61,6 +61,7 @@ TINY = Measures(
     outliers=Outliers(of=["noise"], k=3, samples=2, examples=EXAMPLES),
     sampling=Sampling(examples=EXAMPLES),
     disentanglement=Disentanglement(examples=200),
+    equivariance=Equivariance(examples=200),
     udr=UDR(examples=EXAMPLES),
     blur=Blur(examples=EXAMPLES),
 )
@@ -82,7 +83,7 @@ def cells() -> dict[str, Cell]:
     grid = ("dataset.grid=[3,2,2,4,4]", "dataset.split.val=0.2", "dataset.split.test=0.2")
     sprites = Variant("dataset", "sprites", small=grid)
     found["dataset=sprites"] = Cell((sprites, *plain[1:]))
-    for model in (model for model in matrix.axes["model"] if model.name not in RELATIVES):
+    for model in (model for model in matrix.axes["model"] if model.name not in ELSEWHERE):
         data = matrix.plain("dataset", "topics" if model.name in READS_WORDS else "digits")
         found[f"model={model}"] = Cell((data, model))
     return found
@@ -153,6 +154,7 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     ),
     "sampling": but(NO_BOUND),
     "disentanglement": only(("dataset=sprites",), "no known factors"),
+    "equivariance": only(("dataset=sprites",), "no known factors"),
     "udr": only((), "no runs of other seeds are named", NO_BOUND, NO_LATENTS),
     "blur": but(NO_BOUND, NO_LATENTS, NO_IMAGE),
     "data": but(NO_IMAGE),

@@ -26,7 +26,7 @@ from vaebench.measures.base import (
 from vaebench.measures.blur import Blur
 from vaebench.measures.class_samples import ClassSamples
 from vaebench.measures.classification import Classification
-from vaebench.measures.disentanglement import UDR, Disentanglement
+from vaebench.measures.disentanglement import UDR, Disentanglement, Equivariance
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
 from vaebench.measures.outliers import Outliers
@@ -61,6 +61,7 @@ class Measures:
     outliers: Outliers = field(default_factory=lambda: Outliers(examples=II("examples")))
     sampling: Sampling = field(default_factory=Sampling)
     disentanglement: Disentanglement = field(default_factory=Disentanglement)
+    equivariance: Equivariance = field(default_factory=Equivariance)
     udr: UDR = field(default_factory=UDR)
     blur: Blur = field(default_factory=Blur)
 

@@ -132,6 +132,10 @@ class Chairs(Factors):
         image, mask = pictures(solids, camera, light, self.side)
         return (tinted(image, transform) if transform.any() else image), mask
 
+    @property
+    def ordered(self) -> tuple[str, ...]:
+        return FACTORS[2:]
+
     def render(self, values: Tensor) -> Tensor:
         return self.shown(values, torch.zeros(len(values), len(MOST), device=values.device))[0]
 

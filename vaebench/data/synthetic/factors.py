@@ -84,6 +84,11 @@ class Factors(Dataset):
     def levels(self) -> Mapping[str, int]:
         """How many values each factor has, by name."""
 
+    @property
+    def ordered(self) -> tuple[str, ...]:
+        """Factors whose values are at distances from each other: no names, and nothing that comes round."""
+        return ()
+
     @abstractmethod
     def render(self, values: Tensor) -> Tensor:
         """Images `[B, C, H, W]`, as floats, of values `[B, F]`, integers from 0."""

@@ -126,6 +126,10 @@ class Heads(Factors):
         """Of every identity."""
         return heads(coefficients(self.counts["identity"], self.data_seed))
 
+    @property
+    def ordered(self) -> tuple[str, ...]:
+        return FACTORS[1:]
+
     def render(self, values: Tensor) -> Tensor:
         identity, *angles = values.unbind(1)
         most = (AZIMUTH, ELEVATION, LIGHT)

@@ -103,6 +103,10 @@ class Sprites(Factors):
     def levels(self) -> dict[str, int]:
         return dict(zip(FACTORS, self.grid, strict=True))
 
+    @property
+    def ordered(self) -> tuple[str, ...]:
+        return ("scale", "pos_x", "pos_y")
+
     def render(self, values: Tensor) -> Tensor:
         chosen = values.long() * self._strides.on(values.device)
         whole = chosen.div(self._kept.on(values.device), rounding_mode="floor")
