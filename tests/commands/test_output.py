@@ -151,7 +151,14 @@ def test_every_measure_and_picture_says_that_it_is_at_work_and_counts(here, copi
         assert [] in loops
         # A probe's classifiers are another library's, and there is no label observed, no class drawn,
         # no known factor and no other seed.
-        without = ("probe", "classification", "class_samples", "disentanglement", "equivariance", "udr")
+        without = (
+            "probe",
+            "classification",
+            "class_samples",
+            "disentanglement",
+            "equivariance",
+            "udr",
+        )
         if name not in without:
             assert any(loops), name
     phases = {path[1] for path in begun if path[0] == "ais" and len(path) > 1}

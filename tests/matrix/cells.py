@@ -67,7 +67,7 @@ RELATIVES = {
 }
 """Models that are the VAE on another objective, which stands for them: an ELBO and what it is less."""
 
-ELSEWHERE = (*RELATIVES, "chairs", "dcign")
+APART = (*RELATIVES, "chairs", "dcign")
 """Those, and models of data that no cell has: several factors, an image with a mask."""
 
 

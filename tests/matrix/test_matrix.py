@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from tests.matrix.cells import AXES, ELSEWHERE, RELATIVES, Cell, Matrix
+from tests.matrix.cells import APART, AXES, RELATIVES, Cell, Matrix
 from tests.matrix.full import CSV, judge_some, write
 from tests.matrix.run import Broken, Outcome, Runner, check_leads_on, check_names, offered
 from vaebench.cli import conf_dir
@@ -55,7 +55,7 @@ ESTIMATED = ("elbo", "iwae", "constrained", "capacity", "reconstruction", "piwae
 OF_OTHER_DATA = ("inverse_graphics", "weighted", "pooled", "unpooled")
 """Of several factors or several images, or nets that are another choice's options."""
 
-LEFT_OUT = (*ELSEWHERE, *RELATIVES.values(), *OF_OTHER_DATA)
+LEFT_OUT = (*APART, *RELATIVES.values(), *OF_OTHER_DATA)
 OTHERS = {
     group: tuple(v.name for v in MATRIX.axes[group] if v.name not in LEFT_OUT)
     for group in ("objective", "model", "nets")

@@ -13,7 +13,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from PIL import Image
 
-from tests.matrix.cells import ELSEWHERE, Cell, Matrix, Variant
+from tests.matrix.cells import APART, Cell, Matrix, Variant
 from tests.matrix.run import composed, offered
 from vaebench.cli import conf_dir
 from vaebench.compose import Composition, compose
@@ -83,7 +83,7 @@ def cells() -> dict[str, Cell]:
     grid = ("dataset.grid=[3,2,2,4,4]", "dataset.split.val=0.2", "dataset.split.test=0.2")
     sprites = Variant("dataset", "sprites", small=grid)
     found["dataset=sprites"] = Cell((sprites, *plain[1:]))
-    for model in (model for model in matrix.axes["model"] if model.name not in ELSEWHERE):
+    for model in (model for model in matrix.axes["model"] if model.name not in APART):
         data = matrix.plain("dataset", "topics" if model.name in READS_WORDS else "digits")
         found[f"model={model}"] = Cell((data, model))
     return found

@@ -15,7 +15,9 @@ def factors(seed=0):
     return np.random.default_rng(seed).integers(0, 9, (N, 3))
 
 
-@pytest.mark.parametrize("bend", [lambda v: v, lambda v: -((v - 4.0) ** 3) - 9 * v], ids=["line", "bent"])
+@pytest.mark.parametrize(
+    "bend", [lambda v: v, lambda v: -((v - 4.0) ** 3) - 9 * v], ids=["line", "bent"]
+)
 def test_a_latent_that_is_the_factor_tells_all_and_the_others_nothing(bend):
     v = factors()
     z = np.stack([bend(v[:, 2]), np.random.default_rng(1).normal(size=N), bend(v[:, 0])], 1)

@@ -47,9 +47,7 @@ def likelihood(field, variance="fixed"):
     if field.support is Support.BINARY:
         return Bernoulli(field)
     least = 0.0 if variance == "fixed" else 0.01
-    return GaussianLikelihood(
-        field, variance=variance, scale=0.2, min_scale=least, link="identity"
-    )
+    return GaussianLikelihood(field, variance=variance, scale=0.2, min_scale=least, link="identity")
 
 
 def made(**options):
@@ -133,7 +131,9 @@ def test_the_loss_weighs_each_name_and_the_bound_all_alike(batch, weights):
     expected = -sum(weights.get(name, 1) * term for name, term in each.items()) + evidence.kl()[0]
     assert_close(got.loss, expected.mean())
     assert_close(got.terms["bound"], plain.terms["bound"])
-    of_both = [torch.autograd.grad(loss, [*model.parameters()]) for loss in (got.loss, expected.mean())]
+    of_both = [
+        torch.autograd.grad(loss, [*model.parameters()]) for loss in (got.loss, expected.mean())
+    ]
     for one, other in zip(*of_both, strict=True):
         assert_close(one, other)
 

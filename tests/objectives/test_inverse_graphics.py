@@ -27,13 +27,19 @@ SPEC = Spec(
     100,
 )
 
+OPTIONS = {"k": 1, "bound": "elbo", "latents": LATENTS, "rule": "clamp", "scale": 0.25}
+OPTIONS |= {"kl_of": "all", "beta": 1.0, "anneal": Constant()}
+
 
 class Free(RecognitionFirst):
     """q of each example has parameters of its own; p is bent, so that nothing cancels."""
 
     def __init__(self):
         super().__init__()
-        self.loc, self.log_scale = nn.Parameter(torch.randn(B, D)), nn.Parameter(torch.randn(B, D) / 4)
+        self.loc, self.log_scale = (
+            nn.Parameter(torch.randn(B, D)),
+            nn.Parameter(torch.randn(B, D) / 4),
+        )
         self.decoder = nn.Sequential(nn.Linear(D, 7), nn.Tanh(), nn.Linear(7, 4))
 
     def recognise(self, q, batch):
@@ -52,9 +58,7 @@ def model():
 
 
 def made(model, **options):
-    defaults = {"k": 1, "bound": "elbo", "latents": LATENTS, "rule": "clamp", "scale": 0.25}
-    defaults |= {"kl_of": "all", "beta": 1.0, "anneal": Constant()}
-    return InverseGraphics(model, outline(model, SPEC), **defaults | options)
+    return InverseGraphics(model, outline(model, SPEC), **OPTIONS | options)
 
 
 def batch(varying="azimuth"):
@@ -158,7 +162,8 @@ def test_where_all_vary_or_nothing_trains_it_is_the_bound_itself(model, bound, k
 def test_importance_weights_meet_the_rule_in_each_sample(model):
     data, active = batch(), torch.tensor(ACTIVE["azimuth"])
     with_rule, without = (
-        estimate(made(model, bound="iwae", k=4, scale=scale), model, data).loss for scale in (0.25, 0.0)
+        estimate(made(model, bound="iwae", k=4, scale=scale), model, data).loss
+        for scale in (0.25, 0.0)
     )
     z = draws(model, data, 4)
     expected = 0.25 * ((z - z.mean(1, keepdim=True)) * (1 - active)).mean(0)
@@ -181,8 +186,4 @@ def test_what_it_cannot_be_is_refused(model):
     assert made(model, kl_of="active", anneal=Linear(steps=10)).active_only
     bare = Spec({"x": SPEC["x"]}, 100)
     with refused("objective", match="data of several factors"):
-        InverseGraphics(model, outline(model, bare), **{**OPTIONS})
-
-
-OPTIONS = {"k": 1, "bound": "elbo", "latents": LATENTS, "rule": "clamp", "scale": 0.1}
-OPTIONS |= {"kl_of": "all", "beta": 1.0, "anneal": Constant()}
+        InverseGraphics(model, outline(model, bare), **OPTIONS)

@@ -166,7 +166,9 @@ def _embedded_fields(spec: Spec, names: Sequence[str], conditions: Fields) -> di
         raise Incompatible("this model embeds nothing, or a name twice.", "model")
     for name in names:
         if name not in spec.fields:
-            raise Incompatible(f"this model embeds {name}, and the data hold {held}.", "model", "dataset")
+            raise Incompatible(
+                f"this model embeds {name}, and the data hold {held}.", "model", "dataset"
+            )
         if name in conditions:
             raise Incompatible(f"this model embeds {name}, on which it is conditioned.", "model")
     return {name: spec[name] for name in names}

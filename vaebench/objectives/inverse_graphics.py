@@ -184,7 +184,9 @@ class InverseGraphics(Objective):
         """Over the batch, a scalar."""
         z = evidence.q[self.latent].value
         apart = self.scale * evidence.average(spread(z, active)).mean()
-        return with_gradient_of(torch.zeros_like(apart), apart) if self.rule == "clamp" else 2 * apart
+        return (
+            with_gradient_of(torch.zeros_like(apart), apart) if self.rule == "clamp" else 2 * apart
+        )
 
     def _uncounted(self, evidence: Evidence, active: Tensor, step: Tensor) -> Tensor:
         """The inactive latents' part of the loss's KL, a scalar."""
@@ -195,7 +197,10 @@ class InverseGraphics(Objective):
 
     def _check_parts(self, outline: Outline, bound: Inner) -> None:
         """Of a KL that is to be taken apart."""
-        parts = outline.kl_obstacle is None and outline.evidence.kl_by_dimension(self.latent) is not None
+        parts = (
+            outline.kl_obstacle is None
+            and outline.evidence.kl_by_dimension(self.latent) is not None
+        )
         if bound == "iwae" or self.weighing.tempers or self.within.drops_score or not parts:
             raise Incompatible(
                 "objective.kl_of=active needs a KL in closed form that is a sum over latents, which "

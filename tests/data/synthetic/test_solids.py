@@ -43,7 +43,9 @@ def test_a_box_shows_one_face_from_the_front_and_its_diagonal_from_a_corner():
     image, mask = seen(box, azimuth=math.pi / 4)
     assert_close(mask.mean().item(), 0.125 * math.sqrt(2), rtol=0.02, atol=0)
     dim = 0.25 + 0.75 * math.sqrt(0.5)
-    assert_close(image[:, mask > 0], torch.tensor(RED).unsqueeze(1) * dim * torch.ones(int(mask.sum())))
+    assert_close(
+        image[:, mask > 0], torch.tensor(RED).unsqueeze(1) * dim * torch.ones(int(mask.sum()))
+    )
 
 
 def test_a_cylinder_is_a_disc_along_its_axis_and_a_rectangle_from_the_side():

@@ -79,7 +79,9 @@ class Chairs(Factors):
                 f"dataset.kinds=[{','.join(kinds)}]: some of {every}. Use dataset.kinds=[{every}]."
             )
         if not 0 <= transforms <= 1:
-            raise DataError(f"dataset.transforms={transforms}: from 0 to 1. Use dataset.transforms=1.")
+            raise DataError(
+                f"dataset.transforms={transforms}: from 0 to 1. Use dataset.transforms=1."
+            )
         self.counts = counted("dataset.grid", grid, FACTORS)
         models, azimuths, _ = self.counts.values()
         if not 0 <= few < models or not 1 <= sides <= azimuths:

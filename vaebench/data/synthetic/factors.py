@@ -71,7 +71,9 @@ class Factors(Dataset):
 
     def __init__(self, *, split: Split, vary: Mapping[str, int] = NONE) -> None:
         self.held_out, self.vary = split, dict(vary)
-        if not {*vary} <= {*self.levels} or (vary and not 0 <= min(vary.values()) < sum(vary.values())):
+        if not {*vary} <= {*self.levels} or (
+            vary and not 0 <= min(vary.values()) < sum(vary.values())
+        ):
             told = ",".join(f"{name}:{share}" for name, share in vary.items())
             every = ",".join(f"{name}:1" for name in self.levels)
             raise DataError(

@@ -45,7 +45,9 @@ def _fitted(plain: list[Solid], more: list[Solid]) -> tuple[list[Solid], list[So
     low = min(s.centre[1] - s.half[1] for s in plain if not s.upright)
     high = max(s.centre[1] + s.half[1] for s in plain if not s.upright)
     middle = (low + high) / 2
-    moved = [replace(s, centre=(s.centre[0], s.centre[1] - middle, s.centre[2])) for s in plain + more]
+    moved = [
+        replace(s, centre=(s.centre[0], s.centre[1] - middle, s.centre[2])) for s in plain + more
+    ]
     scale = REACH / max(s.reach for s in moved)
     scaled = [
         replace(s, centre=[scale * c for c in s.centre], half=[scale * h for h in s.half])
@@ -59,7 +61,9 @@ def _vivid(draw: Random) -> Colour:
 
 
 def _wood(draw: Random) -> Colour:
-    return colorsys.hsv_to_rgb(draw.uniform(0.05, 0.12), draw.uniform(0.3, 0.7), draw.uniform(0.3, 0.8))
+    return colorsys.hsv_to_rgb(
+        draw.uniform(0.05, 0.12), draw.uniform(0.3, 0.7), draw.uniform(0.3, 0.8)
+    )
 
 
 def _legs(draw: Random, colour: Colour, w: float, d: float, top: float, h: float) -> list[Solid]:
@@ -68,12 +72,18 @@ def _legs(draw: Random, colour: Colour, w: float, d: float, top: float, h: float
     style = draw.choice(["four", "four", "round", "foot", "runners"])
     middle = top - h / 2
     if style == "foot":
-        foot = Solid("cylinder", (0, top - h + 0.03, 0), (0.03, 0.8 * d, 0.8 * w), colour, upright=True)
-        return [Solid("cylinder", (0, middle, 0), (h / 2, 1.6 * r, 1.6 * r), colour, upright=True), foot]
+        foot = Solid(
+            "cylinder", (0, top - h + 0.03, 0), (0.03, 0.8 * d, 0.8 * w), colour, upright=True
+        )
+        return [
+            Solid("cylinder", (0, middle, 0), (h / 2, 1.6 * r, 1.6 * r), colour, upright=True),
+            foot,
+        ]
     corners = [(x * (w - r), z * (d - r)) for x in (-1, 1) for z in (-1, 1)]
     if style == "round":
         return [
-            Solid("cylinder", (x, middle, z), (h / 2, r, r), colour, upright=True) for x, z in corners
+            Solid("cylinder", (x, middle, z), (h / 2, r, r), colour, upright=True)
+            for x, z in corners
         ]
     legs = [Solid("box", (x, middle, z), (r, h / 2, r), colour) for x, z in corners]
     if style == "runners":
@@ -96,7 +106,9 @@ def _chair(draw: Random) -> tuple[list[Solid], list[Solid]]:
     return [seat, *back, *legs], arms
 
 
-def _back(draw: Random, colour: Colour, w: float, d: float, high: float, tilt: float) -> list[Solid]:
+def _back(
+    draw: Random, colour: Colour, w: float, d: float, high: float, tilt: float
+) -> list[Solid]:
     """Solid, of upright bars, or of rungs; it leans back from the seat's rear edge."""
 
     def lean(x: float, low: float, top: float, wide: float) -> Solid:
@@ -141,7 +153,9 @@ def _car(draw: Random) -> tuple[list[Solid], list[Solid]]:
         for x in (-1, 1)
         for z in (-1, 1)
     ]
-    lamps = [Solid("ellipsoid", (x * 0.7 * w, 0.2 * h, long), (0.05, 0.05, 0.03), LAMP) for x in (-1, 1)]
+    lamps = [
+        Solid("ellipsoid", (x * 0.7 * w, 0.2 * h, long), (0.05, 0.05, 0.03), LAMP) for x in (-1, 1)
+    ]
     rails = [
         Solid("box", (0, h + 2 * up + 0.03, at + z * cabin), (0.8 * w, 0.03, 0.04), DARK)
         for z in (-0.6, 0, 0.6)

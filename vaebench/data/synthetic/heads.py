@@ -71,8 +71,16 @@ def heads(coefficients: Tensor) -> Solids:
             ((side, 0.10 * long, z), (0.085 * eye, 0.055 * eye, none + 0.09), white),
             ((side, 0.10 * long, z + 0.075), (0.04 * eye, 0.04 * eye, none + 0.03), iris),
             ((side, 0.21 * long, z + 0.03), (0.11 * eye, none + 0.025, none + 0.07), brow),
-            ((1.3 * side, -0.15 * long, 0.2 * deep), (0.15 * cheek, 0.16 * cheek, 0.17 * cheek), skin),
-            ((2.6 * side / apart, 0.04 * long, none - 0.02), (none + 0.05, none + 0.12, none + 0.09), skin),
+            (
+                (1.3 * side, -0.15 * long, 0.2 * deep),
+                (0.15 * cheek, 0.16 * cheek, 0.17 * cheek),
+                skin,
+            ),
+            (
+                (2.6 * side / apart, 0.04 * long, none - 0.02),
+                (none + 0.05, none + 0.12, none + 0.09),
+                skin,
+            ),
         ]
     centre, half = (LARGE * torch.stack([torch.stack(p[i], 1) for p in parts], 1) for i in range(2))
     colour = torch.stack([shade for *_, shade in parts], 1).unsqueeze(-1).expand_as(centre)
@@ -114,7 +122,11 @@ class Heads(Factors):
         vary: Mapping[str, int] = NONE,
     ) -> None:
         check_size(size)
-        self.counts, self.side, self.data_seed = counted("dataset.grid", grid, FACTORS), size, data_seed
+        self.counts, self.side, self.data_seed = (
+            counted("dataset.grid", grid, FACTORS),
+            size,
+            data_seed,
+        )
         super().__init__(split=split, vary=vary)
 
     @property

@@ -103,7 +103,9 @@ def stacked(scenes: Sequence[Sequence[Solid]]) -> Solids:
         return torch.tensor([[read(solid) for solid in row] for row in rows], dtype=torch.float32)
 
     centre, axes, half = of(lambda s: [*s.centre]), of(lambda s: s.axes), of(lambda s: [*s.half])
-    return Solids(counts, centre, axes, half, of(lambda s: [*s.colour]), of(lambda s: s is not NONE))
+    return Solids(
+        counts, centre, axes, half, of(lambda s: [*s.colour]), of(lambda s: s is not NONE)
+    )
 
 
 def _filled(solids: list[Solid], count: int) -> list[Solid]:
@@ -131,9 +133,7 @@ class Camera:
         """
         sin, cos, none = azimuth.sin(), azimuth.cos(), torch.zeros_like(azimuth)
         right = torch.stack([cos, none, -sin], -1)
-        towards = torch.stack(
-            [sin * elevation.cos(), elevation.sin(), cos * elevation.cos()], -1
-        )
+        towards = torch.stack([sin * elevation.cos(), elevation.sin(), cos * elevation.cos()], -1)
         up = torch.linalg.cross(towards, right)
         if plane is None:
             return cls(right, up, torch.zeros_like(up), towards)

@@ -79,7 +79,9 @@ def to_hsv(rgb: Tensor) -> Tensor:
     v, least = rgb.amax(1), rgb.amin(1)
     range_ = v - least
     safe = torch.where(range_ > 0, range_, 1.0)
-    h = torch.where(v == r, (g - b) / safe, torch.where(v == g, 2 + (b - r) / safe, 4 + (r - g) / safe))
+    h = torch.where(
+        v == r, (g - b) / safe, torch.where(v == g, 2 + (b - r) / safe, 4 + (r - g) / safe)
+    )
     s = range_ / torch.where(v > 0, v, 1.0)
     return torch.stack([(h / 6) % 1, s, v], 1)
 
