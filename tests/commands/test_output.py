@@ -157,6 +157,7 @@ def test_every_measure_and_picture_says_that_it_is_at_work_and_counts(here, copi
             "class_samples",
             "disentanglement",
             "equivariance",
+            "transfer",
             "udr",
         )
         if name not in without:

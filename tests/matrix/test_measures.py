@@ -31,6 +31,7 @@ from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
 from vaebench.measures.sampling import Sampling
 from vaebench.measures.terms import Terms
+from vaebench.measures.transfer import Transfer
 from vaebench.pictures import PICTURES, View, draw
 
 FOLDERS = [conf_dir()]
@@ -62,6 +63,7 @@ TINY = Measures(
     sampling=Sampling(examples=EXAMPLES),
     disentanglement=Disentanglement(examples=200),
     equivariance=Equivariance(examples=200),
+    transfer=Transfer(examples=EXAMPLES),
     udr=UDR(examples=EXAMPLES),
     blur=Blur(examples=EXAMPLES),
 )
@@ -155,6 +157,7 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "sampling": but(NO_BOUND),
     "disentanglement": only(("dataset=sprites",), "no known factors"),
     "equivariance": only(("dataset=sprites",), "no known factors"),
+    "transfer": only((), "no view of the data can be withheld"),
     "udr": only((), "no runs of other seeds are named", NO_BOUND, NO_LATENTS),
     "blur": but(NO_BOUND, NO_LATENTS, NO_IMAGE),
     "data": but(NO_IMAGE),

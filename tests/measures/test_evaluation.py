@@ -544,6 +544,7 @@ def test_a_reconstruction_alone_has_no_bound_to_measure():
         "class_samples",
         "disentanglement",
         "equivariance",
+        "transfer",
     )  # whose reason is another
     names = [name for name in NAMES if name not in others]
     found = dict(measure(options("k=3", "outliers=noise"), names, held))

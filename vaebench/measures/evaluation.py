@@ -34,6 +34,7 @@ from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
 from vaebench.measures.sampling import Sampling
 from vaebench.measures.terms import Terms
+from vaebench.measures.transfer import Transfer
 
 
 @dataclass
@@ -62,6 +63,7 @@ class Measures:
     sampling: Sampling = field(default_factory=Sampling)
     disentanglement: Disentanglement = field(default_factory=Disentanglement)
     equivariance: Equivariance = field(default_factory=Equivariance)
+    transfer: Transfer = field(default_factory=Transfer)
     udr: UDR = field(default_factory=UDR)
     blur: Blur = field(default_factory=Blur)
 

@@ -110,9 +110,19 @@ class Chairs(Factors):
     def is_withheld(self, numbers: Tensor) -> Tensor:
         """Whether examples show a model of few sides from another one, `[N]`."""
         model, azimuth, _ = self.values(numbers).unbind(-1)
-        models, azimuths, _ = self.counts.values()
-        known = torch.arange(self.sides) * azimuths // self.sides
-        return (model >= models - self.few) & ~torch.isin(azimuth, known)
+        models = self.counts["model"]
+        return (model >= models - self.few) & ~torch.isin(azimuth, self.known)
+
+    @property
+    def known(self) -> Tensor:
+        """The azimuths that models of few sides are trained on from, `[sides]`."""
+        return torch.arange(self.sides) * self.counts["azimuth"] // self.sides
+
+    def nearest_known(self, azimuth: Tensor) -> Tensor:
+        """Of those, the nearest on the circle to each azimuth `[*, 1]`."""
+        apart = (azimuth - self.known).abs()
+        around = torch.minimum(apart, self.counts["azimuth"] - apart)
+        return self.known[around.argmin(-1, keepdim=True)]
 
     def withheld(self) -> InMemorySplit:
         """The examples that are kept from training by `few`."""
@@ -139,16 +149,21 @@ class Chairs(Factors):
         return FACTORS[2:]
 
     def render(self, values: Tensor) -> Tensor:
-        return self.shown(values, torch.zeros(len(values), len(MOST), device=values.device))[0]
+        return self.shown(values, untransformed(values))[0]
 
-    def made(self, values: Tensor, generator: torch.Generator | None) -> dict[str, Tensor]:
-        transform = torch.zeros(len(values), len(MOST), device=values.device)
+    def conditions(self, values: Tensor, generator: torch.Generator | None) -> dict[str, Tensor]:
+        """`view` and `transform` of values `[B, 3]`."""
+        transform = untransformed(values)
         if generator is not None and self.transforms:
             transform = transform.uniform_(-self.transforms, self.transforms, generator=generator)
-        image, mask = self.shown(values, transform)
         azimuth, elevation = self.angles(values)
         circle = [azimuth.sin(), azimuth.cos(), elevation.sin(), elevation.cos()]
-        return {"x": image, "mask": mask, "view": torch.stack(circle, -1), "transform": transform}
+        return {"view": torch.stack(circle, -1), "transform": transform}
+
+    def made(self, values: Tensor, generator: torch.Generator | None) -> dict[str, Tensor]:
+        given = self.conditions(values, generator)
+        image, mask = self.shown(values, given["transform"])
+        return {"x": image, "mask": mask, **given}
 
     def fields(self, means: Batch) -> dict[str, Field]:
         mask = Field(tuple(means["mask"].shape), Support.BINARY, 2, means["mask"])
@@ -160,3 +175,8 @@ class Chairs(Factors):
         own = {"size": self.side, "kinds": self.kinds, "transforms": self.transforms}
         few = {"few": self.few, "sides": self.sides} if self.few else {}
         return super().protocol | own | few | {"data_seed": self.data_seed}
+
+
+def untransformed(values: Tensor) -> Tensor:
+    """The transform that does nothing, of values `[B, 3]`: `[B, 8]`."""
+    return torch.zeros(len(values), len(MOST), dtype=torch.float32, device=values.device)

@@ -41,7 +41,10 @@ def coefficients(identities: int, seed: int) -> Tensor:
     """Shape and texture of heads, independent standard normals that are cut off at `MOST`,
     `[identities, SHAPE + TEXTURE]`: the first heads of more are the same."""
     generator = torch.Generator().manual_seed(derived(seed, SHAPES))
-    rows = [torch.randn(SHAPE + TEXTURE, generator=generator) for _ in range(identities)]
+    rows = [
+        torch.randn(SHAPE + TEXTURE, generator=generator, dtype=torch.float32)
+        for _ in range(identities)
+    ]
     return torch.stack(rows).clamp(-MOST, MOST)
 
 
@@ -84,7 +87,7 @@ def heads(coefficients: Tensor) -> Solids:
         ]
     centre, half = (LARGE * torch.stack([torch.stack(p[i], 1) for p in parts], 1) for i in range(2))
     colour = torch.stack([shade for *_, shade in parts], 1).unsqueeze(-1).expand_as(centre)
-    axes = torch.eye(3).expand(*centre.shape, 3)
+    axes = torch.eye(3, dtype=torch.float32).expand(*centre.shape, 3)
     return Solids((0, 0, len(parts)), centre, axes, half, colour, torch.ones_like(centre[..., 0]))
 
 
