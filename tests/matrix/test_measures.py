@@ -121,7 +121,7 @@ DISCRETE = (
 BITS = because("is discrete", *DISCRETE)
 NO_DENSITY = {"refine=hamiltonian": "no density", "posterior=planar": "density at a given z"}
 A_LABEL = {"model=classifier": "is a single number"}
-CONDITIONS = {"model=cvae": "under y the prior"}
+CONDITIONS = because("under y the prior", "model=cvae", "model=generator")
 NO_PARAMETERS = {"model=draw": "take turns", "model=hierarchical": "depends on another latent's"}
 NO_PARAMETERS |= because("sought for each", "posterior=free", "posterior=semi_amortised")
 
