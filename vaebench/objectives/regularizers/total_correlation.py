@@ -104,9 +104,10 @@ def _check(outline: Outline) -> None:
                 "objective",
             )
         if dist.is_discrete or not dist.has_density or dist.factors() is None:
+            whose = "posterior" if len(outline.latents) == 1 else "model"
             raise Incompatible(
-                f"this objective takes a total correlation, for which q({name} | x) is to be a product "
-                "of densities of real numbers, which it is not.",
-                "posterior" if len(outline.latents) == 1 else "model",
+                f"this objective takes a total correlation, for which q({name} | x) of this {whose} is "
+                "to be a product of densities of real numbers, and it is not.",
+                whose,
                 "objective",
             )
