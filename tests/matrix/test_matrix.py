@@ -51,10 +51,9 @@ ESTIMATED = ("elbo", "iwae", "constrained", "capacity", "reconstruction", "piwae
 """Objectives with an estimator, a class each."""
 
 OTHERS = {
-    group: tuple(
-        v.name for v in MATRIX.axes[group] if v.name not in (*RELATIVES, *RELATIVES.values())
+    "objective": tuple(
+        v.name for v in MATRIX.axes["objective"] if v.name not in RELATIVES.values()
     )
-    for group in ("objective", "model")
 }
 ANY = MATRIX.pairwise(plain=("objective",), only=OTHERS, estimator="auto")
 OF_Q_AND_P = [
