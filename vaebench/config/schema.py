@@ -93,6 +93,7 @@ class Config:
     posterior: Any = MISSING
     refine: Any = MISSING
     weights: Any = MISSING
+    weight_prior: Any = MISSING
     prior: Any = MISSING
     likelihood: Any = MISSING
     objective: Any = MISSING
