@@ -29,7 +29,7 @@ samples alone, bits; priors of either, and one made of q; one latent, several, s
 
 NOT_MADE_FOR = {
     ("draw", "ppca"),
-    *itertools.product(("classifier", "cvae"), ("ppca", "topics")),
+    *itertools.product(("bayes_classifier", "classifier", "cvae"), ("ppca", "topics")),
     *((model, "topics") for model in ("darn", "draw", "helmholtz", "m2", "made")),
     *itertools.product(("rnnlm", "sentence_vae", "sequence_autoencoder"), ("digits", "ppca")),
 }

@@ -20,7 +20,7 @@ from vaebench.compose import Composition, compose
 from vaebench.errors import Refusal
 from vaebench.measures.base import Subject, evaluating
 from vaebench.measures.class_samples import ClassSamples
-from vaebench.measures.classification import Classification
+from vaebench.measures.classification import Classification, Predictive
 from vaebench.measures.evaluation import NAMES, Measures, measure, why_not
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
@@ -53,6 +53,7 @@ TINY = Measures(
     ais=AnnealedImportance(examples=3, chains=2, temperatures=3, leapfrog=2),
     probe=Probe(train=200, examples=EXAMPLES),
     classification=Classification(examples=EXAMPLES),
+    predictive=Predictive(samples=3, examples=EXAMPLES),
     class_samples=ClassSamples(train=50, samples=3, examples=EXAMPLES),
 )
 
@@ -86,14 +87,15 @@ def because(reason: str, *choices: str) -> Reasons:
 
 
 WORDS = ("dataset=topics", *(f"model={model}" for model in READS_WORDS))
-WITHOUT = ("model=classifier", "model=made", "model=rnnlm", "model=unconditional")
+CLASSIFIERS = ("model=classifier", "model=bayes_classifier")
+WITHOUT = (*CLASSIFIERS, "model=made", "model=rnnlm", "model=unconditional")
 NO_LATENTS = because("no latents", *WITHOUT)
 NO_BOUND = because(
     "trained on reconstruction alone",
     *("posterior=delta", "model=autoencoder", "model=sequence_autoencoder"),
 )
 NO_LABELS = because("no labels", "dataset=ppca", *WORDS)
-NO_IMAGE = because("is no image", "dataset=ppca", "model=classifier", *WORDS)
+NO_IMAGE = because("is no image", "dataset=ppca", *CLASSIFIERS, *WORDS)
 DISCRETE = (
     "posterior=bernoulli",
     "posterior=categorical",
@@ -103,7 +105,7 @@ DISCRETE = (
 )
 BITS = because("is discrete", *DISCRETE)
 NO_DENSITY = {"refine=hamiltonian": "no density", "posterior=planar": "density at a given z"}
-A_LABEL = {"model=classifier": "is a single number"}
+A_LABEL = because("is a single number", *CLASSIFIERS)
 CONDITIONS = {"model=cvae": "under y the prior"}
 NO_PARAMETERS = {"model=draw": "take turns", "model=hierarchical": "depends on another latent's"}
 
@@ -129,7 +131,12 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "gap": but(NO_BOUND, NO_LATENTS, BITS, NO_PARAMETERS),
     "ais": but(NO_BOUND, NO_LATENTS, BITS),
     "probe": but(NO_LATENTS, NO_LABELS),
-    "classification": only(("model=classifier",), "one label is to be observed"),
+    "classification": only(CLASSIFIERS, "one label is to be observed"),
+    "predictive": only(
+        ("model=bayes_classifier",),
+        "one label is to be observed",
+        {"model=classifier": "the weights have no noise"},
+    ),
     "class_samples": only(
         ("model=cvae",), "no latent is a class", NO_BOUND, NO_LATENTS, {"model=m2": "is a cluster"}
     ),
@@ -147,7 +154,7 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "homotopies": only((*WORDS,), "holds no sentences", NO_LATENTS),
     "posteriors": only((PLANE, "dataset=ppca"), ONE_PLANE, NO_BOUND, NO_LATENTS),
     "prior_walk": but(
-        NO_BOUND, NO_LATENTS, because("is no image", "dataset=ppca", "model=classifier")
+        NO_BOUND, NO_LATENTS, because("is no image", "dataset=ppca", *CLASSIFIERS)
     ),
     "interpolations": but(NO_LATENTS, NO_IMAGE),
     "traversals": but(NO_LATENTS, NO_IMAGE),

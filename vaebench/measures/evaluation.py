@@ -24,7 +24,7 @@ from vaebench.measures.base import (
     over_batches,
 )
 from vaebench.measures.class_samples import ClassSamples
-from vaebench.measures.classification import Classification
+from vaebench.measures.classification import Classification, Predictive
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
 from vaebench.measures.probes import Probe
@@ -51,6 +51,7 @@ class Measures:
     classification: Classification = field(
         default_factory=lambda: Classification(examples=II("examples"))
     )
+    predictive: Predictive = field(default_factory=lambda: Predictive(examples=II("examples")))
     class_samples: ClassSamples = field(
         default_factory=lambda: ClassSamples(examples=II("examples"))
     )
@@ -65,6 +66,7 @@ SHARED = {
         "units",
         "probe",
         "classification",
+        "predictive",
         "class_samples",
     ),
 }
@@ -72,7 +74,7 @@ SHARED = {
 
 NAMES = tuple(f.name for f in fields(Measures) if f.name not in SHARED)
 
-SETTINGS = ("k", "examples", "train", "chains", "temperatures")
+SETTINGS = ("k", "examples", "samples", "train", "chains", "temperatures")
 """Numbers of a measure that say how it was taken."""
 
 MAY_BE_ZERO = ("examples", "seed", "train", "labels")

@@ -129,6 +129,18 @@ class Objective(nn.Module, ABC):
             for layer in self.noisy:
                 layer.forget()
 
+    @contextmanager
+    def nets_drawn(self, noise: Noise) -> Iterator[None]:
+        """While open, an evaluation sees nets drawn from q(weights) instead of their means."""
+        with self.weights_drawn(noise):
+            for layer in self.noisy:
+                layer.train()
+            try:
+                yield
+            finally:
+                for layer in self.noisy:
+                    layer.eval()
+
     def groups(self) -> list[dict[str, Any]]:
         """Optimizer groups of the objective's own parameters; none by default."""
         return []

@@ -8,13 +8,11 @@ from torch import nn
 from torch.distributions import Normal, kl_divergence
 from torch.testing import assert_close
 
-from tests.theorems import STEP, assert_mean, elbo, in_float64, iwae, wide_ppca
+from tests.theorems import STEP, assert_mean, elbo, iwae, wide_ppca
 from vaebench.distributions import GLOBAL, Noise
 from vaebench.errors import Incompatible
 from vaebench.inference import infer, rescore
 from vaebench.nets.weights import AdaptiveNoise, gaussian
-
-__all__ = ["in_float64"]
 
 
 def noisy(layer: nn.Linear, relative: float = 0.5) -> AdaptiveNoise:
