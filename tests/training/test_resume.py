@@ -96,17 +96,17 @@ def test_a_resumed_run_equals_one_never_stopped(tmp_path, undisturbed, crash):
 
 
 NOISY = [
-    ("weights=local_gaussian", "weight_prior=scale_mixture"),
-    ("weights=dropout", "objective=elbo"),
-    ("weights=dropout_a", "weights.learned=unit"),
-    ("weights=dropout_b", "weights.estimator=shared", "weights.kl=cubic"),
+    "weights=local_gaussian weight_prior=scale_mixture",
+    "weights=dropout",
+    "weights=dropout_a weights.learned=unit",
+    "weights=dropout_b weights.estimator=shared weights.kl=cubic",
 ]
 """Noise at each call of a layer, in the price of weights, or once a step."""
 
 
 @pytest.mark.parametrize("weights", first_of(NOISY))
 def test_a_resumed_run_draws_the_weights_that_one_never_stopped_does(tmp_path, weights):
-    overrides = (*RUN, "model=vae", "trainer.max_epochs=1", *weights)
+    overrides = (*RUN, "model=vae", "trainer.max_epochs=1", *weights.split())
     once = run(tmp_path / "once", overrides=overrides)
     with pytest.raises(RuntimeError, match="killed"):
         run(tmp_path / "twice", overrides=overrides, crash=5)

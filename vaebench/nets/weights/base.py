@@ -30,14 +30,13 @@ class WeightNoise(nn.Module, ABC):
 
     Args:
         layer: whose weights they are.
-        local: whether it is drawn anew at each call of the layer and for each example, so that no
-            two calls see the same net; else once for the whole step.
+        estimator: who sees which draw.
     """
 
-    def __init__(self, layer: nn.Module, *, local: bool) -> None:
+    def __init__(self, layer: nn.Module, estimator: Estimator) -> None:
         super().__init__()
         self._layer = (layer,)  # not a child of its own child
-        self.local = local
+        self.estimator = estimator
         self.source: Source | None = None
         self.noise: Tensor | None = None
 
@@ -53,6 +52,12 @@ class WeightNoise(nn.Module, ABC):
     def forget(self) -> None:
         """Means from now on."""
         self.source = self.noise = None
+
+    @property
+    def local(self) -> bool:
+        """Whether noise is drawn anew at each call of the layer and for each example, so that no two
+        calls see the same net."""
+        return self.estimator != "shared"
 
     @property
     def open(self) -> Source | None:

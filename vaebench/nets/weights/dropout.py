@@ -24,12 +24,8 @@ class InputNoise(WeightNoise):
     """(x ∘ s) Θ with s of mean 1: weights w_ij = s_i θ_ij.
 
     Args:
-        layer: whose weights they are.
-        estimator: who sees which draw of s.
+        layer, estimator: of every `WeightNoise`.
     """
-
-    def __init__(self, layer: nn.Module, estimator: OfInputs) -> None:
-        super().__init__(layer, local=estimator == "local")
 
     @abstractmethod
     def raw(self, shape: Sequence[int], like: Tensor, source: Source) -> Tensor:

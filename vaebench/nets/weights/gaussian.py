@@ -30,8 +30,7 @@ class GaussianNoise(WeightNoise, Regularised):
     examples a and a' have under a shared W.
 
     Args:
-        layer: whose weights they are.
-        estimator: which of the three.
+        layer, estimator: of every `WeightNoise`.
 
     References:
         Variational Dropout and the Local Reparameterization Trick (Kingma, Salimans, Welling 2015),
@@ -40,10 +39,6 @@ class GaussianNoise(WeightNoise, Regularised):
 
     note: ClassVar[str] = "the loss includes KL(q(weights) ‖ p(weights)) / N; no bound does"
     term: ClassVar[str] = "kl_weights"
-
-    def __init__(self, layer: nn.Module, estimator: Estimator) -> None:
-        super().__init__(layer, local=estimator != "shared")
-        self.estimator = estimator
 
     @abstractmethod
     def deviation(self, mean: Tensor) -> Tensor:
@@ -73,7 +68,7 @@ class GaussianNoise(WeightNoise, Regularised):
     def added(self, layer: nn.Module, given: tuple[Any, ...], output: Tensor) -> Tensor:
         """What a layer that saw the means gives, with noise of each example's own."""
         source = self.open
-        if source is None:
+        if source is None or not self.local:
             return output
         x, *rest = given
         deviation = masked(layer, tuple(rest), self.deviation(self.mean))
@@ -86,8 +81,7 @@ class GaussianNoise(WeightNoise, Regularised):
     def attach(self) -> None:
         """From now on the layer's weights have noise."""
         parametrize.register_parametrization(self.layer, "weight", self)
-        if self.local:
-            self.layer.register_forward_hook(self.added)
+        self.layer.register_forward_hook(self.added)
 
 
 class AdaptiveNoise(GaussianNoise):
