@@ -153,9 +153,7 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "paraphrases": only((*WORDS,), "holds no sentences", NO_LATENTS),
     "homotopies": only((*WORDS,), "holds no sentences", NO_LATENTS),
     "posteriors": only((PLANE, "dataset=ppca"), ONE_PLANE, NO_BOUND, NO_LATENTS),
-    "prior_walk": but(
-        NO_BOUND, NO_LATENTS, because("is no image", "dataset=ppca", *CLASSIFIERS)
-    ),
+    "prior_walk": but(NO_BOUND, NO_LATENTS, because("is no image", "dataset=ppca", *CLASSIFIERS)),
     "interpolations": but(NO_LATENTS, NO_IMAGE),
     "traversals": but(NO_LATENTS, NO_IMAGE),
     "arithmetic": but(NO_LATENTS, NO_IMAGE),

@@ -74,7 +74,11 @@ class Predictive(Measure):
 
     @torch.no_grad()
     def numbers(self, subject: Subject) -> Numbers:
-        label, noise, objective = label_of(subject), subject.noise(13), subject.composition.objective
+        label, noise, objective = (
+            label_of(subject),
+            subject.noise(13),
+            subject.composition.objective,
+        )
         batches = [*subject.batches(self.examples)]
         drawn: list[dict[str, Tensor]] = []
         for _ in steps(range(self.samples)):

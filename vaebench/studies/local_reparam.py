@@ -33,10 +33,10 @@ ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
 class LocalReparameterization(ModelStudy):
     """Variance of the gradient in each layer by local, per-example and shared draws of its weights.
 
-    For a fixed batch of M examples, over draws of the weights: the gradient of the bound's mean by the
-    means of each layer's weights; the mean over examples of Var[L_i] of their bounds L_i, the mean over
-    pairs of Cov[L_i, L_j], and the variance of the bounds' mean, which is Var/M + (M - 1)/M Cov. Further
-    words compose the model, whose weights are `local_gaussian` or `dropout_b`.
+    For a fixed batch of M of N examples, over draws of the weights: the estimate N/M Σ_i L_i of the data
+    set's bound, whose variance is N² (Var[L] / M + (M - 1) / M Cov[L, L']), with the mean over examples
+    of Var and the mean over pairs of Cov; and its gradient by the means of each layer's weights.
+    Further words compose the model, whose weights are `local_gaussian` or `dropout_b`.
 
     Args:
         batches: M, of the training split's first examples.
@@ -72,8 +72,9 @@ class LocalReparameterization(ModelStudy):
             for size in counted(self.batches):
                 rows += self.at(subject, after, size, say)
         notes = [
+            f"of the bound of all N = {subject.total} examples, estimated from a batch of M",
             "variance: of the gradient by the layer's weights, summed over them",
-            "loss_variance = example_variance / M + (M - 1) / M · covariance, of the bound",
+            "bound_variance: N² Var[L] / M · (1 + (M - 1) · correlation), of two examples' bounds",
             f"point_ms, ms: median of {self.repeats} gradients with the means, and with noise",
         ]
         return Findings(rows, {"variance": figure(rows)}, notes)
@@ -84,8 +85,8 @@ class LocalReparameterization(ModelStudy):
         point = [timed(partial(subject.gradient, batch))[0] for _ in range(self.repeats)]
         for name in counted(ESTIMATORS):
             found = subject.draws(batch, name, self.repeats)
-            told = found.of_loss() | {"point_ms": 1e3 * median(point)}
-            for layer, (value, se) in found.by_layer().items():
+            told = found.of_bound(subject.total) | {"point_ms": 1e3 * median(point)}
+            for layer, (value, se) in found.by_layer(subject.total).items():
                 row = {"trained": after, "batch": size, "estimator": name, "layer": layer}
                 yield row | {"variance": value, "variance_se": se} | told
             say(f"trained={after} batch={size} {name}")
@@ -105,21 +106,25 @@ class Draws:
     gradients: dict[str, Tensor]
     seconds: list[float]
 
-    def by_layer(self) -> dict[str, tuple[float, float]]:
+    def by_layer(self, total: int) -> dict[str, tuple[float, float]]:
         """Variance of the gradient, summed over parameters, and its standard error."""
-        return {n: mean_se(_squares(g).sum(1)) for n, g in self.gradients.items()}
+        return {n: mean_se(_squares(total * g).sum(1)) for n, g in self.gradients.items()}
 
-    def of_loss(self) -> dict[str, float]:
-        """Variance of a bound, covariance of two, variance of the bounds' mean, and milliseconds."""
+    def of_bound(self, total: int) -> dict[str, float]:
+        """Variance of N/M Σ_i L_i, the correlation of two L_i, and milliseconds.
+
+        Args:
+            total: N.
+        """
         size = self.bounds.shape[1]
         own = _squares(self.bounds).sum(1)
-        total = _squares(self.bounds.sum(1, keepdim=True))[:, 0]
-        covariance, covariance_se = mean_se((total - own) / max(1, size * (size - 1)))
+        summed = _squares(self.bounds.sum(1, keepdim=True))[:, 0]
+        among = max(1, size - 1) * own.mean().item()
+        correlation, correlation_se = mean_se((summed - own) / among)
         return {
-            "example_variance": own.mean().item() / size,
-            "covariance": covariance,
-            "covariance_se": covariance_se,
-            "loss_variance": total.mean().item() / size**2,
+            "bound_variance": total**2 * summed.mean().item() / size**2,
+            "correlation": correlation,
+            "correlation_se": correlation_se,
             "ms": 1e3 * median(self.seconds),
         }
 
@@ -138,7 +143,7 @@ class Subject:
 
     def __init__(self, composition: Composition) -> None:
         self.model, self.objective = composition.model, composition.objective
-        self.split = composition.data.split("train")
+        self.split, self.total = composition.data.split("train"), composition.data.spec.size
         self.noisy = [m for m in self.objective.noisy if isinstance(m, GaussianNoise)]
         if not self.noisy or not all(m.local for m in self.noisy):
             raise Refusal(
@@ -151,10 +156,12 @@ class Subject:
     def gradient(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Bounds of the examples, and the gradient of their mean by each layer's weights."""
         estimate = self.objective.estimate(self.model, batch, STEP, GLOBAL)
-        means = [m.mean for m in self.layers.values()]
-        gradients = torch.autograd.grad(-estimate.loss, means)
-        flat = [g.flatten().double() for g in gradients]
-        return estimate.terms["bound"].double(), dict(zip(self.layers, flat, strict=True))
+        # By all that a step trains, so that it takes as long.
+        parameters = [*self.model.parameters()]
+        found = torch.autograd.grad(-estimate.loss, parameters, materialize_grads=True)
+        by = {id(p): g for p, g in zip(parameters, found, strict=True)}
+        gradients = {n: by[id(m.mean)].flatten().double() for n, m in self.layers.items()}
+        return estimate.terms["bound"].double(), gradients
 
     def draws(self, batch: Batch, estimator: Estimator, count: int) -> Draws:
         """Of so many draws by an estimator."""

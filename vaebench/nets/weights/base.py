@@ -76,7 +76,9 @@ def layers_of(model: nn.Module) -> list[nn.Module]:
     Raises:
         Incompatible: there are none.
     """
-    found = [m for m in model.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]
+    found: list[nn.Module] = [
+        m for m in model.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)
+    ]
     if not found:
         raise Incompatible(
             "this weights is of linear and convolutional layers, and this model has none with these "

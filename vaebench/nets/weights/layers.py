@@ -72,7 +72,5 @@ def _convolution(layer: Any, x: Tensor, weight: Tensor, groups: int) -> Tensor:
     kind = len(layer.kernel_size) - 1
     how = layer.stride, layer.padding
     if layer.transposed:
-        return TRANSPOSED[kind](
-            x, weight, None, *how, layer.output_padding, groups, layer.dilation
-        )
+        return TRANSPOSED[kind](x, weight, None, *how, layer.output_padding, groups, layer.dilation)
     return CONVOLUTIONS[kind](x, weight, None, *how, layer.dilation, groups)
