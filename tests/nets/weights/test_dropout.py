@@ -1,5 +1,7 @@
 """Dropout by its definitions: noise that the weights of an input share (A), or each has (B)."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -55,16 +57,19 @@ def test_type_b_per_example_has_the_moments_of_local_draws():
 
 
 @pytest.mark.parametrize("kind", ["dropout", "a"])
-def test_a_shared_noise_of_a_convolution_is_of_its_channels(kind):
-    layer, x = nn.Conv2d(2, 1, 1, bias=False), torch.randn(2, 2, 3, 3)
-    KINDS[kind](layer, "shared")
-    for noise in noises(layer):
-        noise.draw(Noise())
-    with torch.no_grad():
-        theta, out = layer.weight.view(1, 2, 1, 1), layer(x)
-        solved = torch.linalg.lstsq((x * theta).movedim(1, -1).reshape(-1, 2), out.reshape(-1, 1))
-    rebuilt = (x * theta * solved.solution.view(1, 2, 1, 1)).sum(1, keepdim=True)
-    assert_close(rebuilt, out)
+def test_a_shared_noise_of_a_convolution_is_of_every_place_and_the_same_in_all_examples(kind):
+    start, x = nn.Conv2d(1, 1, 1, bias=False), torch.randn(4, 1, 3, 3)
+    plain = start(x)
+    for estimator in ("shared", "local"):
+        layer = copy.deepcopy(start)
+        KINDS[kind](layer, estimator)
+        for noise in noises(layer):
+            noise.draw(Noise())
+        factors = (layer(x) / plain).detach()
+        assert len(factors[0].unique()) > 1
+        same = torch.allclose(factors, factors[:1].expand_as(factors))
+        assert same == (estimator == "shared")
+        assert torch.allclose(layer(x) / plain, factors) == same
 
 
 @pytest.mark.parametrize("kind", KINDS)

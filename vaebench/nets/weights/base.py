@@ -41,13 +41,12 @@ class WeightNoise(nn.Module, ABC):
         self.noise: Tensor | None = None
 
     @abstractmethod
-    def drawn(self, source: Source) -> Tensor:
-        """The noise that a whole step has in common."""
+    def drawn(self, source: Source) -> Tensor | None:
+        """What a whole step has in common, if it is drawn before any call."""
 
     def draw(self, source: Source) -> None:
         """New noise, which stays until it is forgotten."""
-        self.source = source
-        self.noise = None if self.local else self.drawn(source)
+        self.source, self.noise = source, self.drawn(source)
 
     def forget(self) -> None:
         """Means from now on."""

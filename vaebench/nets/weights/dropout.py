@@ -12,12 +12,12 @@ from vaebench.errors import Incompatible
 from vaebench.nets.base import Regularised
 from vaebench.nets.weights.alpha import Alpha, check_alpha
 from vaebench.nets.weights.base import Source, WeightNoise, layers_of
-from vaebench.nets.weights.layers import inputs
+from vaebench.nets.weights.layers import inputs, leading
 from vaebench.nets.weights.priors import Approximation
 
 OfInputs = Literal["local", "shared"]
-"""A noise of each entry of an example's own, which for linear layers is a draw of the weights of the
-example's own; or one draw for all."""
+"""A noise for each entry of each example, which of linear layers is a draw of weights for the example;
+or for each entry, the same in all examples and calls of a step."""
 
 
 class InputNoise(WeightNoise):
@@ -35,18 +35,20 @@ class InputNoise(WeightNoise):
     def factors(self, raw: Tensor) -> Tensor:
         """s of it."""
 
-    def drawn(self, source: Source) -> Tensor:
-        weight = self.layer.weight
-        assert isinstance(weight, Tensor)
-        return self.raw(inputs(self.layer), weight, source)
+    def drawn(self, source: Source) -> Tensor | None:
+        """Nothing: how large an image is, a call will tell."""
+        return None
 
     def scaled(self, layer: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
         """What the layer reads in place of what it is given."""
         source, (x, *rest) = self.open, given
         if source is None:
             return given
-        raw = self.raw(x.shape, x, source) if self.noise is None else self.noise
-        return (x * self.factors(raw), *rest)
+        if self.local:
+            return (x * self.factors(self.raw(x.shape, x, source)), *rest)
+        if self.noise is None:
+            self.noise = self.raw(x.shape[len(leading(layer, x)) :], x, source)
+        return (x * self.factors(self.noise), *rest)
 
     def attach(self) -> None:
         """From now on what the layer reads has noise."""

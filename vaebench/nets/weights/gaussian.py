@@ -56,8 +56,8 @@ class GaussianNoise(WeightNoise, Regularised):
         """Which weights there are: one under a mask is none."""
         return self.layer.mask.bool() if isinstance(self.layer, MaskedLinear) else slice(None)
 
-    def drawn(self, source: Source) -> Tensor:
-        return source.normal(self.mean.shape, self.mean)
+    def drawn(self, source: Source) -> Tensor | None:
+        return None if self.local else source.normal(self.mean.shape, self.mean)
 
     def forward(self, mean: Tensor) -> Tensor:
         """The weight that the layer sees."""
