@@ -44,6 +44,10 @@ class GaussianNoise(WeightNoise, Regularised):
     def deviation(self, mean: Tensor) -> Tensor:
         """σ, of the shape of the weight; its sign does not matter."""
 
+    @abstractmethod
+    def variance(self, mean: Tensor) -> Tensor:
+        """σ², by a way that is shorter than a square."""
+
     @property
     def mean(self) -> Tensor:
         """μ, of the shape of the weight."""
@@ -71,11 +75,12 @@ class GaussianNoise(WeightNoise, Regularised):
         if source is None or not self.local:
             return output
         x, *rest = given
-        deviation = masked(layer, tuple(rest), self.deviation(self.mean))
         if self.estimator == "per_example":
+            deviation = masked(layer, tuple(rest), self.deviation(self.mean))
             shape = (*leading(layer, x), *deviation.shape)
             return output + product_each(layer, x, deviation * source.normal(shape, deviation))
-        variance = product(layer, x.square(), deviation.square())
+        variance = masked(layer, tuple(rest), self.variance(self.mean))
+        variance = product(layer, x.square(), variance)
         return output + variance.clamp_min(SMALLEST).sqrt() * source.normal(output.shape, output)
 
     def attach(self) -> None:
@@ -112,6 +117,9 @@ class AdaptiveNoise(GaussianNoise):
     def deviation(self, mean: Tensor) -> Tensor:
         return self.log_sd.exp()
 
+    def variance(self, mean: Tensor) -> Tensor:
+        return (2 * self.log_sd).exp()
+
     def penalty(self) -> Tensor:
         """KL(q(w) ‖ p(w)), a scalar."""
         return self.prior.divergence(self.mean[self.used], self.log_sd[self.used], self.source)
@@ -137,6 +145,9 @@ class RelativeNoise(GaussianNoise):
 
     def deviation(self, mean: Tensor) -> Tensor:
         return self.alpha.sd() * mean
+
+    def variance(self, mean: Tensor) -> Tensor:
+        return self.alpha.log().exp() * mean.square()
 
     def penalty(self) -> Tensor:
         """KL(q(w) ‖ log-uniform), a scalar."""

@@ -42,7 +42,7 @@ class Fitted(PriorOfWeights):
     """
 
     def divergence(self, mean: Tensor, log_sd: Tensor, source: Source | None) -> Tensor:
-        variance = ((2 * log_sd).exp() + (mean - mean.mean()).square()).mean()
+        variance = (2 * log_sd).exp().mean() + mean.var(correction=0)
         return 0.5 * variance.log() * mean.numel() - log_sd.sum()
 
 
