@@ -40,6 +40,13 @@ class GaussianNoise(WeightNoise, Regularised):
     note: ClassVar[str] = "the loss includes KL(q(weights) ‖ p(weights)) / N; no bound does"
     term: ClassVar[str] = "kl_weights"
 
+    def __init__(self, layer: nn.Module, estimator: Estimator) -> None:
+        super().__init__(layer, estimator)
+        self.is_masked = isinstance(layer, MaskedLinear)
+        if isinstance(layer, MaskedLinear):  # by number, so that their number is known
+            places = layer.mask.flatten().nonzero()[:, 0]
+            self.register_buffer("places", places, persistent=False)
+
     @abstractmethod
     def deviation(self, mean: Tensor) -> Tensor:
         """σ, of the shape of the weight; its sign does not matter."""
@@ -55,10 +62,11 @@ class GaussianNoise(WeightNoise, Regularised):
         mean: Tensor = found.weight.original
         return mean
 
-    @property
-    def used(self) -> Any:
-        """Which weights there are: one under a mask is none."""
-        return self.layer.mask.bool() if isinstance(self.layer, MaskedLinear) else slice(None)
+    def used(self, weights: Tensor) -> Tensor:
+        """Those that there are of numbers for each weight: one under a mask is none."""
+        if not self.is_masked:
+            return weights
+        return weights.flatten().index_select(0, self.get_buffer("places"))
 
     def drawn(self, source: Source) -> Tensor | None:
         return None if self.local else source.normal(self.mean.shape, self.mean)
@@ -110,7 +118,7 @@ class AdaptiveNoise(GaussianNoise):
         super().__init__(layer, estimator)
         weight = layer.weight
         assert isinstance(weight, Tensor)
-        spread = weight.detach()[self.used].std(correction=0).clamp(min=1e-3)
+        spread = self.used(weight.detach()).std(correction=0).clamp(min=1e-3)
         self.log_sd = nn.Parameter(torch.full_like(weight, float((relative * spread).log())))
         self.prior = prior
 
@@ -122,7 +130,7 @@ class AdaptiveNoise(GaussianNoise):
 
     def penalty(self) -> Tensor:
         """KL(q(w) ‖ p(w)), a scalar."""
-        return self.prior.divergence(self.mean[self.used], self.log_sd[self.used], self.source)
+        return self.prior.divergence(self.used(self.mean), self.used(self.log_sd), self.source)
 
 
 class RelativeNoise(GaussianNoise):
@@ -151,7 +159,7 @@ class RelativeNoise(GaussianNoise):
 
     def penalty(self) -> Tensor:
         """KL(q(w) ‖ log-uniform), a scalar."""
-        return self.alpha.divergence(self.mean.shape)[self.used].sum()
+        return self.used(self.alpha.divergence(self.mean.shape)).sum()
 
 
 FITTED = Fitted()
