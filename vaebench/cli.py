@@ -68,6 +68,7 @@ examples
   vaebench model=iwae posterior=full_gaussian prior=vamp dataset=mnist data_dir=~/data
   vaebench -m model=vae,iwae k=1,5 seed=1,2,3
   vaebench evaluate RUN measures=[likelihood,ais] k=5000 examples=1000
+  vaebench evaluate RUN outliers=[rotated,noise]
   vaebench sample RUN pictures=[traversals,tsne] seed=1
 
 exit code: 0 done, 1 a run failed, 2 the choice was wrong"""

@@ -75,6 +75,16 @@ def suggestions(line: str) -> list[str]:
     return re.split(r",? or ", found[1]) if found else []
 
 
+def unadvised(line: str) -> str:
+    """A refusal without what it suggests.
+
+    >>> unadvised("k=0: must be at least 1. Use k=1.")
+    'k=0: must be at least 1.'
+    """
+    found = SUGGESTION.match(line)
+    return re.sub(r" (Did you mean|Use) $", "", line[: found.start(1)]) if found else line
+
+
 def override(name: str, value: Any) -> str:
     """`name=value`, as it is typed."""
     return typed(f"{name}={literal(value)}")

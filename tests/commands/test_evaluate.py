@@ -61,7 +61,10 @@ def test_every_measure_is_printed_and_kept(here, copied):
     assert re.search(r"│ nll +│ +\d+\.\d{3} │ +0\.\d{3} │", done.out)
     found = evaluation(folder)
     measures = ["likelihood", "terms", "rate", "units", "information", "gap", "ais", "probe"]
-    assert {name.partition("/")[0] for name in found} == {*measures, "classification"}
+    measures += ["sampling"]
+    others = {"classification", "class_samples", "outliers", "predictive"}
+    assert {name.partition("/")[0] for name in found} == {*measures, *others}
+    assert found["outliers/does_not_apply"].startswith("no outliers are named")
     assert found["classification/does_not_apply"].startswith("one label is to be observed")
     assert found["likelihood/nll"] == pytest.approx(-found["rate/bound"], abs=2)
     assert found["likelihood/k"] == 50
@@ -69,6 +72,8 @@ def test_every_measure_is_printed_and_kept(here, copied):
     assert found["probe/linear"] > found["probe/majority"]
     assert (found["gap/examples"], found["gap/k"]) == (4, 100)
     assert (found["ais/examples"], found["ais/temperatures"]) == (4, 5)
+    assert found["sampling/examples"] == 64
+    assert found["sampling/milliseconds"] > 0
     for name in measures:
         assert found[f"{name}/split"] == "test"
         assert found[f"{name}/checkpoint"] == "best.ckpt"

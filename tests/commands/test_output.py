@@ -145,6 +145,7 @@ def begun(monkeypatch):
 def test_every_measure_and_picture_says_that_it_is_at_work_and_counts(here, copied, begun):
     copied("run")
     assert here("evaluate", "run", *SMALL, "latents=true").code == 0
+    assert here("evaluate", "run", "outliers=noise", "outliers.k=5").code == 0
     for name in (*NAMES, "latents"):
         loops = [path[1:] for path in begun if path[0] == name]
         assert [] in loops

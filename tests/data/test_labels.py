@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vaebench.data import Digits, Loader, Split
-from vaebench.data.labels import balanced
+from vaebench.data.labels import balanced, check_without
 from vaebench.errors import DataError
 
 Y = torch.arange(3).repeat_interleave(torch.tensor([5, 9, 20]))
@@ -127,3 +127,58 @@ def test_dropped_the_labelled_ones_are_all_that_there_is():
 def test_options_that_have_nothing_to_do_are_refused(options, told):
     with pytest.raises(DataError, match=re.escape(told)):
         digits(**options)
+
+
+# ------------------------------------------------------------------------------- classes left out
+def test_a_class_that_is_left_out_is_in_no_split_and_its_test_images_are_outside():
+    data, every = digits(without=[9, 3]), digits()
+    for part in PARTS:
+        y = whole(every, part)["y"]
+        left = y[(y != 9) & (y != 3)]
+        assert torch.equal(whole(data, part)["y"], left)
+    y = whole(every, "test")["y"]
+    outside = data.outside()
+    batch = outside.batch(torch.arange(len(outside)))
+    assert torch.equal(batch["y"], y[(y == 9) | (y == 3)])
+    grey = every.parts["test"].grey()[(y == 9) | (y == 3)]
+    assert batch["x"][grey == 0].sum() == 0
+    assert batch["x"][grey == 1].mean() > 0.999
+    assert every.outside() is None
+
+
+def test_labels_keep_their_numbers_and_shares_are_of_what_is_left():
+    data, every = digits(without=[3]), digits()
+    assert data.spec["y"].levels == every.spec["y"].levels == 10
+    assert data.spec["y"].mean[3] == 0
+    assert data.spec["y"].mean.sum() == pytest.approx(1)
+    assert data.spec.size == len(whole(data, "train")["y"]) < every.spec.size
+    assert torch.allclose(data.spec["x"].mean, data.train.grey().mean(0))
+
+
+def test_a_run_without_a_class_is_told_by_its_protocol_and_one_with_all_is_as_ever():
+    assert digits(without=[9]).protocol["without"] == [9]
+    assert "without" not in digits().protocol
+    a, b = (digits(without=w).split("test").batch(torch.arange(20))["x"] for w in ([], ()))
+    assert torch.equal(a, b)
+    assert torch.equal(a, digits().split("test").batch(torch.arange(20))["x"])
+
+
+def test_few_labels_are_of_the_classes_that_are_left():
+    data = digits(without=[9], labels=18)
+    assert torch.bincount(whole(data, "train")["y"][data.known]).tolist() == [2] * 9
+    assert not data.outside().batch(torch.arange(3))["labelled"].any()
+    with pytest.raises(DataError, match="there are 9 classes"):
+        digits(without=[9], labels=5).known  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("y", "classes", "told"),
+    [
+        (Y, [3], "dataset.without=[3]: no class 3; there are 0, 1, 2. Use dataset.without=[]."),
+        (Y, [0, 1, 2], "no class is left to train on. Use dataset.without=[]."),
+        (None, [9], "dataset.without=[9]: the data have no labels. Use dataset.without=[]."),
+    ],
+)
+def test_classes_that_cannot_be_left_out_are_refused(y, classes, told):
+    with pytest.raises(DataError, match=re.escape(told)):
+        check_without(y, classes)

@@ -16,8 +16,10 @@ from vaebench.distributions import (
     DiagNormal,
     Distribution,
     FullNormal,
+    LowRankNormal,
     Mixture,
     OneHot,
+    Shaped,
     StandardNormal,
     Torch,
 )
@@ -127,6 +129,45 @@ def mixture() -> Pair:
     return Pair(ours, td.MixtureSameFamily(td.Categorical(logits=log_weights), parts))
 
 
+def mixture_of_images() -> Pair:
+    logits, log_weights = numbers(4, 1, 2, 2), torch.tensor([0.1, 0.2, 0.3, 0.4]).log()
+    parts = td.Independent(td.Bernoulli(logits=logits), 3)
+    ours = Mixture(lambda u: BernoulliLogits(u, 3), logits, log_weights)
+    theirs = td.MixtureSameFamily(td.Categorical(logits=log_weights), parts)
+    return Pair(ours, theirs)
+
+
+def mixture_of_full() -> Pair:
+    tril = numbers(4, 2, 2).tril(-1) + torch.tensor([0.6, 1.3]).diag()
+    loc, log_weights = numbers(4, 2), torch.tensor([0.1, 0.2, 0.3, 0.4]).log()
+    ours = Mixture(lambda i: FullNormal(loc[i], tril[i]), torch.arange(4), log_weights)
+    parts = td.MultivariateNormal(loc, scale_tril=tril)
+    return Pair(ours, td.MixtureSameFamily(td.Categorical(logits=log_weights), parts))
+
+
+def one_scale_for_all() -> Pair:
+    loc, tril = numbers(3, 2), torch.tensor([[0.6, 0.0], [-0.9, 1.3]])
+    return Pair(FullNormal(loc, tril), td.MultivariateNormal(loc, scale_tril=tril))
+
+
+def low_rank_normal() -> Pair:
+    loc, w, scale = numbers(3, 2), numbers(2, 1), torch.tensor([0.5])
+    theirs = td.LowRankMultivariateNormal(loc, w, scale.square().expand(2))
+    return Pair(LowRankNormal(loc, w, scale), theirs)
+
+
+def low_rank_normal_of_unequal_noise() -> Pair:
+    loc, w, scale = numbers(3, 4), numbers(4, 2), torch.tensor([0.5, 1.0, 0.2, 0.7])
+    return Pair(LowRankNormal(loc, w, scale), td.LowRankMultivariateNormal(loc, w, scale.square()))
+
+
+def shaped() -> Pair:
+    loc, log_scale = numbers(3, 4), 0.5 * numbers(4)
+    images = loc.view(3, 1, 2, 2), log_scale.exp().view(1, 2, 2)
+    theirs = td.Independent(td.Normal(*images), 3)
+    return Pair(Shaped(DiagNormal(loc, log_scale), (1, 2, 2)), theirs)
+
+
 def wrapped() -> Pair:
     theirs = td.Independent(td.Gumbel(numbers(3, 2), torch.ones(3, 2)), 1)
     return Pair(Torch(theirs), theirs)
@@ -135,8 +176,10 @@ def wrapped() -> Pair:
 Maker = Callable[[], Pair]
 DISCRETE: list[Maker] = [bernoulli, categorical, one_hot]
 OF_THE_PLANE: list[Maker] = [diag_normal, standard_normal, full_normal, mixture, wrapped]
+OF_THE_PLANE += [mixture_of_full, one_scale_for_all, low_rank_normal]
 CONTINUOUS: list[Maker] = [*OF_THE_PLANE, diag_normal_of_images, standard_normal_of_images]
-ALL: list[Maker] = [*CONTINUOUS, *DISCRETE]
+CONTINUOUS += [low_rank_normal_of_unequal_noise, shaped]
+ALL: list[Maker] = [*CONTINUOUS, *DISCRETE, mixture_of_images]
 
 
 def over(makers: list[Maker]) -> pytest.MarkDecorator:

@@ -14,6 +14,7 @@ from vaebench.distributions import (
     Delta,
     DiagNormal,
     FullNormal,
+    LowRankNormal,
     Mixture,
     Noise,
     StandardNormal,
@@ -68,6 +69,13 @@ def test_full_normal_samples_have_covariance_l_lt():
     loc, tril = torch.tensor([1.0, -2.0]), torch.tensor([[0.6, 0.0], [-0.9, 1.3]])
     centred = draw(FullNormal(loc, tril), DRAWS) - loc
     assert_mean(centred.unsqueeze(-1) * centred.unsqueeze(-2), tril @ tril.T)
+
+
+def test_low_rank_normal_samples_have_covariance_w_wt_plus_noise():
+    loc, w, scale = torch.tensor([1.0, -2.0]), torch.tensor([[0.6], [-0.9]]), torch.tensor([0.3])
+    centred = draw(LowRankNormal(loc, w, scale), DRAWS) - loc
+    expected = w @ w.T + 0.09 * torch.eye(2)
+    assert_mean(centred.unsqueeze(-1) * centred.unsqueeze(-2), expected)
 
 
 @over(DISCRETE)

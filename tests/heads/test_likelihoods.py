@@ -1,6 +1,7 @@
 """Likelihood heads: their mean, their variance, their units, and the data that they refuse."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch.testing import assert_close
 from tests.theorems import assert_mean
 from vaebench.data import Field, Support
 from vaebench.errors import Incompatible
+from vaebench.heads.covariances import LinearGaussian, MultivariateGaussian
 from vaebench.heads.likelihoods import Bernoulli, Categorical, Gaussian
 from vaebench.measures.likelihood import likelihood_metrics
 
@@ -21,6 +23,7 @@ GREY = Field(SHAPE, Support.LEVELS, 17)
 BYTES = Field(SHAPE, Support.LEVELS, 256)
 LABEL = Field((), Support.LABEL, 10)
 
+CORRELATED = (LinearGaussian, MultivariateGaussian)
 HEADS = {
     "bernoulli": lambda: Bernoulli(BITS),
     "bernoulli grey": lambda: Bernoulli(UNIT),
@@ -36,6 +39,13 @@ HEADS = {
         UNIT, variance="amortised", scale=0.3, link="sigmoid"
     ),
 }
+
+
+HEADS |= {
+    f"covariance {kind}": lambda kind=kind: MultivariateGaussian(UNIT, covariance=kind, scale=0.3)
+    for kind in ("diagonal", "full", "tied")
+}
+HEADS["linear gaussian"] = lambda: LinearGaussian(UNIT, rank=3, scale=0.3)
 
 
 @pytest.fixture(params=HEADS)
@@ -63,7 +73,11 @@ def test_means_at_the_edge_are_clipped_where_a_logit_would_be_infinite(head):
     mean = torch.zeros(SHAPE)
     mean[0, 0] = 1.0
     got = head(head.params_for_mean(mean)).mean
-    clipped = mean if getattr(head, "link", "sigmoid") == "identity" else mean.clamp(0.001, 0.999)
+    clipped = (
+        mean
+        if getattr(head, "link", "sigmoid") == "identity" or isinstance(head, CORRELATED)
+        else mean.clamp(0.001, 0.999)
+    )
     assert_close(got, clipped, rtol=0, atol=1e-5)
 
 
@@ -166,6 +180,8 @@ def test_a_scale_that_cannot_be_is_refused_by_name(options, named):
         (Categorical, DEQUANTIZED),
         (Categorical, LABEL),
         (Gaussian, LABEL),
+        (partial(LinearGaussian, rank=1), LABEL),
+        (partial(MultivariateGaussian, covariance="full"), LABEL),
     ],
     ids=str,
 )

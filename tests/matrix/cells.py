@@ -42,6 +42,7 @@ SMALL = {
     "M": lambda now: min(now, 2),
     "T": lambda now: 2,
     "blocks": lambda now: 1,
+    "steps": lambda now: min(now, 5),
 }
 """What makes a choice tiny, by the name of its option."""
 

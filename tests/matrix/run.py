@@ -187,7 +187,7 @@ def train(composition: Composition, steps: int) -> None:
     groups = [{"params": [*model.parameters()]}, *objective.groups()]
     optimizer = torch.optim.Adam(groups, lr=LEARNING_RATE[objective.draws])
     check_optimized(named, optimizer)
-    data, generator = composition.data.split("train"), torch.Generator().manual_seed(0)
+    data, generator = composition.split("train"), torch.Generator().manual_seed(0)
     learning: set[str] = set()
     for step in range(steps):
         index = torch.randint(len(data), (BATCH,), generator=generator)

@@ -27,13 +27,19 @@ KINDS = {
 """What differs in what an estimator may ask of it: a path and a density at any value, one at own
 samples alone, bits; priors of either, and one made of q; one latent, several, several of bits."""
 
+PIXELS = ("made", "pixel_cnn", "pixel_rnn")
+
 NOT_MADE_FOR = {
     ("draw", "ppca"),
+    ("pixel_cnn", "ppca"),
     *itertools.product(("bayes_classifier", "classifier", "cvae"), ("ppca", "topics")),
-    *((model, "topics") for model in ("darn", "draw", "helmholtz", "m2", "made")),
+    *((model, "topics") for model in (*PIXELS, "darn", "draw", "helmholtz", "m2")),
+    *((model, "topics") for model in ("bernoulli_mixture", "factorized", "gmm", "ppca")),
+    ("bernoulli_mixture", "ppca"),
     *itertools.product(("rnnlm", "sentence_vae", "sequence_autoencoder"), ("digits", "ppca")),
 }
-"""Models whose own choices other data need: labels, no grid of filters, nets that read words. All others
+"""Models whose own choices other data need: labels, no grid of filters, nets that read words, bits or
+numbers with a closed form. All others
 train: a pair that no longer does, or that does at last, changes this list."""
 
 MATRIX = Matrix([conf_dir()])

@@ -24,8 +24,10 @@ from vaebench.measures.classification import Classification, Predictive
 from vaebench.measures.evaluation import NAMES, Measures, measure, why_not
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
+from vaebench.measures.outliers import Outliers
 from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
+from vaebench.measures.sampling import Sampling
 from vaebench.measures.terms import Terms
 from vaebench.pictures import PICTURES, View, draw
 
@@ -55,6 +57,8 @@ TINY = Measures(
     classification=Classification(examples=EXAMPLES),
     predictive=Predictive(samples=3, examples=EXAMPLES),
     class_samples=ClassSamples(train=50, samples=3, examples=EXAMPLES),
+    outliers=Outliers(of=["noise"], k=3, samples=2, examples=EXAMPLES),
+    sampling=Sampling(examples=EXAMPLES),
 )
 
 
@@ -88,8 +92,10 @@ def because(reason: str, *choices: str) -> Reasons:
 
 WORDS = ("dataset=topics", *(f"model={model}" for model in READS_WORDS))
 CLASSIFIERS = ("model=classifier", "model=bayes_classifier")
-WITHOUT = (*CLASSIFIERS, "model=made", "model=rnnlm", "model=unconditional")
-NO_LATENTS = because("no latents", *WITHOUT)
+MIXTURES = ("model=bernoulli_mixture", "model=gmm")
+WITHOUT = ("factorized", "made", "pixel_cnn", "pixel_rnn", "ppca", "rnnlm", "unconditional")
+WITHOUT_LATENTS = (*CLASSIFIERS, *MIXTURES, *(f"model={model}" for model in WITHOUT))
+NO_LATENTS = because("no latents", *WITHOUT_LATENTS)
 NO_BOUND = because(
     "trained on reconstruction alone",
     *("posterior=delta", "model=autoencoder", "model=sequence_autoencoder"),
@@ -108,6 +114,7 @@ NO_DENSITY = {"refine=hamiltonian": "no density", "posterior=planar": "density a
 A_LABEL = because("is a single number", *CLASSIFIERS)
 CONDITIONS = {"model=cvae": "under y the prior"}
 NO_PARAMETERS = {"model=draw": "take turns", "model=hierarchical": "depends on another latent's"}
+NO_PARAMETERS |= because("sought for each", "posterior=free", "posterior=semi_amortised")
 
 
 def but(*exceptions: Reasons) -> Callable[[str], set[str]]:
@@ -140,12 +147,17 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "class_samples": only(
         ("model=cvae",), "no latent is a class", NO_BOUND, NO_LATENTS, {"model=m2": "is a cluster"}
     ),
+    "outliers": but(
+        because("no outliers are made", *WORDS, *CLASSIFIERS),
+    ),
+    "sampling": but(NO_BOUND),
     "data": but(NO_IMAGE),
     "reconstructions": but(NO_LATENTS, NO_IMAGE),
     "samples": but(NO_BOUND, because("holds sentences", *WORDS), A_LABEL),
     "manifold": only((PLANE,), ONE_PLANE, NO_BOUND, NO_LATENTS, NO_IMAGE),
     "classes": only((*OF_CLASSES,), "no latent is a class", NO_BOUND, NO_LATENTS, NO_IMAGE),
     "styles": only((*OF_CLASSES,), "no latent is a class", NO_BOUND, NO_LATENTS, NO_IMAGE),
+    "components": only((*MIXTURES,), "is no mixture", NO_BOUND, NO_IMAGE),
     "canvas": only(("model=draw",), "paints no canvas"),
     "strokes": only(("model=draw",), "paints no canvas", NO_BOUND),
     "filters": only(("model=draw",), "paints no canvas"),

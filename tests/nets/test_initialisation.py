@@ -138,7 +138,7 @@ def test_a_zero_output_bias_is_zero_whatever_the_initialisation(init):
 
 @pytest.mark.parametrize("family", families(output_bias="data_mean"), ids=NAMES)
 def test_a_decoder_cannot_start_at_a_mean_that_is_not_known(family):
-    with refused(match="needs data with a mean", options=("nets.output_bias=zero",)):
+    with refused(match="the data have none", options=("nets.output_bias=zero",)):
         family.decoder((4,), SHAPE, None, torch.ones_like)
 
 

@@ -16,7 +16,7 @@ from vaebench.config.schema import register
 from vaebench.inference import encode
 from vaebench.measures.base import Inapplicable, Subject
 from vaebench.pictures import View
-from vaebench.pictures.classes import classes, styles
+from vaebench.pictures.classes import classes, components, styles
 
 MODULE = sys.modules[classes.__module__]  # the package has a function of that name
 N, SHAPE = 4, (1, 8, 8)
@@ -86,3 +86,17 @@ def test_without_a_class_beside_a_style_there_is_neither(drawn, words):
     for picture in (classes, styles):
         with pytest.raises(Inapplicable, match="no latent is a class beside a style"):
             drawn(picture, *words)
+
+
+def test_the_components_of_a_mixture_are_their_means_the_weightiest_first(monkeypatch, tmp_path):
+    torch.set_default_dtype(torch.float32)
+    register()
+    with initialize_config_dir(str(conf_dir()), version_base=None):
+        words = ["model=bernoulli_mixture", "model.components=3", "name=pictures"]
+        made = compose(hydra_compose("config", words))
+    with torch.no_grad():
+        made.model.logits.copy_(torch.tensor([0.0, 2.0, 1.0]))
+    kept = []
+    monkeypatch.setattr(MODULE, "save_grid", lambda path, images, columns: kept.append(images))
+    components(View(Subject(made, torch.device("cpu")), tmp_path, N))
+    assert_close(kept[0], made.model.params[[1, 2, 0]].sigmoid().detach())

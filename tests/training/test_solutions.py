@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from rich.console import Console
@@ -11,7 +13,9 @@ from torch.testing import assert_close
 from tests.training.test_system import config
 from vaebench.errors import Refusal
 from vaebench.models import RecognitionFirst
-from vaebench.training import fit, prepare
+from vaebench.runs.history import read_rows
+from vaebench.runs.layout import HISTORY
+from vaebench.training import build_loggers, fit, prepare
 from vaebench.training.checkpoints import checkpoint_of
 
 REAL = ("model=unconditional", "dataset=ppca", "logger=csv", "trainer.batch_size=20")
@@ -30,6 +34,7 @@ class Mean(RecognitionFirst):
     def fit(self, split):
         whole = split.batch(torch.arange(len(split), device=split.device))
         self.params.copy_(whole[self.observed].mean(0))
+        return []
 
     def recognise(self, q, batch):
         """There is nothing to infer."""
@@ -81,3 +86,63 @@ def test_whatever_is_found_by_training_alone_is_trained(words, tmp_path):
     cfg = config(*REAL, *words, "trainer.max_epochs=0")
     with pytest.raises(Refusal, match=r"must be at least 1, since this model .* training alone"):
         prepare(cfg, tmp_path, Console(quiet=True))
+
+
+# ------------------------------------------------------------------------- EM and closed forms
+MIXTURE = ("model=bernoulli_mixture", "model.components=5", "logger=csv", "model.tolerance=0.1")
+
+
+def history(folder):
+    rows = read_rows(folder / HISTORY)
+    return [(int(row["step"]), float(row["train/bound"])) for row in rows if row["train/bound"]]
+
+
+def fitted(folder, *words):
+    cfg = config(*words)
+    _, system, trainer = prepare(cfg, folder, Console(quiet=True))
+    trainer.loggers = build_loggers(cfg, folder)
+    return fit(cfg, system, trainer)
+
+
+def test_em_s_likelihood_is_in_the_history_before_the_first_step_and_never_falls(tmp_path):
+    result = fitted(tmp_path, *MIXTURE)
+    steps, bounds = zip(*history(tmp_path), strict=True)
+    assert result.system.global_step == 0
+    assert steps == tuple(range(1 - len(steps), 1))
+    assert len(steps) > 3
+    assert all(a <= b + 1e-4 for a, b in pairwise(bounds))
+
+
+def test_by_gradient_nothing_is_told_before_the_first_step(tmp_path):
+    result = fitted(tmp_path, *MIXTURE, "model.fit=gradient", "trainer.max_steps=3")
+    assert result.system.global_step == 3
+    assert [step for step, _ in history(tmp_path)] == [3]
+
+
+@pytest.mark.parametrize("model", ["factorized", "ppca", "gmm"])
+def test_these_models_need_no_step(tmp_path, model):
+    result = fitted(tmp_path, f"model={model}", "dataset=ppca", "logger=none")
+    assert result.system.global_step == 0
+    assert result.metrics["test/nll"] > 0
+
+
+COMMON = ("dataset=ppca", "logger=none", "schedule=cosine", "eval.checkpoint=last")
+
+
+def exact(folder):
+    return fitted(folder / "exact", "model=ppca", *COMMON).metrics["test/nll"]
+
+
+def test_ppca_by_gradient_reaches_the_closed_form_to_a_hundredth_of_a_nat(tmp_path):
+    words = ("model=ppca", "model.fit=gradient", "trainer.max_epochs=30", "optimizer.lr=0.03")
+    result = fitted(tmp_path / "gradient", *words, *COMMON)
+    assert result.metrics["test/nll"] == pytest.approx(exact(tmp_path), abs=0.01)
+
+
+@pytest.mark.slow
+def test_a_linear_vae_reaches_the_closed_form_to_a_hundredth_of_a_nat(tmp_path):
+    """It has no optimum but that of PPCA (Lucas, Tucker, Grosse, Norouzi 2019). Twenty seconds."""
+    words = ("model=vae", "nets=linear", "likelihood.variance=global", "trainer.clip_norm=5")
+    words += ("trainer.max_epochs=60", "optimizer.lr=0.02", "eval.k=500")
+    result = fitted(tmp_path / "vae", *words, *COMMON)
+    assert result.metrics["test/nll"] == pytest.approx(exact(tmp_path), abs=0.01)

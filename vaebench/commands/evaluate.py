@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from vaebench import __version__
 from vaebench.commands.options import one_run, read
+from vaebench.commands.outliers import beside, check_sets, keep_outliers, show_outliers
 from vaebench.commands.saved import Looking, Saved, loggers_of, looking
 from vaebench.errors import Refusal
 from vaebench.measures.base import Numbers
@@ -40,21 +42,34 @@ def evaluate(arguments: Sequence[str]) -> None:
     """
     words, options = read("evaluate", arguments, Options)
     path = one_run("evaluate", words)
-    names = select(options.measures or NAMES, options)
+    asked = [*options.measures]
+    if options.outliers.of:  # they name their measure, too
+        check_sets(options.outliers)
+        asked += [OUTLIERS] if OUTLIERS not in asked else []
+    names = select(asked or NAMES, options)
     with looking(path, options) as (console, saved, subject):
-        say = partial(console.print, highlight=False, soft_wrap=True)
+        if OUTLIERS in asked:
+            subject = beside(subject, saved, options.outliers, options.accelerator)
+        say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
         of = {"split": options.split.value, "checkpoint": saved.checkpoint.name}
         say(f"{saved.composition.report.quantity} · {of['split']} split · {of['checkpoint']}")
         about = of | {"seed": options.seed, "vaebench": __version__}
         measured: dict[str, Any] = {}
+        written: list[Path] = []
         begun = time.monotonic()
         for name, found in measure(options, names, subject):
             seconds = time.monotonic() - begun
             if not isinstance(found, str):
-                show(console, name, found, seconds)
                 kept = found | about | {"seconds": round(seconds, 2)}
-            elif options.measures:
-                raise Refusal(f"measures=[{name}] does not apply: {found}")
+                if name == OUTLIERS:
+                    show_outliers(console, found, subject.notes, seconds)
+                    written = keep_outliers(saved.folder, subject)
+                    kept |= {f"{s}/does_not_apply": why for s, why in subject.notes.items()}
+                else:
+                    show(console, name, found, seconds)
+            elif asked:
+                named = name in options.measures
+                raise Refusal(f"measures=[{name}] does not apply: {found}" if named else found)
             else:
                 say(f"{name}: does not apply: {found}", style="dim")
                 kept = {"does_not_apply": found}
@@ -62,13 +77,17 @@ def evaluate(arguments: Sequence[str]) -> None:
             add_evaluation(saved.folder, numbers)  # at once: a later measure may not end well
             measured |= numbers
             begun = time.monotonic()
-        say(f"written {near(saved.folder / EVALUATION)}")
-        tell_loggers(saved, measured)
+        for file in (saved.folder / EVALUATION, *written):
+            say(f"written {near(file)}")
+        tell_loggers(saved, measured, [file for file in written if file.suffix == ".png"])
         if options.latents:
             with doing("latents"):
                 table = latent_table(subject)
             say(f"written {near(write_latents(saved.folder, table))}")
 
+
+OUTLIERS = "outliers"
+"""The measure that has a table and files of its own."""
 
 ERRORS = {"_se": "± over examples", "_mc_se": "± Monte Carlo"}
 
@@ -100,8 +119,10 @@ def written_as(value: float) -> str:
     return f"{value:.0f}" if float(value).is_integer() else f"{value:.3f}"
 
 
-def tell_loggers(saved: Saved, numbers: dict[str, Any]) -> None:
-    """The same numbers for the run's loggers."""
+def tell_loggers(saved: Saved, numbers: dict[str, Any], pictures: list[Path]) -> None:
+    """The same numbers and pictures for the run's loggers."""
     figures = {f"evaluation/{n}": v for n, v in numbers.items() if isinstance(v, int | float)}
     for logger in loggers_of(saved):
         logger.evaluated(figures, saved.step)
+        if pictures:
+            logger.show(pictures)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterator, Sequence
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -41,9 +41,9 @@ def read(command: str, arguments: Sequence[str], schema: type[T]) -> tuple[list[
     for argument in given:
         name, _, text = argument.partition("=")
         try:
-            values = OmegaConf.merge(values, OmegaConf.from_dotlist([argument]))
+            values = OmegaConf.merge(values, _parsed(name, text, schema))
         except (OmegaConfBaseException, YAMLError) as error:
-            default = OmegaConf.select(defaults, name)
+            default = OmegaConf.select(defaults, _full(name, schema))
             raise Refusal(_no_value(name, text, hints[name], default)) from error
     if values.get("seed", 0) < 0:
         raise Refusal(f"seed={values.seed}: must be at least 0. Use seed=0.")
@@ -63,9 +63,32 @@ def _hints(schema: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Names of options, dotted within a part, and what each can be."""
     for name, hint in typing.get_type_hints(schema).items():
         if is_dataclass(hint):
-            yield from _hints(cast(type, hint), f"{prefix}{name}.")
+            part = cast(type, hint)
+            own = {f.name: f.metadata.get(BARE) for f in fields(part)}
+            for inner, of in _hints(part, f"{prefix}{name}."):
+                yield prefix + name if own.get(inner.rpartition(".")[2]) else inner, of
         else:
             yield prefix + name, hint
+
+
+BARE = "bare"
+"""Metadata of a part's field that the part's own name sets: `outliers=[noise]`, and `outliers=noise`."""
+
+
+def _full(name: str, schema: type) -> str:
+    """The dotted name of an option, where a part's own name sets one of its fields."""
+    part = typing.get_type_hints(schema).get(name)
+    bare = [f.name for f in fields(part) if f.metadata.get(BARE)] if is_dataclass(part) else []
+    return f"{name}.{bare[0]}" if bare else name
+
+
+def _parsed(name: str, text: str, schema: type) -> DictConfig:
+    """One option as a config; of a part's own name a single word is a list of one."""
+    full = _full(name, schema)
+    found = OmegaConf.from_dotlist([f"{full}={text}"])
+    if full != name and isinstance(value := OmegaConf.select(found, full), str):
+        OmegaConf.update(found, full, [value])
+    return found
 
 
 def _no_value(name: str, text: str, hint: Any, default: Any) -> str:

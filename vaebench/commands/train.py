@@ -38,6 +38,7 @@ IMAGES = (
     "manifold",
     "classes",
     "styles",
+    "components",
     "canvas",
     "strokes",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from vaebench.config.groups import OWNERS
 from vaebench.config.options import IDLE, idle_class
 from vaebench.config.schema import Budget, check_keys, check_ranges, resolving
 from vaebench.config.signatures import check_options
-from vaebench.data import Batch, Dataset, Loader, Support
+from vaebench.data import Batch, Columns, Dataset, Loader, Part, Support
 from vaebench.errors import Incompatible, Refusal
 from vaebench.inference import outline
 from vaebench.models import Model
@@ -30,6 +30,13 @@ class Composition:
     model: Model
     objective: Objective
     report: Report
+
+    def split(self, part: Part) -> Columns:
+        """One split of the data, on the CPU; where the model reads them, with the numbers of training
+        examples."""
+        split = self.data.split(part)
+        numbered = self.model.numbered and part == "train"
+        return replace(split, numbered=True) if numbered else split
 
     def exact_log_prob(self, batch: Batch) -> Tensor | None:
         """log p(x) of the examples `[B]`, where it is known and is what the model bounds."""

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from vaebench.errors import Refusal
@@ -154,8 +154,10 @@ def by_budget(small: Any, full: Any, *, _root_: DictConfig) -> Any:
 
 
 def if_equal(one: Any, other: Any, then: Any, otherwise: Any) -> Any:
-    """`${if_equal:A,B,THEN,ELSE}` in an experiment."""
-    return then if one == other else otherwise
+    """`${if_equal:A,B,THEN,ELSE}` where a choice depends on an option."""
+    found = then if one == other else otherwise
+    # A plain list would not be resolved any further.
+    return ListConfig(found) if isinstance(found, list) else found
 
 
 OmegaConf.register_new_resolver("by_budget", by_budget, replace=True)

@@ -35,6 +35,10 @@ class Dataset(ABC):
         """What a reader of results on these data should know."""
         return []
 
+    def outside(self) -> Columns | None:
+        """The test examples of the classes that are left out of all splits; None: none are."""
+        return None
+
     def originals(self, part: Part, examples: int) -> Batch:
         """What the first so many examples of a split were before the protocol made bits of them, for
         pictures: by name, `[examples, *]`; empty where a batch holds what was read."""

@@ -1,7 +1,8 @@
-"""Which training labels are known, where few of them are."""
+"""Which training labels are known, where few of them are, and which classes are left out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
@@ -132,3 +133,33 @@ def balanced(y: Tensor | None, labels: int, seed: int, option: str = "dataset.la
             raise DataError(f"{told}.{most}")
         drawn.append(own[torch.randperm(len(own), generator=generator)[:count]])
     return torch.cat(drawn).sort().values
+
+
+def check_without(y: Tensor | None, classes: Sequence[int]) -> None:
+    """Refuses to leave classes out that are not there, or all of them.
+
+    Args:
+        y: labels, `[N]`; None: there are none.
+        classes: that are to be left out, at least one.
+
+    Raises:
+        DataError: there are no labels, no such class, or no other.
+    """
+    option, every = override("dataset.without", list(classes)), use("dataset.without=[]")
+    if y is None:
+        raise DataError(f"{option}: the data have no labels.{every}")
+    known = y.unique().tolist()
+    if missing := [label for label in classes if label not in known]:
+        told = ", ".join(map(str, known))
+        raise DataError(f"{option}: no class {missing[0]}; there are {told}.{every}")
+    if set(known) <= set(classes):
+        raise DataError(f"{option}: no class is left to train on.{every}")
+
+
+def rows_of(y: Tensor, classes: Sequence[int], *, inside: bool) -> Tensor:
+    """Examples of some classes, or of all others, ascending.
+
+    >>> rows_of(torch.tensor([3, 1, 3, 2]), [3], inside=True).tolist()
+    [0, 2]
+    """
+    return (torch.isin(y, torch.tensor(classes)) == inside).nonzero().squeeze(1)

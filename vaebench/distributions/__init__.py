@@ -8,5 +8,7 @@ from vaebench.distributions.discrete import BernoulliLogits, CategoricalLevels
 from vaebench.distributions.ensemble import Ensemble
 from vaebench.distributions.gaussian import DiagNormal, FullNormal, StandardNormal
 from vaebench.distributions.kl import has_kl, kl_divergence, register_kl
+from vaebench.distributions.low_rank import LowRankNormal
 from vaebench.distributions.mixture import Mixture
 from vaebench.distributions.sequence import TokenSequence
+from vaebench.distributions.shaped import Shaped

@@ -12,11 +12,15 @@ from vaebench.distributions.base import Distribution, Noise
 DRAWS = 16
 """Draws that the mean is taken over."""
 
+Step = Callable[[int, Tensor], Distribution]
+"""A position, each after the one before, and the value so far → what the coordinate there is drawn
+from: of the whole event, or of that coordinate alone, each dimension of its event 1."""
+
 
 class Autoregressive(Distribution):
     """p(x) = Π_i p(x_i | x_{<i}).
 
-    One pass scores a value; a draw takes as many as there are coordinates.
+    One pass scores a value; a draw takes as many as there are coordinates, or steps that cost less.
 
     Args:
         conditional: x `[*, *event]` → independent coordinates with batch `[*]`, of which number i
@@ -24,6 +28,9 @@ class Autoregressive(Distribution):
         order: position of each coordinate, `[*event]`, flat or not.
         like: an example of a value's dtype and device.
         batch_shape: of the parameters that the conditional holds.
+        steps: shape of what is drawn before the batch → a way to draw it that remembers what it has
+            read; without it each coordinate is a pass.
+        width: numbers that a pass holds for each batch entry; without it, those of the conditional.
     """
 
     def __init__(
@@ -32,9 +39,13 @@ class Autoregressive(Distribution):
         order: Tensor,
         like: Tensor,
         batch_shape: Sequence[int] = (),
+        *,
+        steps: Callable[[Sequence[int]], Step] | None = None,
+        width: int = 0,
     ) -> None:
         self.conditional, self.order, self.like = conditional, order, like
-        self._batch_shape = torch.Size(batch_shape)
+        self.steps = steps or (lambda shape: lambda position, value: conditional(value))
+        self._batch_shape, self._width = torch.Size(batch_shape), width
 
     @property
     def batch_shape(self) -> torch.Size:
@@ -50,7 +61,7 @@ class Autoregressive(Distribution):
 
     @property
     def width(self) -> int:
-        return self._at(()).width
+        return self._width or self._at(()).width
 
     @property
     def mean(self) -> Tensor:
@@ -63,8 +74,9 @@ class Autoregressive(Distribution):
         """One coordinate after the other; without gradients."""
         value = self._zeros(shape)
         with torch.no_grad():
+            step = self.steps(shape)
             for position in range(self.order.numel()):
-                new = self.conditional(value).rsample((), noise)
+                new = step(position, value).rsample((), noise)
                 value = torch.where(self.order == position, new, value)
         return value
 

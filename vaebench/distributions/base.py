@@ -61,6 +61,28 @@ class Noise:
         return -(-u.clamp_min(tiny).log()).clamp_min(tiny).log()
 
 
+class Shared(Noise):
+    """Noise of which all examples of a batch get the same, and which starts anew with each of these.
+
+    Args:
+        lead: k and B.
+        device: where it is drawn.
+    """
+
+    def __init__(self, lead: tuple[int, int], device: torch.device) -> None:
+        super().__init__(torch.Generator(device).manual_seed(0))
+        self.lead = lead
+
+    def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        return super().normal(self._own(shape), like).expand(*shape)
+
+    def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        return super().uniform(self._own(shape), like).expand(*shape)
+
+    def _own(self, shape: Sequence[int]) -> Sequence[int]:
+        return (shape[0], 1, *shape[2:]) if tuple(shape[:2]) == self.lead else shape
+
+
 GLOBAL = Noise()
 """Draws from torch's own generators, whoever else does."""
 
@@ -111,6 +133,11 @@ class Distribution(ABC):
     @abstractmethod
     def log_prob(self, value: Tensor) -> Tensor:
         """log density of a value, `[*batch]` after broadcasting."""
+
+    def log_prob_by_each(self, value: Tensor) -> Tensor:
+        """log density of each value `[*, *event]` under each of a batch `[M]`, `[*, M]`; override where
+        it is a product of matrices."""
+        return self.log_prob(value.unsqueeze(-len(self.event_shape) - 1))
 
     def rsample_and_log_prob(self, shape: Sequence[int], noise: Noise) -> tuple[Tensor, Score]:
         """A draw and how to score it; override where one pass serves both."""

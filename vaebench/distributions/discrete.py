@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vaebench.distributions.base import Distribution, Noise, every_value, sum_event
 from vaebench.distributions.categorical import LabelLogits
-from vaebench.distributions.logistic import cross_entropy
+from vaebench.distributions.logistic import cross_entropy, log_sigmoid
 
 
 class BernoulliLogits(Distribution):
@@ -73,6 +73,14 @@ class BernoulliLogits(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """Σ_i x_i log p_i + (1 - x_i) log(1 - p_i)."""
         return -sum_event(cross_entropy(self.logits, value), self.event_dims)
+
+    def log_prob_by_each(self, value: Tensor) -> Tensor:
+        """xᵀ l + Σ_i log(1 - p_i), with one product of matrices for all."""
+        logits = self.logits.flatten(1)
+        rest = log_sigmoid(-logits).sum(-1)
+        return torch.addmm(rest, value.reshape(-1, logits.shape[1]), logits.T).view(
+            *value.shape[: value.ndim - self.event_dims], -1
+        )
 
 
 class CategoricalLevels(Distribution):

@@ -103,7 +103,7 @@ class FullNormal(Distribution):
 
     Args:
         loc: μ, `[*batch, D]`.
-        scale_tril: L, `[*batch, D, D]`, with a positive diagonal.
+        scale_tril: L, `[*batch, D, D]`, or one `[D, D]` for all, with a positive diagonal.
     """
 
     has_rsample = True
@@ -132,9 +132,12 @@ class FullNormal(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log N(x; μ, L Lᵀ) = -½ (‖L⁻¹(x - μ)‖² + D log 2π) - Σ_d log L_dd."""
-        shift = (value - self.loc).unsqueeze(-1)
-        eps = torch.linalg.solve_triangular(self.scale_tril, shift, upper=False).squeeze(-1)
-        return self._log_prob_of_standardised(eps)
+        shift, batch = value - self.loc, self.scale_tril.ndim - 2
+        # What shares an L stands in columns beside each other: a copy of L for each would cost D².
+        lead = shift.shape[: shift.ndim - 1 - batch]
+        columns = shift.reshape(-1, *shift.shape[len(lead) :]).movedim(0, -1)
+        eps = torch.linalg.solve_triangular(self.scale_tril, columns, upper=False)
+        return self._log_prob_of_standardised(eps.movedim(-1, 0).reshape(shift.shape))
 
     def log_det(self) -> Tensor:
         """log det L, `[*batch]`."""

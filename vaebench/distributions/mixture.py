@@ -48,5 +48,8 @@ class Mixture(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log Σ_m π_m p(z | u_m)."""
-        each = self.components.log_prob(value.unsqueeze(-len(self.event_shape) - 1))
-        return (each + self.log_weights).logsumexp(-1)
+        return self.log_joint(value).logsumexp(-1)
+
+    def log_joint(self, value: Tensor) -> Tensor:
+        """log π_m p(z | u_m) of values `[*, *event]`, `[*, M]`."""
+        return self.components.log_prob_by_each(value) + self.log_weights

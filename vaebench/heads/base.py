@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from vaebench.data import Batch, Field, Support
 from vaebench.distributions import Distribution
+from vaebench.errors import Incompatible
 from vaebench.nets.precision import Multiplies
 
 
@@ -54,6 +55,20 @@ class Likelihood(Head):
     def fitted_by_mean(self) -> bool:
         """Whether the parameters of the data's mean are those of the greatest likelihood."""
         return False
+
+    @property
+    def fitted_by_covariance(self) -> bool:
+        """Whether the data's mean and covariance give the parameters of the greatest likelihood."""
+        return False
+
+    def params_for_covariance(self, mean: Tensor, covariance: Tensor) -> Tensor:
+        """Parameters `[*param_shape]` of the greatest likelihood of data with this mean `[*event]` and
+        this covariance `[D, D]`, both in 64 bits on the CPU; parameters of the head's own are set.
+
+        Raises:
+            Incompatible: unless `fitted_by_covariance`.
+        """
+        raise Incompatible("this likelihood is not fitted by a covariance.", "likelihood")
 
     @property
     def caveat(self) -> str | None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vaebench.algebra import inverse_softplus
 from vaebench.data import Field, Support
 from vaebench.distributions import BernoulliLogits, CategoricalLevels, DiagNormal, LabelLogits
 from vaebench.errors import Incompatible
@@ -16,6 +17,9 @@ from vaebench.heads.base import Likelihood
 
 MEAN_RANGE = (0.001, 0.999)
 """Means are clipped here before a logit (Burda, Grosse, Salakhutdinov 2016)."""
+
+LEAST = 1e-12
+"""What a learned standard deviation has above its least at least, to be a softplus."""
 
 
 class Bernoulli(Likelihood):
@@ -86,8 +90,7 @@ class Gaussian(Likelihood):
         super().__init__()
         self._check(observed, variance, scale, min_scale)
         self.field, self.variance, self.link, self.min_scale = observed, variance, link, min_scale
-        start = scale - min_scale
-        raw = start + math.log(-math.expm1(-start))  # softplus⁻¹, without overflow
+        raw = softplus_start(scale, min_scale)
         amortised = variance == "amortised"
         self.param_shape = (2, *observed.shape) if amortised else observed.shape
         if variance == "fixed":
@@ -101,20 +104,12 @@ class Gaussian(Likelihood):
 
     @staticmethod
     def _check(observed: Field, variance: str, scale: float, min_scale: float) -> None:
-        if observed.support in (Support.LABEL, Support.TOKENS):
-            raise Incompatible(
-                f"this likelihood needs floats; the data are {observed.support.words}.",
-                "likelihood",
-            )
-        if not 0 < scale < math.inf:
-            raise Incompatible(f"likelihood.scale={scale}: must be positive")
         if variance == "fixed" and min_scale:
             raise Incompatible(
                 "likelihood.min_scale does nothing with likelihood.variance=fixed. Use "
                 "likelihood.min_scale=0 or likelihood.variance=global."
             )
-        if not 0 <= min_scale < scale:
-            raise Incompatible(f"likelihood.min_scale={min_scale}: between 0 and scale={scale}")
+        check_real(observed, scale, min_scale)
 
     def forward(self, params: Tensor) -> DiagNormal:
         dims = len(self.field.shape)
@@ -137,19 +132,29 @@ class Gaussian(Likelihood):
         return self.variance == "fixed"
 
     @property
+    def fitted_by_covariance(self) -> bool:
+        return self.variance != "fixed"
+
+    @torch.no_grad()
+    def params_for_covariance(self, mean: Tensor, covariance: Tensor) -> Tensor:
+        params = self.params_for_mean(mean)
+        reached = mean.clamp(*MEAN_RANGE) if self.link == "sigmoid" else mean
+        variance = covariance.diagonal().view(mean.shape) + (mean - reached).square()
+        if self.variance == "global":
+            variance = variance.mean()
+        raw = inverse_softplus((variance.sqrt() - self.min_scale).clamp(min=LEAST))
+        if self.variance == "amortised":
+            params[1] = raw - self.raw.item()
+        else:
+            self.raw.copy_(raw.expand_as(self.raw))
+        return params
+
+    @property
     def caveat(self) -> str | None:
-        if self.field.support not in (Support.LEVELS, Support.BINARY):
-            return None
-        return (
-            f"likelihood=gaussian on {self.field.levels} discrete values is a density without an "
-            "upper bound: its nats compare with no mass (dataset.dequantize=true gives bits per "
-            "dimension of grey levels)"
-        )
+        return density_caveat(self.field)
 
     def bits_per_nat(self) -> tuple[float, float] | None:
-        if self.field.support is not Support.UNIT or not self.field.levels:
-            return None
-        return 1 / (self.field.numel * math.log(2)), math.log2(self.field.levels)
+        return density_bits(self.field)
 
 
 class Categorical(Likelihood):
@@ -214,6 +219,45 @@ class Label(Likelihood):
 
     def bits_per_nat(self) -> tuple[float, float] | None:
         return None  # error and calibration are the measures of labels
+
+
+def check_real(observed: Field, scale: float, min_scale: float) -> None:
+    """Of densities of real numbers with a standard deviation.
+
+    Raises:
+        Incompatible: the data are no numbers, or an option is out of range.
+    """
+    if observed.support in (Support.LABEL, Support.TOKENS):
+        raise Incompatible(
+            f"this likelihood needs floats; the data are {observed.support.words}.", "likelihood"
+        )
+    if not 0 < scale < math.inf:
+        raise Incompatible(f"likelihood.scale={scale}: must be positive")
+    if not 0 <= min_scale < scale:
+        raise Incompatible(f"likelihood.min_scale={min_scale}: between 0 and scale={scale}")
+
+
+def softplus_start(scale: float, min_scale: float) -> float:
+    """r with min_scale + softplus(r) = scale."""
+    return inverse_softplus(torch.tensor(scale - min_scale, dtype=torch.float64)).item()
+
+
+def density_caveat(field: Field) -> str | None:
+    """What a reader of a density's numbers on these data should know."""
+    if field.support not in (Support.LEVELS, Support.BINARY):
+        return None
+    return (
+        f"this likelihood on {field.levels} discrete values is a density without an upper bound: "
+        "its nats compare with no mass (dataset.dequantize=true gives bits per dimension of grey "
+        "levels)"
+    )
+
+
+def density_bits(field: Field) -> tuple[float, float] | None:
+    """`bits_per_nat` of a density, where dequantized grey levels made it comparable with a mass."""
+    if field.support is not Support.UNIT or not field.levels:
+        return None
+    return 1 / (field.numel * math.log(2)), math.log2(field.levels)
 
 
 def _mass(field: Field) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vaebench.data import Batch
 from vaebench.distributions import Distribution, Noise, TokenSequence
+from vaebench.distributions.base import Shared
 from vaebench.distributions.decoding import greedy
 from vaebench.inference.infer import batch_size, infer
 from vaebench.models import Model
@@ -42,7 +43,7 @@ CODES = 16
 def encode(model: Model, batch: Batch) -> Point:
     """E_q[z | x] of each latent, `[B, *event]`; of one that depends on draws, the mean over 16."""
     size, device = batch_size(batch), next(iter(batch.values())).device
-    q = infer(model, batch, 1, noise=Common((1, size), device)).q
+    q = infer(model, batch, 1, noise=Shared((1, size), device)).q
     varied = [site.name for site in q.drawn if depends_on_draws(site.dist)]
     means = {n: v.mean(0) for n, v in common_draws(model, batch, CODES, varied).items()}
     return {
@@ -69,35 +70,13 @@ def common_draws(model: Model, batch: Batch, n: int, names: Sequence[str]) -> Po
     if not names:
         return {}
     lead = (n, batch_size(batch))
-    noise = Common(lead, next(iter(batch.values())).device)
+    noise = Shared(lead, next(iter(batch.values())).device)
     if model.refine is None:
         q = Trace(*lead, batch, noise=noise)
         model.recognise(q, batch)
     else:
         q = infer(model, batch, n, noise=noise).q
     return {name: q[name].dist.mean.expand(*lead, *q[name].dist.event_shape) for name in names}
-
-
-class Common(Noise):
-    """Noise of which all examples of a batch get the same.
-
-    Args:
-        lead: k and B.
-        device: where it is drawn.
-    """
-
-    def __init__(self, lead: tuple[int, int], device: torch.device) -> None:
-        super().__init__(torch.Generator(device).manual_seed(0))
-        self.lead = lead
-
-    def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
-        return super().normal(self._own(shape), like).expand(*shape)
-
-    def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
-        return super().uniform(self._own(shape), like).expand(*shape)
-
-    def _own(self, shape: Sequence[int]) -> Sequence[int]:
-        return (shape[0], 1, *shape[2:]) if tuple(shape[:2]) == self.lead else shape
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from vaebench.data import Batch
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible
 from vaebench.heads import Conditional
+from vaebench.heads.sought import ascend
 from vaebench.inference.infer import batch_size, refined
 from vaebench.models import Model, RecognitionFirst
 from vaebench.progress import steps as counted
@@ -33,6 +34,8 @@ def emitted(model: Model, batch: Batch) -> Parameters:
         raise Incompatible(
             "recognition and generation take turns, so that q has no parameters of z"
         )
+    if model.seeks:
+        raise Incompatible("q's parameters are sought for each example already")
     found: Parameters = {}
     with torch.no_grad(), outputs_pass(model, partial(_note, found)):
         q = Trace(1, batch_size(batch), batch)
@@ -74,27 +77,19 @@ def optimise(
     Adam from where the encoder stands, its step size falling to 0 along a half cosine. Where KL(q ‖
     p) has a closed form it is used.
     """
-    # A short memory of squared gradients: those of a start far off would hold every later step back.
-    free = {n: v.clone().requires_grad_() for n, v in emitted(model, batch).items()}
-    optimizer = torch.optim.Adam(list(free.values()), lr=lr, betas=(0.9, 0.95))
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for _ in counted(range(steps), "best q"):
-        optimizer.zero_grad()
+    return ascend(
+        emitted(model, batch),
         # A sum: each example's parameters see its own gradient alone.
-        loss = -bound(infer_at(model, batch, free, k, noise)).sum()
-        gradients = torch.autograd.grad(loss, list(free.values()))
-        for value, gradient in zip(free.values(), gradients, strict=True):
-            value.grad = gradient
-        optimizer.step()
-        schedule.step()
-    return {name: value.detach() for name, value in free.items()}
+        lambda free: bound(infer_at(model, batch, free, k, noise)).sum(),
+        steps=counted(range(steps), "best q"),
+        count=steps,
+        lr=lr,
+    )
 
 
 def bound(evidence: Evidence) -> Tensor:
     """E_q log p(x, z) - log q(z), `[B]`, with the KL in closed form where there is one."""
-    if evidence.kl_obstacle() is None:
-        return (evidence.recon - evidence.kl()).mean(0)
-    return evidence.log_w.mean(0)
+    return evidence.elbo
 
 
 def _note(found: Parameters, name: str, value: Tensor) -> Tensor:

@@ -154,13 +154,15 @@ def outline(model: Model, spec: Spec) -> Outline:
         Incompatible: the model is none of these data.
     """
     batch = spec.example(EXAMPLES)
+    if model.numbered:
+        batch["index"] = torch.arange(EXAMPLES)
     seen, conditions = Watched(batch), Watched(batch)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         q = Leaves(SAMPLES, EXAMPLES, ChainMap({}, batch))
         p = Trace(SAMPLES, EXAMPLES, ChainMap(q.values, batch))
         model.joint(p, q, conditions, seen)
     roles: dict[str, Role] = {}
-    for name in batch:
+    for name in spec.fields:
         read = name in seen.read or name in conditions.read
         roles[name] = "observed" if name in p else "condition" if read else "extra"
     evidence = Evidence(p, q, tuple(site.name for site in q.drawn))

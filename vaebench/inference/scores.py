@@ -23,6 +23,8 @@ def scores(model: Model, batch: Batch, evidence: Evidence) -> Tensor:
     Raises:
         Incompatible: q has no nets whose output could be changed.
     """
+    if model.seeks:
+        raise Incompatible("q's parameters are sought for each example")
     lead = evidence.q.lead
     values = {name: evidence.q[name].value.detach() for name in evidence.latents}
     emitted: list[Tensor] = []

@@ -1,1 +1,1 @@
-"""Measures of a model: likelihoods, rates, gaps and probes."""
+"""Measures of a model: likelihoods, rates, gaps, probes and outliers."""

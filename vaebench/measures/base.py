@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vaebench.compose import Composition
-from vaebench.data import Batch, Part
+from vaebench.data import Batch, Columns, Part
 from vaebench.data.seeds import EVALUATION, derived
 from vaebench.distributions import Noise
 from vaebench.errors import Incompatible, Refusal
@@ -45,6 +45,10 @@ class Subject:
         seed: of all noise of a measure.
         step: of training, where its weights were taken.
         kept: what measures leave of each example, by name, `[N]` each.
+        others: examples of other data sets, by what they are called here.
+        baseline: another model of the same data.
+        sets: what measures leave of examples of several sets, by set and name.
+        notes: why a measure leaves some of its numbers out, by what they are called.
     """
 
     composition: Composition
@@ -53,6 +57,10 @@ class Subject:
     seed: int = 0
     step: int = 0
     kept: dict[str, Tensor] = field(default_factory=dict, compare=False)
+    others: Mapping[str, tuple[Columns, ...]] = field(default_factory=dict, compare=False)
+    baseline: Subject | None = None
+    sets: dict[str, dict[str, Tensor]] = field(default_factory=dict, compare=False)
+    notes: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def model(self) -> Model:
@@ -77,7 +85,10 @@ class Subject:
         Args:
             rows: of the examples, which to take instead.
         """
-        split = self.composition.data.split(part or self.part)
+        yield from self.of(self.composition.split(part or self.part), examples, rows)
+
+    def of(self, split: Columns, examples: int = 0, rows: Tensor | None = None) -> Iterator[Batch]:
+        """The same of any examples."""
         split = (split.first(examples) if examples else split).to(self.device)
         generator = torch.Generator(self.device).manual_seed(derived(self.seed, EVALUATION, 3))
         index = torch.arange(len(split)) if rows is None else rows

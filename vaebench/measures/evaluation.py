@@ -27,8 +27,10 @@ from vaebench.measures.class_samples import ClassSamples
 from vaebench.measures.classification import Classification, Predictive
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
+from vaebench.measures.outliers import Outliers
 from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
+from vaebench.measures.sampling import Sampling
 from vaebench.measures.terms import Terms
 
 
@@ -55,6 +57,8 @@ class Measures:
     class_samples: ClassSamples = field(
         default_factory=lambda: ClassSamples(examples=II("examples"))
     )
+    outliers: Outliers = field(default_factory=lambda: Outliers(examples=II("examples")))
+    sampling: Sampling = field(default_factory=Sampling)
 
 
 SHARED = {
@@ -68,6 +72,7 @@ SHARED = {
         "classification",
         "predictive",
         "class_samples",
+        "outliers",
     ),
 }
 """Options of `Measures`, and the measures that take theirs from them."""
@@ -120,6 +125,8 @@ def check(name: str, options: Measure) -> None:
     """
     for f in fields(options):
         value = getattr(options, f.name)
+        if not isinstance(value, int | float):
+            continue
         smallest = 0 if f.name in MAY_BE_ZERO else 1 if isinstance(value, int) else 1e-12
         if not smallest <= value < math.inf:
             typed = f.name if name in SHARED.get(f.name, ()) else f"{name}.{f.name}"

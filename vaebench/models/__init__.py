@@ -6,5 +6,6 @@ from vaebench.models.draw import DRAW
 from vaebench.models.hierarchical import Hierarchical
 from vaebench.models.m2 import M2
 from vaebench.models.made import MADE
+from vaebench.models.mixture import Mixture
 from vaebench.models.unconditional import Unconditional
 from vaebench.models.vae import VAE

@@ -38,6 +38,12 @@ class Model(nn.Module, ABC):
 
     refine: Refine | None
 
+    numbered: bool = False
+    """Whether it reads `index`, the numbers of training examples: no other example has one."""
+
+    seeks: bool = False
+    """Whether its recognition seeks the parameters of q of an example by steps of its own."""
+
     has_free_energy: bool = False
     """Whether its bound is reported as a Helmholtz free energy too."""
 
@@ -48,13 +54,17 @@ class Model(nn.Module, ABC):
         super().__init__()
         self.register_module("refine", None)
 
-    def fit(self, split: Columns) -> None:
+    def fit(self, split: Columns) -> list[float]:
         """Gives values to whatever has a solution in closed form, or by a method of its own, before the
         first step; nothing by default.
 
         Args:
             split: the training split, on the model's device.
+
+        Returns:
+            the mean log-likelihood of the split after each iteration of a method that has some.
         """
+        return []
 
     def forward(self, run: Callable[..., Result], *args: Any) -> Result:
         """`run(self, *args)`: lets `functional_call` hold parameters fixed in any program."""

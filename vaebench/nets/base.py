@@ -130,7 +130,7 @@ class Uniform(Family):
                 bias.zero_()
             elif mean is None:
                 raise Incompatible(
-                    "nets.output_bias=data_mean needs data with a mean.",
+                    "nets.output_bias=data_mean: this nets begins at a mean, and the data have none.",
                     options=("nets.output_bias=zero",),
                 )
             else:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from vaebench.measures.base import applied, check_known
-from vaebench.pictures.classes import classes, styles
+from vaebench.pictures.classes import classes, components, styles
 from vaebench.pictures.curves import curves
 from vaebench.pictures.decoding import Decoding
 from vaebench.pictures.journeys import arithmetic, interpolations, traversals
@@ -26,7 +26,7 @@ from vaebench.pictures.view import View
 Picture = Callable[[View], list[Path]]
 
 OF_IMAGES = (data, reconstructions, samples, manifold)
-OF_CLASSES = (classes, styles)
+OF_CLASSES = (classes, styles, components)
 OF_A_CANVAS = (canvas, strokes, filters)
 OF_SENTENCES = (sentences, paraphrases, homotopies)
 OF_LATENTS = (posteriors, interpolations, prior_walk, traversals, arithmetic, pca, tsne)

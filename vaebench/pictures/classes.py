@@ -1,4 +1,5 @@
-"""What a class is and what a style is: of models with a latent class, and of those under a label."""
+"""What a class is and what a style is: of models with a latent class, of those under a label, of
+mixtures."""
 
 from __future__ import annotations
 
@@ -7,9 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from vaebench.distributions import Mixture
 from vaebench.inference import encode, expected, generate_at, simulate
+from vaebench.measures.base import Inapplicable
 from vaebench.measures.class_samples import classes_of, of_class
-from vaebench.pictures.paper import save_sheet
+from vaebench.pictures.paper import save_grid, save_sheet
 from vaebench.pictures.view import MOST_CLASSES, View
 
 ROWS, SAMPLES = 10, 10
@@ -44,6 +47,20 @@ def styles(view: View) -> list[Path]:
     sheet, names = torch.stack(columns, 1).flatten(0, 1), ["x", *map(str, range(len(values)))]
     title = f"the style of each example with each class {name}"
     return [save_sheet(view.folder / "styles.png", sheet, [""] * count, names, title)]
+
+
+@torch.no_grad()
+def components(view: View) -> list[Path]:
+    """E[x | j] of each component of a mixture p(x), the weightiest first; 100 at most."""
+    name = view.name
+    view.subject.need_bound()
+    given = {key: value[:1] for key, value in view.given.items()}
+    density = simulate(view.subject.model, 1, given, view.noise)[name].dist
+    if not isinstance(density, Mixture):
+        raise Inapplicable(f"p({name}) is no mixture")
+    order = density.log_weights.argsort(descending=True)[: ROWS * SAMPLES]
+    means = density.components.mean[order].reshape(-1, *view.images.shape[1:])
+    return [save_grid(view.folder / "components.png", means, SAMPLES)]
 
 
 def _classes(view: View) -> tuple[str, Tensor]:

@@ -18,6 +18,9 @@ ERROR = "error.txt"
 """Why there is no summary: a line, and the traceback below it."""
 
 EVALUATION = "evaluation.json"
+OUTLIERS = "outliers.csv"
+"""Scores of each example of a split and of sets of outliers."""
+
 LATENTS = "latents.npz"
 CODES = "codes"
 """Parameters of q(z | x) of each split, for `dataset=codes`."""

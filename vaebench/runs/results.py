@@ -1,4 +1,4 @@
-"""What a run folder holds beside its summary: error.txt, evaluation.json, examples.csv, latents.npz."""
+"""What a run folder holds beside its summary: error.txt, evaluation.json, tables of examples and codes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vaebench.runs.layout import ERROR, EVALUATION, EXAMPLES, LATENTS
+from vaebench.runs.layout import ERROR, EVALUATION, EXAMPLES, LATENTS, OUTLIERS
 from vaebench.runs.write import write_json, write_whole, writing
 
 
@@ -79,6 +79,21 @@ def write_examples(folder: Path, found: Mapping[str, Sequence[float]]) -> None:
     rows = zip(*found.values(), strict=True)
     lines = [",".join(found), *(",".join(f"{x:.7g}" for x in row) for row in rows)]
     write_whole(folder / EXAMPLES, "\n".join(lines) + "\n")
+
+
+def write_outliers(folder: Path, sets: Mapping[str, Mapping[str, Sequence[float]]]) -> Path:
+    """What each score says of each example, by set, in the order of their splits.
+
+    Raises:
+        Refusal: the run folder cannot be written.
+    """
+    path, lines = folder / OUTLIERS, [",".join(["set", "row", *next(iter(sets.values()))])]
+    for name, scores in sets.items():
+        rows = enumerate(zip(*scores.values(), strict=True))
+        lines += [",".join([name, str(i), *(f"{x:.7g}" for x in row)]) for i, row in rows]
+    with writing(path):
+        write_whole(path, "\n".join(lines) + "\n")
+    return path
 
 
 def write_latents(folder: Path, table: Mapping[str, np.ndarray[Any, Any]]) -> Path:

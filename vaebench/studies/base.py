@@ -82,7 +82,7 @@ def descents(parameters: Sequence[nn.Parameter], lr: float, count: int) -> Itera
 def train(composition: Composition, count: int, lr: float) -> None:
     """A few steps of the run's own objective, by Adam on batches of 100."""
     model, objective = composition.model, composition.objective
-    split = composition.data.split("train")
+    split = composition.split("train")
     optimizer = torch.optim.Adam([*model.parameters(), *objective.parameters()], lr=lr)
     for step in steps(range(count), "training"):
         index = torch.randint(len(split), (100,))

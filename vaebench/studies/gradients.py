@@ -190,7 +190,7 @@ class Gradients:
 
     def __init__(self, composition: Composition, examples: int) -> None:
         self.model, self.spec = composition.model, composition.data.spec
-        split = composition.data.split("train")
+        split = composition.split("train")
         self.batch = split.first(examples).batch(torch.arange(min(examples, len(split))))
         self.latents = infer(self.model, self.batch, 1).latents
         self.named = [(n, p) for n, p in self.model.named_parameters() if p.requires_grad]

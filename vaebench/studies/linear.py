@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vaebench.algebra import low_rank_log_prob
 from vaebench.data import Field, Spec
 from vaebench.heads import Head
 from vaebench.heads.likelihoods import Gaussian as GaussianLikelihood
@@ -37,10 +38,8 @@ class LinearGaussian:
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log p(x), `[n]`."""
-        w = self.w.double()
-        covariance = w @ w.T + self.noise**2 * torch.eye(len(w), dtype=w.dtype)
-        zero = torch.zeros(len(w), dtype=w.dtype)
-        return torch.distributions.MultivariateNormal(zero, covariance).log_prob(x.double())
+        scale = torch.tensor([self.noise], dtype=torch.float64)
+        return low_rank_log_prob(x.double(), self.w.double(), scale)
 
     @property
     def diagonal_gap(self) -> float:

@@ -143,7 +143,7 @@ class Subject:
 
     def __init__(self, composition: Composition) -> None:
         self.model, self.objective = composition.model, composition.objective
-        self.split, self.total = composition.data.split("train"), composition.data.spec.size
+        self.split, self.total = composition.split("train"), composition.data.spec.size
         self.noisy = [m for m in self.objective.noisy if isinstance(m, GaussianNoise)]
         if not self.noisy or not all(m.local for m in self.noisy):
             raise Refusal(

@@ -60,6 +60,13 @@ class Evidence:
         return log_w if self.correction is None else log_w - self.correction
 
     @property
+    def elbo(self) -> Tensor:
+        """E_q log p(x, z) - log q(z | x), `[B]`, with the KL in closed form where there is one."""
+        if self.kl_obstacle() is None:
+            return (self.recon - self.kl()).mean(0)
+        return self.log_w.mean(0)
+
+    @property
     def log_q(self) -> Tensor:
         """log q(z | x) of the latents, of which there is at least one, `[k, B]`."""
         return reduce(add, (self.q[name].log_prob for name in self.latents))

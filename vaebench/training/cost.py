@@ -46,7 +46,7 @@ class Cost:
 def cost_of_step(composition: Composition, batch_size: int, device: torch.device) -> Cost:
     """What a step of a run will take; of as many examples as time allows, were it for all."""
     step = Step(composition.model, composition.objective).to(device)
-    split = composition.data.split("train").to(device)
+    split = composition.split("train").to(device)
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         batch = next(iter(Loader(split, batch_size, shuffle=True)))

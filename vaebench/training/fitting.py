@@ -107,10 +107,17 @@ def prepare(
 
 
 def solve(system: System, trainer: pl.Trainer) -> None:
-    """Finds what of a model needs no training, on the device that trains."""
+    """Finds what of a model needs no training, on the device that trains.
+
+    What it tells of its iterations goes into the history before the first step: the last at step 0, the
+    one before at -1.
+    """
     system.to(trainer.strategy.root_device)
     with torch.no_grad():
-        system.model.fit(system.data.split("train").to(system.device))
+        bounds = system.model.fit(system.data.split("train").to(system.device))
+    system.trainer = trainer
+    for before, bound in zip(reversed(range(len(bounds))), bounds, strict=True):
+        system.tell({"train/bound": bound}, before)
 
 
 def fit(

@@ -52,7 +52,7 @@ def rehearse(composition: Composition, step: Step, batch_size: int) -> float:
     """
     check_widths(composition.data.spec)
     device = next(composition.model.parameters()).device
-    split = composition.data.split("train").first(batch_size).to(device)
+    split = composition.split("train").first(batch_size).to(device)
     return try_out(step, split.batch(torch.arange(len(split), device=device)))
 
 

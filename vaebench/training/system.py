@@ -80,7 +80,7 @@ class System(pl.LightningModule):
     # ------------------------------------------------------------------ data
     def train_dataloader(self) -> Loader:
         self.loader = Loader(
-            self.data.split("train").to(self.device),
+            self.composition.split("train").to(self.device),
             self.batch_size,
             shuffle=True,
             seed=self.seed,
@@ -143,8 +143,8 @@ class System(pl.LightningModule):
             metrics["train/undone"] = self.undone
         self.tell(metrics)
 
-    def tell(self, metrics: dict[str, float]) -> None:
-        """Into the history.
+    def tell(self, metrics: dict[str, float], before: int = 0) -> None:
+        """Into the history, at the step at hand or so many before.
 
         Raises:
             Diverged: one of them is no number.
@@ -156,7 +156,7 @@ class System(pl.LightningModule):
         # Not through `self.log`, which costs more than a step of a small model takes to log
         # and counts validation as one step earlier.
         for logger in self.loggers:
-            logger.log_metrics(metrics, self.global_step)
+            logger.log_metrics(metrics, self.global_step - before)
 
     def at(self) -> Tensor:
         """How many steps are done, where schedules are computed."""

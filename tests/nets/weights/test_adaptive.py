@@ -12,6 +12,7 @@ from tests.theorems import STEP, assert_mean, elbo, iwae, wide_ppca
 from vaebench.distributions import GLOBAL, Noise
 from vaebench.errors import Incompatible
 from vaebench.inference import infer, rescore
+from vaebench.nets.pixels import MaskedConv
 from vaebench.nets.weights import AdaptiveNoise, gaussian
 
 
@@ -116,3 +117,17 @@ def test_the_least_price_of_a_layer_is_reached_where_all_its_weights_are_alike()
 def test_noise_without_a_size_is_refused(relative):
     with pytest.raises(Incompatible, match=r"Use weights\.relative_sd=0.1"):
         gaussian(nn.Linear(2, 2), relative_sd=relative)
+
+
+def test_a_convolution_under_a_mask_has_noise_and_a_price_where_it_sees_alone():
+    net = nn.Sequential(MaskedConv(torch.tensor([[[[1.0, 1.0, 0.0]]], [[[1.0, 0.0, 0.0]]]])))
+    gaussian(net, relative_sd=0.1)
+    noise, original = net[0].parametrizations.weight[0], net[0].parametrizations.weight.original
+    before = noise.penalty()
+    with torch.no_grad():
+        original[:, :, :, 2] += 5.0
+        noise.log_sd[:, :, :, 2] += 5.0
+    assert torch.equal(noise.penalty(), before)
+    with torch.no_grad():
+        original[0, 0, 0, 0] += 5.0
+    assert not torch.equal(noise.penalty(), before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -22,7 +23,7 @@ from vaebench.data.access import (
 )
 from vaebench.data.base import Dataset, Part
 from vaebench.data.columns import Column, InMemorySplit
-from vaebench.data.labels import FewLabels, Labels, Unlabelled
+from vaebench.data.labels import FewLabels, Labels, Unlabelled, check_without, rows_of
 from vaebench.data.protocol import HELD_OUT_SEED, Binarize, Split, thresholds
 from vaebench.data.spec import Batch, Field, Spec, Support
 from vaebench.errors import DataError
@@ -74,6 +75,8 @@ class Images(Dataset):
             images are drawn once with a fixed seed, so that every run is measured on the same bits.
         dequantize: add uniform noise of one grey level's width, to compare densities with masses.
         labels, labelled, label_seed, unlabelled: of `FewLabels`.
+        without: classes that are in no split. Their test images are `outside`; labels keep their
+            numbers.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Images(Dataset):
         labelled: int = 0,
         label_seed: int = 0,
         unlabelled: Unlabelled = "keep",
+        without: Sequence[int] = (),
     ) -> None:
         if dequantize and binarize != "none":
             raise DataError(
@@ -94,6 +98,7 @@ class Images(Dataset):
             )
         self.held_out, self.binarize, self.dequantize = split, binarize, dequantize
         self.few = FewLabels(labels, labelled, label_seed, unlabelled)
+        self.without = sorted(set(without))
         self.made: dict[Part, InMemorySplit] = {}
 
     @abstractmethod
@@ -103,6 +108,20 @@ class Images(Dataset):
     @cached_property
     def parts(self) -> dict[str, Raw]:
         """The raw examples of each split."""
+        if not self.without:
+            return self.whole
+        for raw in self.whole.values():
+            check_without(raw.y, self.without)
+        return {name: self._of(raw, inside=False) for name, raw in self.whole.items()}
+
+    def _of(self, raw: Raw, *, inside: bool) -> Raw:
+        """The examples of the classes that are left out, or of all others."""
+        assert raw.y is not None
+        return raw.take(rows_of(raw.y, self.without, inside=inside))
+
+    @cached_property
+    def whole(self) -> dict[str, Raw]:
+        """The same of all classes."""
         rest, test = self.read()
         for raw in (rest, test):
             self._check(raw)
@@ -140,7 +159,7 @@ class Images(Dataset):
         means = InMemorySplit({"x": train.column(partial(seen, levels=train.levels))}).means()
         fields = {"x": Field(tuple(train.x.shape[1:]), support, levels, means["x"])}
         if train.y is not None:
-            each = [part.y for part in self.parts.values() if part.y is not None]
+            each = [part.y for part in self.whole.values() if part.y is not None]
             classes = max(int(y.max()) for y in each) + 1
             shares = InMemorySplit({"y": Column(train.y)}).means({"y": classes})
             fields["y"] = Field((), Support.LABEL, classes, shares.get("y"))
@@ -158,13 +177,25 @@ class Images(Dataset):
             self.made[part] = self._split(part)
         return self.made[part]
 
+    def outside(self) -> InMemorySplit | None:
+        if not self.without:
+            return None
+        once = torch.Generator().manual_seed(HELD_OUT_SEED + len(self.parts))
+        split = self._behind(self._of(self.whole["test"], inside=True), once)
+        return self.few.split(split, self.known, train=False)
+
     def _split(self, part: Part) -> InMemorySplit:
-        raw, once = self._raw(part), None
+        once = None
         if self.binarize == "static" or part != "train":
             seed = HELD_OUT_SEED + list(self.parts).index(part)
             once = torch.Generator().manual_seed(seed)
+        split = self._behind(self._raw(part), once)
+        return self.few.split(split, self.known, train=part == "train")
+
+    def _behind(self, raw: Raw, once: torch.Generator | None) -> InMemorySplit:
+        """Images behind the protocol, and their labels."""
         columns = {"x": self._column(raw, once)} | ({} if raw.y is None else {"y": Column(raw.y)})
-        return self.few.split(InMemorySplit(columns), self.known, train=part == "train")
+        return InMemorySplit(columns)
 
     def _column(self, raw: Raw, once: torch.Generator | None) -> Column:
         """Images as the protocol has them; what it draws is drawn `once`, or at every access."""
@@ -194,8 +225,12 @@ class Images(Dataset):
 
     @property
     def protocol(self) -> dict[str, Any]:
-        return self.held_out.record(self.parts) | {
-            "binarize": self.binarize,
-            "dequantize": self.dequantize,
-            "levels": self.parts["train"].levels,
-        }
+        return (
+            self.held_out.record(self.parts)
+            | {
+                "binarize": self.binarize,
+                "dequantize": self.dequantize,
+                "levels": self.parts["train"].levels,
+            }
+            | ({"without": self.without} if self.without else {})
+        )

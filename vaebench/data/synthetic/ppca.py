@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from vaebench.algebra import low_rank_log_prob
 from vaebench.data.base import Dataset, Part
 from vaebench.data.columns import Column, InMemorySplit
 from vaebench.data.protocol import Split
@@ -62,8 +62,5 @@ class PPCA(Dataset):
     def exact_log_prob(self, batch: Batch) -> Tensor:
         """log N(x; μ, W Wᵀ + σ² I), `[B]`, computed in float64 on the CPU."""
         x = batch["x"].cpu().double()
-        cov = self.w @ self.w.T + self.noise**2 * torch.eye(len(self.mu), dtype=x.dtype)
-        chol = torch.linalg.cholesky(cov)
-        white = torch.linalg.solve_triangular(chol, (x - self.mu).T, upper=False)
-        log_det = 2 * chol.diagonal().log().sum()
-        return -0.5 * (white.square().sum(0) + log_det + len(self.mu) * math.log(2 * math.pi))
+        scale = torch.tensor([self.noise], dtype=x.dtype)
+        return low_rank_log_prob(x - self.mu, self.w, scale)

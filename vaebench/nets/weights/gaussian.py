@@ -11,10 +11,9 @@ from torch.nn.utils import parametrize
 
 from vaebench.errors import Incompatible
 from vaebench.nets.base import Regularised
-from vaebench.nets.conditioner import MaskedLinear
 from vaebench.nets.weights.alpha import Alpha, check_alpha
 from vaebench.nets.weights.base import Estimator, Source, WeightNoise, layers_of
-from vaebench.nets.weights.layers import by_input, leading, masked, product, product_each
+from vaebench.nets.weights.layers import MASKED, by_input, leading, masked, product, product_each
 from vaebench.nets.weights.priors import Approximation, Fitted, PriorOfWeights
 
 SMALLEST = 1e-20
@@ -42,8 +41,8 @@ class GaussianNoise(WeightNoise, Regularised):
 
     def __init__(self, layer: nn.Module, estimator: Estimator) -> None:
         super().__init__(layer, estimator)
-        self.is_masked = isinstance(layer, MaskedLinear)
-        if isinstance(layer, MaskedLinear):  # by number, so that their number is known
+        self.is_masked = isinstance(layer, MASKED)
+        if isinstance(layer, MASKED):  # by number, so that their number is known
             places = layer.mask.flatten().nonzero()[:, 0]
             self.register_buffer("places", places, persistent=False)
 

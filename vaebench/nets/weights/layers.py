@@ -9,6 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vaebench.nets.conditioner import MaskedLinear
+from vaebench.nets.pixels import MaskedConv
+
+MASKED = (MaskedLinear, MaskedConv)
+"""Layers with a mask of their own, whose weights under it are none."""
 
 CONVOLUTIONS = (F.conv1d, F.conv2d, F.conv3d)
 TRANSPOSED = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
@@ -21,7 +25,7 @@ def masked(layer: nn.Module, rest: tuple[Any, ...], weight: Tensor) -> Tensor:
     Args:
         rest: what the layer is called with beside x.
     """
-    if isinstance(layer, MaskedLinear):
+    if isinstance(layer, MASKED):
         return weight * layer.mask
     return weight * rest[0] if rest else weight
 
