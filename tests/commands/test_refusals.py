@@ -237,7 +237,7 @@ WRONG = {
     "likelihood.pixel=categorical": "Use likelihood.pixel=auto",
     "weights=gaussian weights.relative_sd=0": "Use weights.relative_sd=0.1",
     "weights=dropout weights.rate=1": "must lie in (0, 1). Use weights.rate=0.2.",
-    "weights=dropout_a weights.alpha=0": "must be positive and finite. Use weights.alpha=0.005.",
+    "weights=dropout_a weights.alpha=0": "must be positive and finite. Use weights.alpha=0.25.",
     "weights=dropout_b weights.alpha=1 weights.kl=cubic": "Use weights.kl=sigmoid.",
     "weights=dropout_a weights.estimator=per_example": "belongs to another weights. Use weights=dropout_b",
     "weights=gaussian weight_prior=normal weight_prior.sd=0": "Use weight_prior.sd=1.0.",

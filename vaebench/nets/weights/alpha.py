@@ -56,7 +56,7 @@ def check_alpha(value: float, kl: Approximation) -> None:
     """
     if not 0 < value < math.inf:
         raise Incompatible(
-            f"weights.alpha={value}: must be positive and finite. Use weights.alpha=0.005."
+            f"weights.alpha={value}: must be positive and finite. Use weights.alpha=0.25."
         )
     if kl == "cubic" and value >= 1:
         raise Incompatible(
