@@ -179,7 +179,7 @@ def test_all_noise_is_the_steps_own(noise):
     ("made", "match"),
     [
         (lambda net: dropout(net, rate=1.0, estimator="local"), r"Use weights\.rate=0\.2"),
-        (lambda net: dropout_a(net, **FIXED | {"alpha": 0.0}, estimator="local"), r"alpha=0\.005"),
+        (lambda net: dropout_a(net, **FIXED | {"alpha": 0.0}, estimator="local"), r"alpha=0\.25"),
         (
             lambda net: dropout_b(net, **FIXED | {"alpha": 1.0, "kl": "cubic"}, estimator="local"),
             r"Use weights\.kl=sigmoid",
