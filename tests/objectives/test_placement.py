@@ -12,7 +12,7 @@ from tests.objectives.test_pure import Job
 from vaebench.distributions import GLOBAL
 
 DEVICE = "cuda"
-NEEDS_A_DEVICE = ("hamiltonian", "optimal", "topics")
+NEEDS_A_DEVICE = ("hamiltonian", "optimal", "pixel_rnn", "semi_amortised", "topics")
 """Gradients within a step, and the recurrent nets of a GPU, ask a driver."""
 PLACED = [words for words in COMPOSITIONS if not any(name in words for name in NEEDS_A_DEVICE)]
 

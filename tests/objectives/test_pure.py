@@ -18,6 +18,10 @@ from vaebench.inference import Replay
 from vaebench.objectives.pure import Step, vectorised
 
 SEEDS = range(4)
+SEEKS = "posterior=semi_amortised"
+"""It climbs a gradient of its own within a step, which torch's transforms of functions refuse."""
+
+PURE = [words for words in COMPOSITIONS if SEEKS not in words]
 EXAMPLES = 6
 AT = torch.tensor(7)
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
@@ -38,7 +42,7 @@ class Job:
             cfg = hydra_compose("config", [*words.split(), f"seed={seed}", "name=pure"])
         made = compose(cfg)
         self.step = Step(made.model.train(), made.objective.train())
-        split = made.data.split("train")
+        split = made.split("train")
         generator = torch.Generator().manual_seed(seed)
         batch = split.batch(torch.arange(EXAMPLES), generator)
         self.batch = {n: v.double() if v.is_floating_point() else v for n, v in batch.items()}
@@ -59,7 +63,7 @@ def stacked(trees):
     return torch.utils._pytree.tree_map(lambda *leaves: torch.stack(leaves), *trees)
 
 
-@pytest.mark.parametrize("words", some_of(COMPOSITIONS, 8))
+@pytest.mark.parametrize("words", some_of(PURE, 8))
 def test_four_jobs_at_once_are_the_four_one_by_one(words):
     jobs = [Job(words, seed) for seed in SEEDS]
     each = stacked([job.alone() for job in jobs])

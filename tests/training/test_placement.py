@@ -27,7 +27,7 @@ def test_a_block_mixes_no_devices(monkeypatch, words):
     """But for backpropagation itself, which asks a driver: gradients appear where weights are."""
     cfg = config(*words.split(), *OPTIONS)
     system = build_system(cfg, composition := compose(cfg))
-    rows = composition.data.split("train").batch(torch.arange(EXAMPLES))
+    rows = composition.split("train").batch(torch.arange(EXAMPLES))
     monkeypatch.setattr(blocks, "noise_state", lambda device: {})
     monkeypatch.setattr(Tensor, "backward", lambda loss: _differentiate(system))
     monkeypatch.setattr(System, "device", torch.device(DEVICE))

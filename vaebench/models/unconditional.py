@@ -98,4 +98,4 @@ def _start(head: Likelihood, x: Field) -> Tensor:
     """Parameters of the data's mean, where there is one."""
     if x.mean is None:
         return torch.zeros(head.param_shape)
-    return head.params_for_mean(x.mean).clone()
+    return head.params_for_mean(x.mean).to(torch.get_default_dtype(), copy=True)
