@@ -9,7 +9,7 @@ from vaebench.distributions import Noise, StandardNormal
 from vaebench.errors import Incompatible
 from vaebench.heads.posteriors import FullGaussian, Gaussian
 from vaebench.inference import infer
-from vaebench.inference.freeform import bound, emitted, infer_at, optimise
+from vaebench.inference.freeform import emitted, infer_at, optimise
 from vaebench.measures.gaps import InferenceGap
 from vaebench.models import Model, RecognitionFirst
 
@@ -33,7 +33,7 @@ def optimum(model, batch, noise=None, k=4):
 
 def gap(model, batch, parameters, noise=None, k=4):
     """log p(x) - L[q], `[B]`."""
-    value = bound(infer_at(model.vae, batch, parameters, k, noise or exact_moments()))
+    value = infer_at(model.vae, batch, parameters, k, noise or exact_moments()).elbo
     return (model.log_prob(batch["x"]) - value).detach()
 
 

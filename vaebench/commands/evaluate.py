@@ -17,7 +17,7 @@ from vaebench.commands.options import one_run, read
 from vaebench.commands.outliers import beside, check_sets, keep_outliers, show_outliers
 from vaebench.commands.saved import Looking, Saved, loggers_of, looking
 from vaebench.errors import Refusal
-from vaebench.measures.base import Numbers
+from vaebench.measures.base import Numbers, Subject
 from vaebench.measures.evaluation import NAMES, SETTINGS, Measures, latent_table, measure, select
 from vaebench.measures.likelihood import ENOUGH
 from vaebench.progress import doing
@@ -42,10 +42,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     """
     words, options = read("evaluate", arguments, Options)
     path = one_run("evaluate", words)
-    asked = [*options.measures]
-    if options.outliers.of:  # they name their measure, too
-        check_sets(options.outliers)
-        asked += [OUTLIERS] if OUTLIERS not in asked else []
+    asked = _asked(options)
     names = select(asked or NAMES, options)
     with looking(path, options) as (console, saved, subject):
         if OUTLIERS in asked:
@@ -62,8 +59,7 @@ def evaluate(arguments: Sequence[str]) -> None:
             if not isinstance(found, str):
                 kept = found | about | {"seconds": round(seconds, 2)}
                 if name == OUTLIERS:
-                    show_outliers(console, found, subject.notes, seconds)
-                    written = keep_outliers(saved.folder, subject)
+                    written = _show_outliers(console, saved, subject, found, seconds)
                     kept |= {f"{s}/does_not_apply": why for s, why in subject.notes.items()}
                 else:
                     show(console, name, found, seconds)
@@ -88,6 +84,23 @@ def evaluate(arguments: Sequence[str]) -> None:
 
 OUTLIERS = "outliers"
 """The measure that has a table and files of its own."""
+
+
+def _asked(options: Options) -> list[str]:
+    """Measures that are named; outliers name theirs, too."""
+    if not options.outliers.of:
+        return [*options.measures]
+    check_sets(options.outliers)
+    return list(dict.fromkeys([*options.measures, OUTLIERS]))
+
+
+def _show_outliers(
+    console: Console, saved: Saved, subject: Subject, numbers: Numbers, seconds: float
+) -> list[Path]:
+    """Their table; returns the files that are written."""
+    show_outliers(console, numbers, subject.notes, seconds)
+    return keep_outliers(saved.folder, subject)
+
 
 ERRORS = {"_se": "± over examples", "_mc_se": "± Monte Carlo"}
 

@@ -26,7 +26,6 @@ from vaebench.inference import (
     simulate,
     stream,
 )
-from vaebench.inference.freeform import bound
 from vaebench.measures.base import Subject
 from vaebench.measures.likelihood import log_likelihood
 from vaebench.models import Model
@@ -210,7 +209,7 @@ class Loaded:
         total, count = torch.zeros((), device=self.device), 0
         for evidence in stream(self.model, batch, k, self._noise(seed)):
             some = evidence.q.lead[0]
-            total, count = total + some * bound(evidence), count + some
+            total, count = total + some * evidence.elbo, count + some
         return total / count
 
     def log_prob(self, x: Any, *, k: int = 100, seed: int = 0) -> Tensor:

@@ -122,4 +122,4 @@ def _static(x: Tensor) -> bool:
     """Whether no shape may depend on how many of the tokens are padding: a GPU would be waited for, a
     compiled step compiled again, and jobs of several counts could not be one."""
     several = torch._C._functorch.is_functorch_wrapped_tensor(x)
-    return x.is_cuda or several or torch.compiler.is_compiling()
+    return not x.is_cpu or several or torch.compiler.is_compiling()

@@ -43,7 +43,10 @@ class LinearGaussian(Likelihood):
         check_real(observed, scale, min_scale)
         dim = observed.numel
         if not 1 <= rank < dim:
-            why = f"likelihood.rank={rank} of {dim} numbers: between 1 and {dim - 1}."
+            why = (
+                f"this likelihood has likelihood.rank={rank}, which must be at least 1 and less than "
+                f"the number of pixels; the data are {dim} numbers."
+            )
             options = (f"likelihood.rank={dim - 1}",) if dim > 1 else ()
             raise Incompatible(why, "likelihood", options=options)
         self.field, self.param_shape, self.min_scale = observed, observed.shape, min_scale

@@ -80,16 +80,11 @@ def optimise(
     return ascend(
         emitted(model, batch),
         # A sum: each example's parameters see its own gradient alone.
-        lambda free: bound(infer_at(model, batch, free, k, noise)).sum(),
+        lambda free: infer_at(model, batch, free, k, noise).elbo.sum(),
         steps=counted(range(steps), "best q"),
         count=steps,
         lr=lr,
     )
-
-
-def bound(evidence: Evidence) -> Tensor:
-    """E_q log p(x, z) - log q(z), `[B]`, with the KL in closed form where there is one."""
-    return evidence.elbo
 
 
 def _note(found: Parameters, name: str, value: Tensor) -> Tensor:

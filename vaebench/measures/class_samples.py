@@ -28,11 +28,10 @@ def classes_of(subject: Subject) -> tuple[str, Tensor]:
         Inapplicable: there is no class, or nothing beside it that could be a style.
     """
     subject.need_bound()
-    latents, made = subject.latents, subject.composition
-    fields = {name: made.data.spec[name] for name in made.report.conditions}
-    for name, field in fields.items():
-        if field.support is Support.LABEL and not field.shape:
-            return name, torch.arange(field.levels, device=subject.device)
+    latents = subject.latents
+    if name := label_of(subject):
+        levels = subject.composition.data.spec[name].levels
+        return name, torch.arange(levels, device=subject.device)
     if len(latents) > 1:
         with torch.no_grad():
             q = infer(subject.model, subject.batch(1), 1, noise=subject.noise(12)).q
@@ -41,6 +40,14 @@ def classes_of(subject: Subject) -> tuple[str, Tensor]:
             if dist.classes == dist.event_shape.numel() > 1:
                 return name, torch.eye(dist.classes, device=subject.device)
     raise Inapplicable("no latent is a class beside a style, and the model is under no label")
+
+
+def label_of(subject: Subject) -> str:
+    """The first of a model's conditions that is a label; empty where none is."""
+    made = subject.composition
+    fields = {name: made.data.spec[name] for name in made.report.conditions}
+    labels = (n for n, f in fields.items() if f.support is Support.LABEL and not f.shape)
+    return next(labels, "")
 
 
 def of_class(given: Batch, name: str, value: Tensor, count: int) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from vaebench.data import Batch
 from vaebench.distributions import Noise
 from vaebench.inference import Annealing, batch_size, drawn, infer, log_mean_exp, simulate
 from vaebench.inference.codes import conditions
-from vaebench.inference.freeform import Parameters, bound, emitted, infer_at, optimise
+from vaebench.inference.freeform import Parameters, emitted, infer_at, optimise
 from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject, joined, mean_and_se
 from vaebench.measures.likelihood import Importance, mean_error, sampling_metrics
 from vaebench.models import Model
@@ -76,7 +76,7 @@ class InferenceGap(Measure):
         bounds, weights = [], []
         for _ in steps(range(CHUNKS), "bound"):
             evidence = infer_at(model, batch, parameters, each, noise)
-            bounds.append(bound(evidence))
+            bounds.append(evidence.elbo)
             weights.append(evidence.log_w)
             del evidence  # before the next: one part's decoder output at a time
         return torch.stack(bounds), torch.cat(weights)

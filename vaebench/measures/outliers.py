@@ -18,7 +18,6 @@ from vaebench.data.seeds import EVALUATION, derived
 from vaebench.distributions import Noise
 from vaebench.errors import DataError
 from vaebench.inference import infer
-from vaebench.inference.freeform import bound
 from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject, over_batches
 from vaebench.measures.detection import detection
 from vaebench.measures.likelihood import log_likelihood
@@ -236,7 +235,7 @@ class Scored:
     def _terms(self, batch: Batch, noise: Noise) -> Batch:
         evidence = infer(self.subject.model, batch, self.options.samples, noise=noise)
         recon = evidence.recon.mean(0)
-        return {"recon": -recon} | ({"kl": recon - bound(evidence)} if "kl" in self.scores else {})
+        return {"recon": -recon} | ({"kl": recon - evidence.elbo} if "kl" in self.scores else {})
 
     def likelihoods(self, batches: Iterator[Batch]) -> Tensor:
         """-log p(x) of examples, `[N]`."""

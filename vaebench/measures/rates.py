@@ -12,7 +12,6 @@ from torch import Tensor
 from vaebench.data import Batch
 from vaebench.errors import Incompatible
 from vaebench.inference import batch_size, infer
-from vaebench.inference.freeform import bound
 from vaebench.measures.base import (
     Inapplicable,
     Measure,
@@ -51,7 +50,7 @@ class RateDistortion(Measure):
 
         def run(batch: Batch) -> Batch:
             evidence = infer(subject.model, batch, self.k, noise=noise)
-            value, recon = bound(evidence), evidence.recon.mean(0)
+            value, recon = evidence.elbo, evidence.recon.mean(0)
             return {"bound": value, "rate": recon - value, "distortion": -recon}
 
         found = over_batches(subject.batches(self.examples), run)

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vaebench.data import Batch, Support
+from vaebench.data import Batch
 from vaebench.distributions import Noise
 from vaebench.inference import (
     batch_size,
@@ -87,14 +87,6 @@ class View:
     def given(self) -> Batch:
         """Conditions of the examples."""
         return conditions(self.subject.model, self.batch)
-
-    @property
-    def label(self) -> str:
-        """The first of the model's conditions that is a label; empty where none is."""
-        made = self.subject.composition
-        fields = {name: made.data.spec[name] for name in made.report.conditions}
-        labels = (n for n, f in fields.items() if f.support is Support.LABEL and not f.shape)
-        return next(labels, "")
 
     @property
     def images(self) -> Tensor:

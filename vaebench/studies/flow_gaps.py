@@ -15,7 +15,6 @@ from vaebench.distributions import Noise
 from vaebench.heads.flows import IAF, NICE, PlanarFlow, RadialFlow, RealNVP
 from vaebench.heads.posteriors import FullGaussian, Gaussian
 from vaebench.inference import Hamiltonian, infer
-from vaebench.inference.freeform import bound
 from vaebench.measures.base import check_known
 from vaebench.models import VAE
 from vaebench.pictures.paper import new_figure
@@ -89,7 +88,7 @@ class FlowGaps(Study):
         parameters = [w for w in model.parameters() if w.requires_grad]
         for _ in descents(parameters, self.lr, self.steps):
             evidence = infer(model, {"x": p.sample(self.batch, generator)}, 1)
-            (-bound(evidence).mean()).backward()
+            (-evidence.elbo.mean()).backward()
 
     @torch.no_grad()
     def gap(self, model: VAE, p: LinearGaussian, x: Tensor) -> Tensor:
