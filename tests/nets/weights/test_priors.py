@@ -27,26 +27,30 @@ def q():
     return TorchNormal(MEAN.double(), LOG_SD.double().exp())
 
 
+def of(q):
+    """Mean, log of the deviation, and variance."""
+    return q.mean, q.stddev.log(), q.variance
+
+
 def test_the_price_under_a_normal_is_the_divergence():
-    found = Normal(sd=0.7).divergence(MEAN.double(), LOG_SD.double(), None)
+    found = Normal(sd=0.7).divergence(*of(q()), None)
     assert_close(found, kl_divergence(q(), TorchNormal(0.0, 0.7)).sum())
 
 
 def test_the_price_under_a_normal_is_the_mean_of_draws():
     w = q().sample((20_000,))
     estimates = (q().log_prob(w) - TorchNormal(0.0, 0.7).log_prob(w)).sum(1)
-    assert_mean(estimates, Normal(sd=0.7).divergence(MEAN.double(), LOG_SD.double(), None).item())
+    assert_mean(estimates, Normal(sd=0.7).divergence(*of(q()), None).item())
 
 
 def mixture_draws(prior, count=20_000):
     source = Noise()
-    mean, log_sd = MEAN.double(), LOG_SD.double()
-    return torch.stack([prior.divergence(mean, log_sd, source) for _ in range(count)])
+    return torch.stack([prior.divergence(*of(q()), source) for _ in range(count)])
 
 
 def test_draws_of_the_price_under_a_mixture_of_equals_have_the_mean_of_the_closed_form():
     prior = ScaleMixture(share=0.3, sd_wide=0.7, sd_narrow=0.7 * (1 - 1e-12))
-    closed = Normal(sd=0.7).divergence(MEAN.double(), LOG_SD.double(), None)
+    closed = Normal(sd=0.7).divergence(*of(q()), None)
     assert_mean(mixture_draws(prior, 5000), closed.item())
 
 
@@ -90,7 +94,7 @@ def test_the_divergence_vanishes_for_noise_without_end():
 
 def test_the_log_uniform_price_depends_on_the_share_of_noise_alone():
     mean, log_sd = torch.tensor([0.5, 2.0]), torch.tensor([0.25, 1.0]).log()
-    found = LogUniform().divergence(mean, log_sd, None)
+    found = LogUniform().divergence(*of(TorchNormal(mean, log_sd.exp())), None)
     assert_close(found, 2 * sigmoid_kl(torch.tensor(0.25).log()), rtol=1e-6, atol=1e-6)
     draws = TorchNormal(mean, log_sd.exp()).sample((50_000,))
     # KL up to the constant that makes it vanish as α → ∞: E[log q(w) + log |w|] + ½ log 2πe - C

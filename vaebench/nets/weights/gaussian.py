@@ -17,7 +17,7 @@ from vaebench.nets.weights.layers import MASKED, by_input, leading, masked, prod
 from vaebench.nets.weights.priors import Approximation, Fitted, PriorOfWeights
 
 SMALLEST = 1e-20
-"""A variance whose root still has a finite slope: of inputs that are all 0 it is 0."""
+"""More variance, so that the root has a finite slope: of inputs that are all 0 there is none."""
 
 
 class GaussianNoise(WeightNoise, Regularised):
@@ -88,7 +88,8 @@ class GaussianNoise(WeightNoise, Regularised):
             return output + product_each(layer, x, deviation * source.normal(shape, deviation))
         variance = masked(layer, tuple(rest), self.variance(self.mean))
         variance = product(layer, x.square(), variance)
-        return output + variance.clamp_min(SMALLEST).sqrt() * source.normal(output.shape, output)
+        deviation = (variance + SMALLEST).sqrt()
+        return torch.addcmul(output, deviation, source.normal(output.shape, output))
 
     def attach(self) -> None:
         """From now on the layer's weights have noise."""
@@ -120,16 +121,31 @@ class AdaptiveNoise(GaussianNoise):
         spread = self.used(weight.detach()).std(correction=0).clamp(min=1e-3)
         self.log_sd = nn.Parameter(torch.full_like(weight, float((relative * spread).log())))
         self.prior = prior
+        self.known: tuple[Tensor, Tensor] | None = None
+
+    def drawn(self, source: Source) -> Tensor | None:
+        self.known = (self.log_sd, self._variance()) if self.local else None
+        return super().drawn(source)
+
+    def forget(self) -> None:
+        super().forget()
+        self.known = None
 
     def deviation(self, mean: Tensor) -> Tensor:
         return self.log_sd.exp()
 
     def variance(self, mean: Tensor) -> Tensor:
+        """Once a step, of which the price and the draw are; anew for parameters that were swapped."""
+        known, log_sd = self.known, self.log_sd
+        return known[1] if known is not None and known[0] is log_sd else self._variance()
+
+    def _variance(self) -> Tensor:
         return (2 * self.log_sd).exp()
 
     def penalty(self) -> Tensor:
         """KL(q(w) ‖ p(w)), a scalar."""
-        return self.prior.divergence(self.used(self.mean), self.used(self.log_sd), self.source)
+        each = (self.mean, self.log_sd, self.variance(self.mean))
+        return self.prior.divergence(*map(self.used, each), self.source)
 
 
 class RelativeNoise(GaussianNoise):

@@ -22,12 +22,15 @@ class PriorOfWeights(ABC):
     """p(w) of each weight of a layer."""
 
     @abstractmethod
-    def divergence(self, mean: Tensor, log_sd: Tensor, source: Source | None) -> Tensor:
+    def divergence(
+        self, mean: Tensor, log_sd: Tensor, variance: Tensor, source: Source | None
+    ) -> Tensor:
         """Σ_w KL(q(w) ‖ p(w)) over the weights of one layer, a scalar.
 
         Args:
             mean: μ of the layer's weights, `[n]`.
             log_sd: log σ, `[n]`.
+            variance: σ², `[n]`, which others need, too.
             source: of draws, for whoever estimates it by one.
         """
 
@@ -41,9 +44,13 @@ class Fitted(PriorOfWeights):
         Deep AutoRegressive Networks (Gregor, Danihelka, Mnih, Blundell, Wierstra 2014), as adaNoise
     """
 
-    def divergence(self, mean: Tensor, log_sd: Tensor, source: Source | None) -> Tensor:
-        variance = (2 * log_sd).exp().mean() + mean.var(correction=0)
-        return 0.5 * variance.log() * mean.numel() - log_sd.sum()
+    def divergence(
+        self, mean: Tensor, log_sd: Tensor, variance: Tensor, source: Source | None
+    ) -> Tensor:
+        # The mean's own gradient would be that of deviations which sum to 0.
+        squares = (mean - mean.detach().mean()).square().sum()
+        fitted = (variance.sum() + squares) / mean.numel()
+        return 0.5 * fitted.log() * mean.numel() - log_sd.sum()
 
 
 class Normal(PriorOfWeights):
@@ -64,9 +71,12 @@ class Normal(PriorOfWeights):
             )
         self.sd = sd
 
-    def divergence(self, mean: Tensor, log_sd: Tensor, source: Source | None) -> Tensor:
-        squares = ((2 * log_sd).exp() + mean.square()) / self.sd**2
-        return (0.5 * (squares - 1) - log_sd + math.log(self.sd)).sum()
+    def divergence(
+        self, mean: Tensor, log_sd: Tensor, variance: Tensor, source: Source | None
+    ) -> Tensor:
+        squares = variance.sum() + mean.square().sum()
+        constant = mean.numel() * (math.log(self.sd) - 0.5)
+        return 0.5 * squares / self.sd**2 - log_sd.sum() + constant
 
 
 class LogUniform(PriorOfWeights):
@@ -78,7 +88,9 @@ class LogUniform(PriorOfWeights):
         https://arxiv.org/abs/1701.05369
     """
 
-    def divergence(self, mean: Tensor, log_sd: Tensor, source: Source | None) -> Tensor:
+    def divergence(
+        self, mean: Tensor, log_sd: Tensor, variance: Tensor, source: Source | None
+    ) -> Tensor:
         return sigmoid_kl(2 * log_sd - (mean.square() + TINY).log()).sum()
 
 
@@ -115,7 +127,9 @@ class ScaleMixture(PriorOfWeights):
         ]
         return torch.logaddexp(*each)
 
-    def divergence(self, mean: Tensor, log_sd: Tensor, source: Source | None) -> Tensor:
+    def divergence(
+        self, mean: Tensor, log_sd: Tensor, variance: Tensor, source: Source | None
+    ) -> Tensor:
         if source is None:
             raise RuntimeError("this divergence is estimated by a draw, and no step is open")
         w = mean + log_sd.exp() * source.normal(mean.shape, mean)
