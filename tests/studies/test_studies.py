@@ -135,12 +135,21 @@ def test_local_draws_leave_no_covariance_and_the_least_variance_of_the_gradient(
     torch.set_default_dtype(torch.float32)  # of the data
     cfg = config("model=bayes_classifier", "nets.hidden=[20]", "dataset.binarize=none")
     study = LocalReparameterization(batches=[100], repeats=60, trained=0)
-    rows = study.of(compose(cfg), quiet).rows
-    first = {row["estimator"]: row for row in rows if row["layer"] == "likelihood.net.1"}
-    for lower, higher in (("local", "per_example"), ("per_example", "shared")):
-        gap = first[higher]["variance"] - first[lower]["variance"]
-        se = math.hypot(first[higher]["variance_se"], first[lower]["variance_se"])
-        assert gap > 3 * se
+    found = {(row["estimator"], row["layer"]): row for row in study.of(compose(cfg), quiet).rows}
+
+    def gap_z(lower, higher, layer):
+        one, other = found[lower, layer], found[higher, layer]
+        se = math.hypot(one["variance_se"], other["variance_se"])
+        return (other["variance"] - one["variance"]) / se
+
+    below, last = "likelihood.net.1", "likelihood.net.3"
+    for layer in (below, "all but the last", "all"):
+        assert gap_z("local", "per_example", layer) > 3
+        assert gap_z("per_example", "shared", layer) > 3
+    # The activations decide the gradient of the last layer's means.
+    assert abs(gap_z("local", "per_example", last)) < largest_z()
+    assert gap_z("per_example", "shared", last) > 3
+    first = {name: found[name, below] for name in ("local", "per_example", "shared")}
     for name in ("local", "per_example"):
         assert abs(first[name]["correlation"]) < largest_z() * first[name]["correlation_se"]
     assert first["shared"]["correlation"] > 3 * first["shared"]["correlation_se"]

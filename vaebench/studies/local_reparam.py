@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 STEP = torch.tensor(0)
 ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
+BELOW, ALL = "all but the last", "all"
+"""Rows of several layers."""
 
 
 @dataclass
@@ -35,7 +37,14 @@ class LocalReparameterization(ModelStudy):
 
     For a fixed batch of M of N examples, over draws of the weights: the estimate N/M Σ_i L_i of the data
     set's bound, whose variance is N² (Var[L] / M + (M - 1) / M Cov[L, L']), with the mean over examples
-    of Var and the mean over pairs of Cov; and its gradient by the means of each layer's weights.
+    of Var and the mean over pairs of Cov; and its gradient by the means of each layer's weights, of
+    all layers, and of all but the last.
+
+    One example's activations have the same joint distribution by local draws as by weights of its own,
+    and the local gradient is the expectation of the other given these activations: of less variance,
+    but for the means of the last layer, whose gradient the activations decide: there the two are the
+    same, and differ by chance alone.
+
     Further words compose the model, whose weights are `local_gaussian` or `dropout_b`.
 
     Args:
@@ -108,7 +117,12 @@ class Draws:
 
     def by_layer(self, total: int) -> dict[str, tuple[float, float]]:
         """Variance of the gradient, summed over parameters, and its standard error."""
-        return {n: mean_se(_squares(total * g).sum(1)) for n, g in self.gradients.items()}
+        squares = {n: _squares(total * g).sum(1) for n, g in self.gradients.items()}
+        if len(squares) > 1:
+            *below, last = squares.values()
+            squares[BELOW] = torch.stack(below).sum(0)
+            squares[ALL] = squares[BELOW] + last
+        return {n: mean_se(each) for n, each in squares.items()}
 
     def of_bound(self, total: int) -> dict[str, float]:
         """Variance of N/M Σ_i L_i, the correlation of two L_i, and milliseconds.
