@@ -59,7 +59,7 @@ options (all of them: vaebench --cfg job)
   trainer.precision=float32|bfloat16 trainer.compile=false trainer.block=auto
   trainer=ddp trainer.devices=2
   eval.measures=[terms,likelihood,classification] eval.k=100 eval.examples=0
-  eval.checkpoint=best
+  eval.weight_samples=0 eval.checkpoint=best
   hydra.run.dir=…
 
 examples

@@ -179,13 +179,22 @@ def test_a_prediction_is_the_mean_over_nets(estimator):
     weights = torch.eye(3) + 0.8 * torch.randn(20_000, 3, 3)
     each = torch.einsum("bi,sji->sbj", x, weights).softmax(-1)
     p = each.mean(0)
-    found = Predictive(samples=4000)(held)
+    found = Predictive(samples=1500)(held)
     entropy = -(p * p.log()).sum(1)
     within = -(each * each.log()).sum(2).mean()
     assert found["nll"] == pytest.approx(-p[torch.arange(10), y].log().mean().item(), abs=0.04)
     assert found["entropy"] == pytest.approx(entropy.mean().item(), abs=0.02)
     assert found["information"] == pytest.approx((entropy.mean() - within).item(), abs=0.02)
     assert found["information"] > 0.1
+
+
+def test_classification_by_drawn_nets_is_of_their_average():
+    held = of_nets(0.8)
+    by_means, drawn = Classification()(held), Classification(weight_samples=1500)(held)
+    predicted = Predictive(samples=1500)(held)
+    assert drawn["weight_samples"] == 1500
+    assert drawn["brier"] == pytest.approx(predicted["brier"], abs=0.02)
+    assert abs(drawn["brier"] - by_means["brier"]) > 0.05
 
 
 def test_after_a_prediction_the_weights_are_their_means_again():

@@ -21,7 +21,6 @@ from vaebench.measures.base import (
 )
 from vaebench.models import Model
 from vaebench.objectives.semi_supervised import CLASS
-from vaebench.progress import steps
 from vaebench.trace import Evidence
 
 BINS = 15
@@ -33,24 +32,23 @@ class Classification(Measure):
     Σ_c (p_c - [y = c])² (Brier 1950); `calibration`: the expected calibration error.
 
     They are of p(y | ·) itself, of models without latents, whatever their conditions are; or of
-    q(c | x), where the objective made the latent class c to be the label.
+    q(c | x), where the objective made the latent class c to be the label. With `weight_samples` they are
+    of the average over so many nets drawn from q(weights), otherwise of the net of their means.
     """
 
     examples: int = 0
+    weight_samples: int = 0
 
     def need(self, subject: Subject) -> None:
         label_of(subject)
 
     @torch.no_grad()
     def numbers(self, subject: Subject) -> Numbers:
-        label, noise = label_of(subject), subject.noise(10)
-
-        def run(batch: Batch) -> Batch:
-            return scored(_probabilities(subject.model, batch, label, noise), batch[label])
-
-        found = over_batches(subject.batches(self.examples), run)
+        each, y = _of_nets(subject, self.weight_samples, self.examples, subject.noise(10))
+        found = scored(each.mean(0), y)
         subject.kept["error"] = found["error"]
-        return _summary(found)
+        drawn = {"weight_samples": self.weight_samples} if self.weight_samples else {}
+        return _summary(found) | drawn
 
 
 @dataclass
@@ -74,30 +72,26 @@ class Predictive(Measure):
 
     @torch.no_grad()
     def numbers(self, subject: Subject) -> Numbers:
-        label, noise, objective = (
-            label_of(subject),
-            subject.noise(13),
-            subject.composition.objective,
-        )
-        batches = [*subject.batches(self.examples)]
-        drawn: list[dict[str, Tensor]] = []
-        for _ in steps(range(self.samples)):
-            with objective.nets_drawn(noise):
-                drawn.append(
-                    over_batches(
-                        batches,
-                        lambda batch: {"p": _probabilities(subject.model, batch, label, noise)},
-                    )
-                )
-        each = torch.stack([found["p"] for found in drawn])
-        y, p = torch.cat([batch[label] for batch in batches]).cpu(), each.mean(0)
-        entropy = _entropy(p)
+        each, y = _of_nets(subject, self.samples, self.examples, subject.noise(13))
+        p = each.mean(0)
+        entropy = entropy_of(p)
         found = scored(p, y) | {
             "nll": -p.gather(1, y.unsqueeze(1))[:, 0].log(),
             "entropy": entropy,
-            "information": entropy - _entropy(each).mean(0),
+            "information": entropy - entropy_of(each).mean(0),
         }
         return _summary(found) | {"samples": self.samples}
+
+
+def _of_nets(subject: Subject, samples: int, examples: int, noise: Noise) -> tuple[Tensor, Tensor]:
+    """p(y | ·) by each of so many nets, `[S, N, L]`, and y `[N]`."""
+    label = label_of(subject)
+
+    def run(batch: Batch) -> Batch:
+        return {"p": probabilities(subject.model, batch, label, noise), "y": batch[label]}
+
+    found = [over_batches(subject.batches(examples), run) for _ in subject.nets(samples, noise)]
+    return torch.stack([one["p"] for one in found]), found[0]["y"]
 
 
 def label_of(subject: Subject) -> str:
@@ -139,12 +133,12 @@ def _summary(found: dict[str, Tensor]) -> Numbers:
     return numbers | {"examples": len(confidence)}
 
 
-def _entropy(p: Tensor) -> Tensor:
+def entropy_of(p: Tensor) -> Tensor:
     """-Σ_c p_c log p_c, `[*, L]` → `[*]`."""
     return -torch.xlogy(p, p).sum(-1)
 
 
-def _probabilities(model: Model, batch: Batch, label: str, noise: Noise) -> Tensor:
+def probabilities(model: Model, batch: Batch, label: str, noise: Noise) -> Tensor:
     """Of each class, `[B, L]`: p(y | ·), or q(c | x) where y is not observed."""
     evidence = infer(model, batch, 1, noise=noise)
     return _of_evidence(evidence, label).expand(1, batch_size(batch), -1)[0]

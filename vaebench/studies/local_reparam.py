@@ -208,7 +208,7 @@ def timed(run: Callable[[], Any]) -> tuple[float, Any]:
 def figure(rows: list[dict[str, Any]]) -> Figure:
     """Variance of each layer's gradient against the size of the batch, a panel for each time."""
     times = list(dict.fromkeys(row["trained"] for row in rows))
-    layers = list(dict.fromkeys(row["layer"] for row in rows))
+    layers = list(dict.fromkeys(row["layer"] for row in rows if row["layer"] not in (BELOW, ALL)))
     drawn = new_figure(3.2 * len(layers) + 2.0, 2.8 * len(times))
     panels = drawn.subplots(len(times), len(layers), squeeze=False)
     for line, after in zip(panels, times, strict=True):
