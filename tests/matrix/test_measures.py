@@ -148,7 +148,7 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
         ("model=cvae",), "no latent is a class", NO_BOUND, NO_LATENTS, {"model=m2": "is a cluster"}
     ),
     "outliers": but(
-        because("no outliers are made", *WORDS, *CLASSIFIERS),
+        because("no outliers are made", *WORDS),
     ),
     "sampling": but(NO_BOUND),
     "data": but(NO_IMAGE),
