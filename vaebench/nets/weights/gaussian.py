@@ -144,8 +144,9 @@ class AdaptiveNoise(GaussianNoise):
 
     def penalty(self) -> Tensor:
         """KL(q(w) ‖ p(w)), a scalar."""
-        each = (self.mean, self.log_sd, self.variance(self.mean))
-        return self.prior.divergence(*map(self.used, each), self.source)
+        mean, log_sd = self.used(self.mean), self.used(self.log_sd)
+        variance = self.used(self.variance(self.mean))
+        return self.prior.divergence(mean, log_sd, variance, self.source)
 
 
 class RelativeNoise(GaussianNoise):
