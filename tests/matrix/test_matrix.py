@@ -32,7 +32,7 @@ PIXELS = ("made", "pixel_cnn", "pixel_rnn")
 NOT_MADE_FOR = {
     ("draw", "ppca"),
     ("pixel_cnn", "ppca"),
-    *itertools.product(("classifier", "cvae"), ("ppca", "topics")),
+    *itertools.product(("bayes_classifier", "classifier", "cvae"), ("ppca", "topics")),
     *((model, "topics") for model in (*PIXELS, "darn", "draw", "helmholtz", "m2")),
     *((model, "topics") for model in ("bernoulli_mixture", "factorized", "gmm", "ppca")),
     ("bernoulli_mixture", "ppca"),
