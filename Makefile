@@ -41,6 +41,7 @@ bench: $(INSTALLED)  ## needs MNIST (VAEBENCH_DATA_DIR=DIR make bench) and, for 
 	$(BIN)/python benchmarks/flows.py
 	$(BIN)/python benchmarks/draw.py
 	$(BIN)/python benchmarks/sentences.py
+	$(BIN)/python benchmarks/weights.py
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

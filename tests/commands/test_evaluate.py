@@ -62,7 +62,8 @@ def test_every_measure_is_printed_and_kept(here, copied):
     found = evaluation(folder)
     measures = ["likelihood", "terms", "rate", "units", "information", "gap", "ais", "probe"]
     measures += ["sampling", "blur"]
-    others = {"classification", "class_samples", "outliers", "disentanglement", "udr"}
+    others = {"classification", "class_samples", "outliers", "predictive"}
+    others |= {"disentanglement", "udr"}
     assert {name.partition("/")[0] for name in found} == {*measures, *others}
     assert found["outliers/does_not_apply"].startswith("no outliers are named")
     assert found["classification/does_not_apply"].startswith("one label is to be observed")

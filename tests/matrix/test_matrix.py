@@ -36,7 +36,7 @@ PIXELS = ("made", "pixel_cnn", "pixel_rnn")
 NOT_MADE_FOR = {
     ("draw", "ppca"),
     ("pixel_cnn", "ppca"),
-    *itertools.product(("classifier", "cvae"), ("ppca", "topics")),
+    *itertools.product(("bayes_classifier", "classifier", "cvae"), ("ppca", "topics")),
     *((model, "topics") for model in (*PIXELS, "darn", "draw", "helmholtz", "m2")),
     *((model, "topics") for model in ("bernoulli_mixture", "factorized", "gmm", "ppca")),
     ("bernoulli_mixture", "ppca"),
@@ -51,9 +51,7 @@ ESTIMATED = ("elbo", "iwae", "constrained", "capacity", "reconstruction", "piwae
 """Objectives with an estimator, a class each."""
 
 OTHERS = {
-    "objective": tuple(
-        v.name for v in MATRIX.axes["objective"] if v.name not in RELATIVES.values()
-    )
+    "objective": tuple(v.name for v in MATRIX.axes["objective"] if v.name not in RELATIVES.values())
 }
 ANY = MATRIX.pairwise(plain=("objective",), only=OTHERS, estimator="auto")
 OF_Q_AND_P = [

@@ -20,7 +20,15 @@ from vaebench.config.schema import Accelerator
 from vaebench.errors import Refusal
 from vaebench.measures.base import Numbers, Subject
 from vaebench.measures.disentanglement import CEILING
-from vaebench.measures.evaluation import NAMES, SETTINGS, Measures, latent_table, measure, select
+from vaebench.measures.evaluation import (
+    NAMES,
+    SETTINGS,
+    Measures,
+    check_nets,
+    latent_table,
+    measure,
+    select,
+)
 from vaebench.measures.likelihood import ENOUGH
 from vaebench.measures.outliers import differ
 from vaebench.progress import doing
@@ -48,6 +56,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     asked = _asked(options)
     names = select(asked or NAMES, options)
     with looking(path, options) as (console, saved, subject):
+        check_nets(options.weight_samples, saved.composition, "weight_samples")
         if OUTLIERS in asked:
             subject = beside(subject, saved, options.outliers, options.accelerator)
         subject = with_peers(subject, saved, options.udr.others, options.accelerator)
