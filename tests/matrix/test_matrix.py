@@ -27,7 +27,10 @@ KINDS = {
 """What differs in what an estimator may ask of it: a path and a density at any value, one at own
 samples alone, bits; priors of either, and one made of q; one latent, several, several of bits."""
 
-OF_CODES = {"objective": (*RELATIVES.values(),), "prior": KINDS["prior"]}
+OF_CODES = {
+    "objective": tuple(o for o in RELATIVES.values() if o != "beta"),
+    "prior": KINDS["prior"],
+}
 OF_CODES |= {"model": ("vae", "hierarchical")}
 """What an ELBO is less is of q's codes: of any posterior's, and of several latents."""
 
