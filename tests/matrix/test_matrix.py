@@ -32,7 +32,9 @@ OF_CODES = {
     "prior": KINDS["prior"],
 }
 OF_CODES |= {"model": ("vae", "hierarchical")}
-"""What an ELBO is less is of q's codes: of any posterior's, and of several latents."""
+OF_CODES |= {"posterior": ("gaussian", "full_gaussian", "iaf", "bernoulli", "delta")}
+"""What an ELBO is less is of q's codes, and of several latents': with densities by dimension, joint
+ones, moments in closed form or none, bits, and points."""
 
 PIXELS = ("made", "pixel_cnn", "pixel_rnn")
 
