@@ -30,11 +30,13 @@ class Classification(Measure):
     """`error`: the share of examples whose most probable label is wrong; `brier`: the mean of
     Σ_c (p_c - [y = c])² (Brier 1950); `calibration`: the expected calibration error.
 
-    They are of p(y | ·) itself, of models without latents, whatever their conditions are; or of
-    q(c | x), where the objective made the latent class c to be the label.
+    They are of p(y | ·) itself, of models without latents, whatever their conditions are; of its
+    mean over `draws` of the latents, where nothing is inferred of these; or of q(c | x), where the
+    objective made the latent class c to be the label.
     """
 
     examples: int = 0
+    draws: int = 10
 
     def need(self, subject: Subject) -> None:
         self._label(subject)
@@ -48,17 +50,18 @@ class Classification(Measure):
         if len(labels) != 1:
             told = " and ".join(labels) or "none"
             raise Inapplicable(f"one label is to be observed, and the model observes {told}")
-        if latents:
+        if latents and not subject.model.q_is_prior:
             raise Inapplicable(f"the model has latents, and no {labels[0]} of known probability")
         return labels[0]
 
     @torch.no_grad()
     def numbers(self, subject: Subject) -> Numbers:
         label, noise = self._label(subject), subject.noise(10)
+        k = self.draws if subject.model.q_is_prior else 1
 
         def run(batch: Batch) -> Batch:
-            evidence, y = infer(subject.model, batch, 1, noise=noise), batch[label]
-            p = _probabilities(evidence, label).expand(1, batch_size(batch), -1)[0]
+            evidence, y = infer(subject.model, batch, k, noise=noise), batch[label]
+            p = _probabilities(evidence, label).expand(k, batch_size(batch), -1).mean(0)
             brier = (p - F.one_hot(y, p.shape[1])).square().sum(1)
             confidence, best = p.max(1)
             return {"error": (best != y).to(p), "brier": brier, "confidence": confidence}
