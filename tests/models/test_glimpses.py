@@ -42,7 +42,7 @@ COPIES, GROUPS = 200, 50
 def ram(**options) -> RAM:
     """A small one, which sees something else at each of 9 places, with parameters of any size."""
     options = {"glimpses": 1, "hidden": 4, "read": 2, "scales": 2, "sd": 0.3, "grid": 3} | options
-    return scattered(RAM(SPEC, **(OPTIONS | options)), spread=1.5, seed=4)
+    return scattered(RAM(SPEC, **(OPTIONS | options)), spread=1.0, seed=4)
 
 
 def reader(**options) -> DRAWClassifier:
