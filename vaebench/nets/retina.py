@@ -40,20 +40,23 @@ class Retina(nn.Module):
         half = self.n / 2 * self.widths
         return (middle.unsqueeze(-2) - half.unsqueeze(-1)).round()
 
-    def filters(self, places: Tensor) -> tuple[Tensor, Tensor]:
-        """What of each row and of each column a pixel of a crop is the mean of, `[*, scales, N, rows]`
-        and `[*, scales, N, columns]`."""
+    def covered(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Whether a pixel of a crop covers each row of the image, `[*, scales, N, rows]`, and each
+        column, `[*, scales, N, columns]`."""
         pixels = torch.arange(max(self.size), device=places.device)
         steps = self.widths.unsqueeze(-1) * torch.arange(self.n, device=places.device)
         first = self.corners(places).unsqueeze(-1) + steps.unsqueeze(-2)
         offset = pixels - first.unsqueeze(-1)  # [*, scales, 2, N, pixels]
         width = self.widths[:, None, None, None]
-        across, down = (((offset >= 0) & (offset < width)) / width).unbind(-3)
+        across, down = ((offset >= 0) & (offset < width)).unbind(-3)
         rows, columns = self.size
         return down[..., :rows], across[..., :columns]
 
     def forward(self, images: Tensor, places: Tensor) -> Tensor:
         """Images `[*, C, rows, columns]` at places `[*, 2]` → `[*, C · scales, N, N]`; leading
         dimensions broadcast."""
-        down, across = (f.unsqueeze(-4).to(images.dtype) for f in self.filters(places))
-        return (down @ images.unsqueeze(-3) @ across.mT).flatten(-4, -3)
+        down, across = (mask.to(images.dtype) for mask in self.covered(places))
+        # All scales as rows of one product: the image is not copied for each of them.
+        rows = down.flatten(-3, -2).unsqueeze(-3) @ images
+        sums = rows.unflatten(-2, (self.scales, self.n)) @ across.unsqueeze(-4).mT
+        return (sums / self.widths.square()[:, None, None]).flatten(-4, -3)
