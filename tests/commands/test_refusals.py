@@ -14,7 +14,7 @@ WRONG = {
     # command line: what the one line must say
     "modle=iwae": "no option 'modle'. Did you mean model=iwae?",
     "model=iwaee": "Did you mean model=iwae?",
-    "model=": "classifier, cvae, darn, draw, factorized, gmm, helmholtz, hierarchical, iwae,",
+    "model=": "classifier, conv_classifier, cvae, darn, draw, draw_classifier, factorized, gmm,",
     "k=abc": "k=abc: an integer was expected",
     "k=0": "k=0: must be at least 1",
     "k=1.5": "k=1.5: an integer was expected",

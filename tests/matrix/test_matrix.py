@@ -27,12 +27,13 @@ KINDS = {
 """What differs in what an estimator may ask of it: a path and a density at any value, one at own
 samples alone, bits; priors of either, and one made of q; one latent, several, several of bits."""
 
+CLASSIFIERS = ("classifier", "conv_classifier", "draw_classifier", "ram")
 PIXELS = ("made", "pixel_cnn", "pixel_rnn")
 
 NOT_MADE_FOR = {
     ("draw", "ppca"),
     ("pixel_cnn", "ppca"),
-    *itertools.product(("classifier", "cvae"), ("ppca", "topics")),
+    *itertools.product((*CLASSIFIERS, "cvae"), ("ppca", "topics")),
     *((model, "topics") for model in (*PIXELS, "darn", "draw", "helmholtz", "m2")),
     *((model, "topics") for model in ("bernoulli_mixture", "factorized", "gmm", "ppca")),
     ("bernoulli_mixture", "ppca"),

@@ -91,7 +91,8 @@ def because(reason: str, *choices: str) -> Reasons:
 
 WORDS = ("dataset=topics", *(f"model={model}" for model in READS_WORDS))
 MIXTURES = ("model=bernoulli_mixture", "model=gmm")
-WITHOUT = ("classifier", "factorized", "made", "pixel_cnn", "pixel_rnn", "ppca", "rnnlm")
+CLASSIFIERS = ("model=classifier", "model=conv_classifier", "model=draw_classifier", "model=ram")
+WITHOUT = ("classifier", "conv_classifier", "draw_classifier", "factorized", "made", "pixel_cnn", "pixel_rnn", "ppca", "rnnlm")
 WITHOUT += ("unconditional",)
 NO_LATENTS = because("no latents", *(f"model={model}" for model in WITHOUT), *MIXTURES)
 NO_BOUND = because(
@@ -99,7 +100,7 @@ NO_BOUND = because(
     *("posterior=delta", "model=autoencoder", "model=sequence_autoencoder"),
 )
 NO_LABELS = because("no labels", "dataset=ppca", *WORDS)
-NO_IMAGE = because("is no image", "dataset=ppca", "model=classifier", *WORDS)
+NO_IMAGE = because("is no image", "dataset=ppca", *CLASSIFIERS, *WORDS)
 DISCRETE = (
     "posterior=bernoulli",
     "posterior=categorical",
@@ -109,8 +110,8 @@ DISCRETE = (
 )
 BITS = because("is discrete", *DISCRETE)
 NO_DENSITY = {"refine=hamiltonian": "no density", "posterior=planar": "density at a given z"}
-A_LABEL = {"model=classifier": "is a single number"}
-CONDITIONS = {"model=cvae": "under y the prior"}
+A_LABEL = because("is a single number", *CLASSIFIERS)
+CONDITIONS = {"model=cvae": "under y the prior", "model=ram": "under x the prior"}
 NO_PARAMETERS = {"model=draw": "take turns", "model=hierarchical": "depends on another latent's"}
 NO_PARAMETERS |= because("sought for each", "posterior=free", "posterior=semi_amortised")
 
@@ -136,12 +137,12 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "gap": but(NO_BOUND, NO_LATENTS, BITS, NO_PARAMETERS),
     "ais": but(NO_BOUND, NO_LATENTS, BITS),
     "probe": but(NO_LATENTS, NO_LABELS),
-    "classification": only(("model=classifier",), "one label is to be observed"),
+    "classification": only(CLASSIFIERS, "one label is to be observed"),
     "class_samples": only(
         ("model=cvae",), "no latent is a class", NO_BOUND, NO_LATENTS, {"model=m2": "is a cluster"}
     ),
     "outliers": but(
-        because("no outliers are made", *WORDS, "model=classifier"),
+        because("no outliers are made", *WORDS, *CLASSIFIERS),
     ),
     "sampling": but(NO_BOUND),
     "data": but(NO_IMAGE),
@@ -154,12 +155,13 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "canvas": only(("model=draw",), "paints no canvas"),
     "strokes": only(("model=draw",), "paints no canvas", NO_BOUND),
     "filters": only(("model=draw",), "paints no canvas"),
+    "glimpses": only(("model=draw_classifier", "model=ram"), "looks through no glimpses"),
     "sentences": only((*WORDS,), "holds no sentences", NO_BOUND),
     "paraphrases": only((*WORDS,), "holds no sentences", NO_LATENTS),
     "homotopies": only((*WORDS,), "holds no sentences", NO_LATENTS),
     "posteriors": only((PLANE, "dataset=ppca"), ONE_PLANE, NO_BOUND, NO_LATENTS),
     "prior_walk": but(
-        NO_BOUND, NO_LATENTS, because("is no image", "dataset=ppca", "model=classifier")
+        NO_BOUND, NO_LATENTS, because("is no image", "dataset=ppca", *CLASSIFIERS)
     ),
     "interpolations": but(NO_LATENTS, NO_IMAGE),
     "traversals": but(NO_LATENTS, NO_IMAGE),
