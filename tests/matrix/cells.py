@@ -42,7 +42,6 @@ SMALL = {
     "M": lambda now: min(now, 2),
     "T": lambda now: 2,
     "glimpses": lambda now: 2,
-    "read": lambda now: min(now, 3) if isinstance(now, int) else now,
     "scales": lambda now: 2,
     "blocks": lambda now: 1,
     "steps": lambda now: min(now, 5),
