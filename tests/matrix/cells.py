@@ -68,7 +68,9 @@ class Variant:
     Attributes:
         options: overrides that make it another than the plain choice.
         small: overrides that make it tiny.
-        target: name of the class behind it; empty where the YAML only sets defaults of others.
+        target: name of the class behind it; empty where the YAML builds on another's.
+        preset: whether it only chooses of other groups: where those are typed, it is another choice by
+            another name.
     """
 
     group: str
@@ -76,6 +78,7 @@ class Variant:
     options: tuple[str, ...] = ()
     small: tuple[str, ...] = field(default=(), compare=False)
     target: str = field(default="", compare=False)
+    preset: bool = field(default=False, compare=False)
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -121,8 +124,7 @@ class Matrix:
         self.groups = set(found)
         self.axes: dict[str, list[Variant]] = {}
         for group in AXES:
-            nodes = [(name, _node(folders, group, name)) for name in found[group]]
-            each = [_variants(group, name, node) for name, node in nodes]
+            each = [_variants(group, name, _read(folders, group, name)) for name in found[group]]
             self.axes[group] = [*itertools.chain(*each)]
 
     def __len__(self) -> int:
@@ -153,7 +155,8 @@ class Matrix:
         only: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
         **fixed: str,
     ) -> list[Cell]:
-        """Few cells in which any two variants of any two axes still meet.
+        """Few cells in which any two variants of any two axes still meet, but for presets, which a
+        cell, whose axes are all typed, leaves nothing to say.
 
         Args:
             plain: axes whose choices come without further options.
@@ -164,7 +167,9 @@ class Matrix:
             group: [
                 v
                 for v in axis
-                if (group not in plain or not v.options) and v.name in only.get(group, (v.name,))
+                if not v.preset
+                and (group not in plain or not v.options)
+                and v.name in only.get(group, (v.name,))
             ]
             for group, axis in self.axes.items()
         }
@@ -205,15 +210,15 @@ def _with(overrides: tuple[str, ...], override: str) -> tuple[str, ...]:
     return (*(o for o in overrides if o.partition("=")[0] != key), override)
 
 
-def _node(folders: Sequence[Path], group: str, name: str) -> DictConfig:
-    """What a YAML holds of its own group."""
+def _read(folders: Sequence[Path], group: str, name: str) -> DictConfig:
+    """A YAML as it stands."""
     path = next(p for f in folders if (p := f / group / f"{name}.yaml").is_file())
-    node = OmegaConf.load(path)
-    return node.get(group, node)
+    return OmegaConf.load(path)
 
 
-def _variants(group: str, name: str, node: DictConfig) -> Iterator[Variant]:
+def _variants(group: str, name: str, whole: DictConfig) -> Iterator[Variant]:
     """A choice and what it can be made into."""
+    node = whole.get(group, whole)
     plain: dict[str, Any] = OmegaConf.to_container(node, resolve=False)
     if group == "dataset" and plain.keys() & NEEDS_FILES:
         return
@@ -228,8 +233,14 @@ def _variants(group: str, name: str, node: DictConfig) -> Iterator[Variant]:
         options = [(), *_literals(plain, get_object(target))]
     elif group == "dataset" and "binarize" in plain:
         options = SUPPORTS
+    preset = node is whole and any(_overrides(entry) for entry in whole.get("defaults", ()))
     for each in options:
-        yield Variant(group, name, each, small, target.rpartition(".")[2])
+        yield Variant(group, name, each, small, target.rpartition(".")[2], preset and not target)
+
+
+def _overrides(entry: Any) -> bool:
+    """Whether an entry of a list of defaults chooses of another group."""
+    return not isinstance(entry, str) and any(str(key).startswith("override /") for key in entry)
 
 
 def _small(path: str, plain: Mapping[str, Any]) -> Iterator[str]:

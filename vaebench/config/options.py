@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,7 +87,8 @@ def with_choice(
     cfg: DictConfig, folders: Sequence[Path], now: str, word: str, words: Sequence[str]
 ) -> DictConfig:
     """A config with an override taken over: near enough to what Hydra makes of it, at a tenth of the
-    time; but for choices that bring choices of other groups along, which Hydra composes.
+    time; but for choices that bring along choices of groups that nobody typed, or leave options of
+    other groups behind, which Hydra composes.
 
     Args:
         now: what was chosen of the group so far.
@@ -102,8 +103,8 @@ def with_choice(
     found = {option_of(word): yaml.safe_load(choice)}
     if group in IDLE:
         paths = (_found(folders, group, name) for name in (now, choice))
-        (_, left), (root, taken) = (_contents(path, group) for path in paths)
-        if not (left and taken):
+        (old, left), (root, taken) = (_contents(path, group) for path in paths)
+        if (left | taken) - typed.keys() or old.keys() - root.keys():
             return config_of(folders, words)
         found = {name: value for name, value in root.items() if name == group or name not in typed}
         found |= {
@@ -119,28 +120,44 @@ def with_choice(
 
 
 @cache
-def _contents(path: Path, group: str) -> tuple[dict[str, Any], bool]:
-    """What a YAML of a group and those that it builds on put into the config, and whether that is all
-    that choosing it does: others bring choices of other groups along."""
+def _contents(path: Path, group: str) -> tuple[dict[str, Any], frozenset[str]]:
+    """What a YAML of a group and those that it builds on put into the config: its own node, and each
+    option of other groups; and the groups of which it brings choices along, where nobody typed any."""
     from omegaconf import DictConfig, OmegaConf
 
     node = OmegaConf.load(path)
     if not isinstance(node, DictConfig):
-        return {}, False
-    found, alone = dict[str, Any](), True
+        return {}, frozenset()
+    found, brought = dict[str, Any](), frozenset[str]()
     for entry in node.pop("defaults", []):
         name = entry.partition("@")[0] if isinstance(entry, str) else path.stem
         base = path.with_name(f"{name}.yaml")
         builds = base != path and base.exists()
-        more, by_itself = _contents(base, group) if builds else ({}, False)
-        found, alone = found | more, alone and by_itself
+        more, further = _contents(base, group) if builds else ({}, _brought(entry))
+        found, brought = found | more, brought | further
     whole = path.read_text(encoding="utf-8").startswith("# @package _global_")
-    own: dict[str, Any] = {group: node}
-    if whole:
-        own = {str(name): value for name, value in node.items_ex(resolve=False)}
+    own = dict(_nodes(node, group)) if whole else {group: node}
     if group in found and group in own:
         own[group] = OmegaConf.merge(found[group], own[group])
-    return found | own, alone
+    return found | own, brought
+
+
+def _nodes(whole: DictConfig, group: str) -> Iterator[tuple[str, Any]]:
+    """The node of a group, and each option of all others."""
+    from omegaconf import DictConfig
+
+    for name, value in whole.items_ex(resolve=False):
+        if isinstance(value, DictConfig) and name != group:
+            yield from ((f"{name}.{option}", v) for option, v in value.items_ex(resolve=False))
+        else:
+            yield str(name), value
+
+
+def _brought(entry: str | Mapping[str, Any]) -> frozenset[str]:
+    """The groups of an entry `override /group: choice` of a list of defaults; any other entry is
+    called as nothing on a command line is."""
+    names = [entry] if isinstance(entry, str) else [str(name) for name in entry]
+    return frozenset(name.removeprefix("override /") for name in names)
 
 
 def _found(folders: Sequence[Path], group: str, choice: str) -> Path:

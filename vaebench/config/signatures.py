@@ -8,6 +8,7 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
+from functools import cache
 from typing import Any, Literal
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -110,6 +111,7 @@ def _bare(target: Any, *kinds: Any) -> set[str]:
     return {n for n, p in found if p.kind in kinds and p.default is p.empty}
 
 
+@cache
 def _parameters(target: Any) -> tuple[dict[str, inspect.Parameter], bool]:
     """Of a function, or of a class's `__init__` and those it passes `**kwargs` to, with hints in
     place of annotations; and whether `**kwargs` go nobody knows where."""
