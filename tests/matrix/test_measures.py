@@ -92,7 +92,17 @@ def because(reason: str, *choices: str) -> Reasons:
 WORDS = ("dataset=topics", *(f"model={model}" for model in READS_WORDS))
 MIXTURES = ("model=bernoulli_mixture", "model=gmm")
 CLASSIFIERS = ("model=classifier", "model=conv_classifier", "model=draw_classifier", "model=ram")
-WITHOUT = ("classifier", "conv_classifier", "draw_classifier", "factorized", "made", "pixel_cnn", "pixel_rnn", "ppca", "rnnlm")
+WITHOUT = (
+    "classifier",
+    "conv_classifier",
+    "draw_classifier",
+    "factorized",
+    "made",
+    "pixel_cnn",
+    "pixel_rnn",
+    "ppca",
+    "rnnlm",
+)
 WITHOUT += ("unconditional",)
 NO_LATENTS = because("no latents", *(f"model={model}" for model in WITHOUT), *MIXTURES)
 NO_BOUND = because(
@@ -160,9 +170,7 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "paraphrases": only((*WORDS,), "holds no sentences", NO_LATENTS),
     "homotopies": only((*WORDS,), "holds no sentences", NO_LATENTS),
     "posteriors": only((PLANE, "dataset=ppca"), ONE_PLANE, NO_BOUND, NO_LATENTS),
-    "prior_walk": but(
-        NO_BOUND, NO_LATENTS, because("is no image", "dataset=ppca", *CLASSIFIERS)
-    ),
+    "prior_walk": but(NO_BOUND, NO_LATENTS, because("is no image", "dataset=ppca", *CLASSIFIERS)),
     "interpolations": but(NO_LATENTS, NO_IMAGE),
     "traversals": but(NO_LATENTS, NO_IMAGE),
     "arithmetic": but(NO_LATENTS, NO_IMAGE),

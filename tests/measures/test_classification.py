@@ -28,7 +28,9 @@ class Told(Dataset):
 
     def __init__(self, x: Tensor, y: Tensor) -> None:
         self.x, self.y = x, y
-        self.spec_ = Spec({"x": Field(tuple(x.shape[1:])), "y": Field((), Support.LABEL, 3)}, len(x))
+        self.spec_ = Spec(
+            {"x": Field(tuple(x.shape[1:])), "y": Field((), Support.LABEL, 3)}, len(x)
+        )
 
     @property
     def spec(self) -> Spec:

@@ -77,7 +77,11 @@ class DRAWClassifier(RecognitionFirst):
 
     def steps(self, batch: Batch) -> Iterator[tuple[Tensor, Window]]:
         """h_t `[*, hidden]` and where it read, t = 1, …, G."""
-        image, step, state = self.read.prepare(batch[self.image]), self.lstm.begin(), self.lstm.start
+        image, step, state = (
+            self.read.prepare(batch[self.image]),
+            self.lstm.begin(),
+            self.lstm.start,
+        )
         for _ in range(self.glimpses):
             read, grid = self.read(state[0], image)
             state = step(read, state)
@@ -192,10 +196,14 @@ def _image_name(spec: Spec, observed: str, names: Sequence[str]) -> str:
     y = {observed: observed_field(spec, observed)}
     fields = condition_fields(spec, names, y)
     check_numbers(fields, "model")
-    images = [name for name, field in spec.fields.items() if len(field.shape) == 3 and name not in y]
+    images = [
+        name for name, field in spec.fields.items() if len(field.shape) == 3 and name not in y
+    ]
     options = tuple(override("model.conditions", [name]) for name in images)
     if len(fields) != 1:
-        why = f"this model looks at one image, and its conditions are {', '.join(fields) or 'none'}."
+        why = (
+            f"this model looks at one image, and its conditions are {', '.join(fields) or 'none'}."
+        )
         raise Incompatible(why, "model", options=options)
     ((name, field),) = fields.items()
     if len(field.shape) != 3:

@@ -43,9 +43,7 @@ def coloured(images: Tensor) -> Tensor:
     return images.expand(-1, 3, -1, -1)
 
 
-def boxed(
-    images: Tensor, layers: Sequence[Sequence[Box]], colour: tuple[int, int, int]
-) -> Tensor:
+def boxed(images: Tensor, layers: Sequence[Sequence[Box]], colour: tuple[int, int, int]) -> Tensor:
     """Enlarged images `[n, 3, H', W']`, each with the outlines of its boxes: one of each layer, which
     holds a box of every image or none at all."""
     from PIL import Image, ImageDraw
