@@ -62,7 +62,7 @@ def test_every_measure_is_printed_and_kept(here, copied):
     found = evaluation(folder)
     measures = ["likelihood", "terms", "rate", "units", "information", "gap", "ais", "probe"]
     measures += ["sampling"]
-    others = {"classification", "class_samples", "outliers"}
+    others = {"classification", "class_samples", "outliers", "predictive"}
     assert {name.partition("/")[0] for name in found} == {*measures, *others}
     assert found["outliers/does_not_apply"].startswith("no outliers are named")
     assert found["classification/does_not_apply"].startswith("one label is to be observed")

@@ -27,7 +27,7 @@ KINDS = {
 """What differs in what an estimator may ask of it: a path and a density at any value, one at own
 samples alone, bits; priors of either, and one made of q; one latent, several, several of bits."""
 
-CLASSIFIERS = ("classifier", "conv_classifier", "draw_classifier", "ram")
+CLASSIFIERS = ("bayes_classifier", "classifier", "conv_classifier", "draw_classifier", "ram")
 PIXELS = ("made", "pixel_cnn", "pixel_rnn")
 
 NOT_MADE_FOR = {

@@ -20,7 +20,7 @@ from vaebench.compose import Composition, compose
 from vaebench.errors import Refusal
 from vaebench.measures.base import Subject, evaluating
 from vaebench.measures.class_samples import ClassSamples
-from vaebench.measures.classification import Classification
+from vaebench.measures.classification import Classification, Predictive
 from vaebench.measures.evaluation import NAMES, Measures, measure, why_not
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
@@ -55,6 +55,7 @@ TINY = Measures(
     ais=AnnealedImportance(examples=3, chains=2, temperatures=3, leapfrog=2),
     probe=Probe(train=200, examples=EXAMPLES),
     classification=Classification(examples=EXAMPLES),
+    predictive=Predictive(samples=3, examples=EXAMPLES),
     class_samples=ClassSamples(train=50, samples=3, examples=EXAMPLES),
     outliers=Outliers(of=["noise"], k=3, samples=2, examples=EXAMPLES),
     sampling=Sampling(examples=EXAMPLES),
@@ -90,21 +91,13 @@ def because(reason: str, *choices: str) -> Reasons:
 
 
 WORDS = ("dataset=topics", *(f"model={model}" for model in READS_WORDS))
+EXACT = ("model=classifier", "model=conv_classifier", "model=draw_classifier")
+EXACT += ("model=bayes_classifier",)
+CLASSIFIERS = (*EXACT, "model=ram")
 MIXTURES = ("model=bernoulli_mixture", "model=gmm")
-CLASSIFIERS = ("model=classifier", "model=conv_classifier", "model=draw_classifier", "model=ram")
-WITHOUT = (
-    "classifier",
-    "conv_classifier",
-    "draw_classifier",
-    "factorized",
-    "made",
-    "pixel_cnn",
-    "pixel_rnn",
-    "ppca",
-    "rnnlm",
-)
-WITHOUT += ("unconditional",)
-NO_LATENTS = because("no latents", *(f"model={model}" for model in WITHOUT), *MIXTURES)
+WITHOUT = ("factorized", "made", "pixel_cnn", "pixel_rnn", "ppca", "rnnlm", "unconditional")
+WITHOUT_LATENTS = (*EXACT, *MIXTURES, *(f"model={model}" for model in WITHOUT))
+NO_LATENTS = because("no latents", *WITHOUT_LATENTS)
 NO_BOUND = because(
     "trained on reconstruction alone",
     *("posterior=delta", "model=autoencoder", "model=sequence_autoencoder"),
@@ -148,11 +141,16 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "ais": but(NO_BOUND, NO_LATENTS, BITS),
     "probe": but(NO_LATENTS, NO_LABELS),
     "classification": only(CLASSIFIERS, "one label is to be observed"),
+    "predictive": only(
+        ("model=bayes_classifier",),
+        "one label is to be observed",
+        because("the weights have no noise", *EXACT[:-1], "model=ram"),
+    ),
     "class_samples": only(
         ("model=cvae",), "no latent is a class", NO_BOUND, NO_LATENTS, {"model=m2": "is a cluster"}
     ),
     "outliers": but(
-        because("no outliers are made", *WORDS, *CLASSIFIERS),
+        because("no outliers are made", *WORDS),
     ),
     "sampling": but(NO_BOUND),
     "data": but(NO_IMAGE),

@@ -18,7 +18,15 @@ from vaebench.commands.outliers import beside, check_sets, keep_outliers, show_o
 from vaebench.commands.saved import Looking, Saved, loggers_of, looking
 from vaebench.errors import Refusal
 from vaebench.measures.base import Numbers, Subject
-from vaebench.measures.evaluation import NAMES, SETTINGS, Measures, latent_table, measure, select
+from vaebench.measures.evaluation import (
+    NAMES,
+    SETTINGS,
+    Measures,
+    check_nets,
+    latent_table,
+    measure,
+    select,
+)
 from vaebench.measures.likelihood import ENOUGH
 from vaebench.progress import doing
 from vaebench.runs.layout import EVALUATION
@@ -45,6 +53,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     asked = _asked(options)
     names = select(asked or NAMES, options)
     with looking(path, options) as (console, saved, subject):
+        check_nets(options.weight_samples, saved.composition, "weight_samples")
         if OUTLIERS in asked:
             subject = beside(subject, saved, options.outliers, options.accelerator)
         say = partial(console.print, highlight=False, markup=False, soft_wrap=True)

@@ -95,6 +95,15 @@ class Subject:
         for some in steps(index.to(self.device).split(BATCH)):
             yield split.batch(some, generator)
 
+    def nets(self, samples: int, noise: Noise) -> Iterator[None]:
+        """So many turns in each of which weights are a draw of q(weights), as training draws them; 0:
+        one turn, with their means."""
+        if not samples:
+            yield
+        for _ in steps(range(samples)):
+            with self.composition.objective.nets_drawn(noise):
+                yield
+
     def column(self, name: str, part: Part) -> Tensor:
         """The values of one name at all examples of a split, where a column makes it alone, on the
         CPU."""
