@@ -116,6 +116,7 @@ NO_DENSITY = {"refine=hamiltonian": "no density", "posterior=planar": "density a
 A_LABEL = because("is a single number", *CLASSIFIERS)
 CONDITIONS = {"model=cvae": "under y the prior", "model=ram": "under x the prior"}
 NO_PARAMETERS = {"model=draw": "take turns", "model=hierarchical": "depends on another latent's"}
+NO_PARAMETERS |= {"model=ram": "take turns"}
 NO_PARAMETERS |= because("sought for each", "posterior=free", "posterior=semi_amortised")
 
 
