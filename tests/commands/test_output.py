@@ -150,7 +150,7 @@ def test_every_measure_and_picture_says_that_it_is_at_work_and_counts(here, copi
         loops = [path[1:] for path in begun if path[0] == name]
         assert [] in loops
         # A probe's classifiers are another library's, and there is no label observed, no class drawn.
-        if name not in ("probe", "classification", "class_samples"):
+        if name not in ("probe", "classification", "class_samples", "predictive"):
             assert any(loops), name
     phases = {path[1] for path in begun if path[0] == "ais" and len(path) > 1}
     assert {"step sizes", "forward", "backward"} <= phases
