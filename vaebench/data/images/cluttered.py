@@ -19,6 +19,7 @@ from vaebench.data.protocol import Split
 from vaebench.data.seeds import CANVASES, derived
 from vaebench.data.spec import Field, Spec, Support
 from vaebench.errors import DataError
+from vaebench.suggest import override, use
 
 Source = Literal["auto", "mnist", "digits"]
 """Where digits come from; `auto`: MNIST where its files are, else scikit-learn's."""
@@ -157,12 +158,13 @@ class Cluttered(Dataset):
         """What paints each split."""
         found = {part: self._canvases(self.source.parts[part]) for part in PARTS}
         side = found["train"].side
-        if side > self.canvas:
-            options = "Use dataset.canvas=40."
-            raise DataError(f"dataset.canvas={self.canvas}: a digit has {side} rows. {options}")
-        if side < self.cut:
-            options = "Use dataset.cut=8."
-            raise DataError(f"dataset.cut={self.cut}: a digit has {side} rows. {options}")
+        for name, value, fits in (
+            ("canvas", self.canvas, side <= self.canvas),
+            ("cut", self.cut, self.cut <= side),
+        ):
+            if not fits:
+                remedy = use(override(f"dataset.{name}", side))
+                raise DataError(f"dataset.{name}={value}: a digit has {side} rows.{remedy}")
         return found
 
     def _canvases(self, raw: Raw) -> Canvases:
