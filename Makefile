@@ -42,6 +42,7 @@ bench: $(INSTALLED)  ## needs MNIST (VAEBENCH_DATA_DIR=DIR make bench) and, for 
 	$(BIN)/python benchmarks/draw.py
 	$(BIN)/python benchmarks/cluttered.py
 	$(BIN)/python benchmarks/sentences.py
+	$(BIN)/python benchmarks/weights.py
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
