@@ -14,7 +14,7 @@ WRONG = {
     # command line: what the one line must say
     "modle=iwae": "no option 'modle'. Did you mean model=iwae?",
     "model=iwaee": "Did you mean model=iwae?",
-    "model=": "classifier, cvae, darn, dip_vae, draw, factor_vae, factorized, gmm, helmholtz,",
+    "model=": "draw, draw_classifier, factor_vae, factorized, gmm, helmholtz, hierarchical,",
     "k=abc": "k=abc: an integer was expected",
     "k=0": "k=0: must be at least 1",
     "k=1.5": "k=1.5: an integer was expected",

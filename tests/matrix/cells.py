@@ -41,6 +41,8 @@ SMALL = {
     "layers": lambda now: [3, 2],
     "M": lambda now: min(now, 2),
     "T": lambda now: 2,
+    "glimpses": lambda now: 2,
+    "scales": lambda now: 2,
     "blocks": lambda now: 1,
     "steps": lambda now: min(now, 5),
     # Steps are long here: of a Hamiltonian refinement under a Gaussian likelihood they end in nan for

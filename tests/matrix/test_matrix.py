@@ -36,12 +36,13 @@ OF_CODES |= {"posterior": ("gaussian", "full_gaussian", "iaf", "bernoulli", "del
 """What an ELBO is less is of q's codes, and of several latents': with densities by dimension, joint
 ones, moments in closed form or none, bits, and points."""
 
+CLASSIFIERS = ("bayes_classifier", "classifier", "conv_classifier", "draw_classifier", "ram")
 PIXELS = ("made", "pixel_cnn", "pixel_rnn")
 
 NOT_MADE_FOR = {
     ("draw", "ppca"),
     ("pixel_cnn", "ppca"),
-    *itertools.product(("bayes_classifier", "classifier", "cvae"), ("ppca", "topics")),
+    *itertools.product((*CLASSIFIERS, "cvae"), ("ppca", "topics")),
     *((model, "topics") for model in (*PIXELS, "darn", "draw", "helmholtz", "m2")),
     *((model, "topics") for model in ("bernoulli_mixture", "factorized", "gmm", "ppca")),
     ("bernoulli_mixture", "ppca"),

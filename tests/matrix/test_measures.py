@@ -99,10 +99,12 @@ def because(reason: str, *choices: str) -> Reasons:
 
 
 WORDS = ("dataset=topics", *(f"model={model}" for model in READS_WORDS))
-CLASSIFIERS = ("model=classifier", "model=bayes_classifier")
+EXACT = ("model=classifier", "model=conv_classifier", "model=draw_classifier")
+EXACT += ("model=bayes_classifier",)
+CLASSIFIERS = (*EXACT, "model=ram")
 MIXTURES = ("model=bernoulli_mixture", "model=gmm")
 WITHOUT = ("factorized", "made", "pixel_cnn", "pixel_rnn", "ppca", "rnnlm", "unconditional")
-WITHOUT_LATENTS = (*CLASSIFIERS, *MIXTURES, *(f"model={model}" for model in WITHOUT))
+WITHOUT_LATENTS = (*EXACT, *MIXTURES, *(f"model={model}" for model in WITHOUT))
 NO_LATENTS = because("no latents", *WITHOUT_LATENTS)
 NO_BOUND = because(
     "trained on reconstruction alone",
@@ -120,8 +122,9 @@ DISCRETE = (
 BITS = because("is discrete", *DISCRETE)
 NO_DENSITY = {"refine=hamiltonian": "no density", "posterior=planar": "density at a given z"}
 A_LABEL = because("is a single number", *CLASSIFIERS)
-CONDITIONS = {"model=cvae": "under y the prior"}
+CONDITIONS = {"model=cvae": "under y the prior", "model=ram": "under x the prior"}
 NO_PARAMETERS = {"model=draw": "take turns", "model=hierarchical": "depends on another latent's"}
+NO_PARAMETERS |= {"model=ram": "take turns"}
 NO_PARAMETERS |= because("sought for each", "posterior=free", "posterior=semi_amortised")
 
 
@@ -150,7 +153,7 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "predictive": only(
         ("model=bayes_classifier",),
         "one label is to be observed",
-        {"model=classifier": "the weights have no noise"},
+        because("the weights have no noise", *EXACT[:-1], "model=ram"),
     ),
     "class_samples": only(
         ("model=cvae",), "no latent is a class", NO_BOUND, NO_LATENTS, {"model=m2": "is a cluster"}
@@ -172,6 +175,7 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "canvas": only(("model=draw",), "paints no canvas"),
     "strokes": only(("model=draw",), "paints no canvas", NO_BOUND),
     "filters": only(("model=draw",), "paints no canvas"),
+    "glimpses": only(("model=draw_classifier", "model=ram"), "looks through no glimpses"),
     "sentences": only((*WORDS,), "holds no sentences", NO_BOUND),
     "paraphrases": only((*WORDS,), "holds no sentences", NO_LATENTS),
     "homotopies": only((*WORDS,), "holds no sentences", NO_LATENTS),

@@ -9,27 +9,29 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from tests.theorems import assert_mean, class_and_style, elbo, labelled_spec
+from tests.theorems import assert_mean, class_and_style, elbo, labelled_spec, scattered
 from vaebench.check import Report
 from vaebench.compose import Composition
 from vaebench.data import Column, Dataset, Field, InMemorySplit, Spec, Support
 from vaebench.heads import Conditional
 from vaebench.heads.likelihoods import Label
-from vaebench.inference import outline
+from vaebench.inference import infer_at_values, outline
 from vaebench.measures.base import BATCH, Inapplicable, Subject
 from vaebench.measures.classification import BINS, Classification, Predictive, calibration_error
 from vaebench.measures.evaluation import Measures, measure
-from vaebench.models import RecognitionFirst, Unconditional
+from vaebench.models import RAM, RecognitionFirst, Unconditional
 from vaebench.nets.weights import gaussian
 from vaebench.objectives import MaximumLikelihood, SemiSupervised
 
 
 class Told(Dataset):
-    """Logits x `[N, 3]` and labels `[N]`."""
+    """Logits x `[N, 3]`, or whatever a label is told by, and labels `[N]`."""
 
     def __init__(self, x: Tensor, y: Tensor) -> None:
         self.x, self.y = x, y
-        self.spec_ = Spec({"x": Field((3,)), "y": Field((), Support.LABEL, 3)}, len(x))
+        self.spec_ = Spec(
+            {"x": Field(tuple(x.shape[1:])), "y": Field((), Support.LABEL, 3)}, len(x)
+        )
 
     @property
     def spec(self) -> Spec:
@@ -131,6 +133,23 @@ def test_a_model_without_conditions_errs_where_the_label_is_not_the_most_frequen
     with torch.no_grad():
         model.params[2] = 1.0
     assert Classification()(subject(data.x, y, model=model))["error"] == pytest.approx(0.4)
+
+
+def test_where_places_are_drawn_the_label_is_told_by_the_mean_over_draws():
+    x, y = torch.rand(40, 1, 6, 6), torch.randint(3, (40,))
+    options = {"glimpses": 1, "hidden": 4, "read": 2, "scales": 2, "sd": 0.3, "grid": 3}
+    options |= {"likelihood": Label, "observed": "y", "conditions": ["x"]}
+    model = scattered(RAM(Told(x, y).spec, **options), seed=4)
+    every = torch.eye(9).unsqueeze(1).expand(-1, 40, -1)
+    evidence = infer_at_values(model, {"x": x, "y": y}, {"l1": every})
+    weight = evidence.p["l1"].log_prob.exp().unsqueeze(-1)
+    p = (weight * evidence.p["y"].dist.probabilities).sum(0).detach()
+    brier = (p - torch.eye(3)[y]).square().sum(1).mean().item()
+    held = subject(x, y, model=model, latents=("l1",))
+    found = Classification(draws=4000)(held)
+    assert found["brier"] == pytest.approx(brier, abs=1e-3)
+    assert_close(held.kept["error"], (p.argmax(1) != y).to(x))
+    assert Classification(draws=1)(held)["brier"] != pytest.approx(brier, abs=1e-3)
 
 
 def test_what_observes_no_label_or_has_latents_is_told_so():

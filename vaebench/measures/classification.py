@@ -31,20 +31,24 @@ class Classification(Measure):
     """`error`: the share of examples whose most probable label is wrong; `brier`: the mean of
     Σ_c (p_c - [y = c])² (Brier 1950); `calibration`: the expected calibration error.
 
-    They are of p(y | ·) itself, of models without latents, whatever their conditions are; or of
-    q(c | x), where the objective made the latent class c to be the label. With `weight_samples` they are
+    They are of p(y | ·) itself, of models without latents, whatever their conditions are; of its mean
+    over `draws` of the latents, where nothing is inferred of these; or of q(c | x), where the
+    objective made the latent class c to be the label. With `weight_samples` they are
     of the average over so many nets drawn from q(weights), otherwise of the net of their means.
     """
 
     examples: int = 0
     weight_samples: int = 0
+    draws: int = 10
 
     def need(self, subject: Subject) -> None:
         label_of(subject)
 
     @torch.no_grad()
     def numbers(self, subject: Subject) -> Numbers:
-        each, y = _of_nets(subject, self.weight_samples, self.examples, subject.noise(10))
+        each, y = _of_nets(
+            subject, self.weight_samples, self.examples, subject.noise(10), self.draws
+        )
         found = scored(each.mean(0), y)
         subject.kept["error"] = found["error"]
         drawn = {"weight_samples": self.weight_samples} if self.weight_samples else {}
@@ -83,12 +87,15 @@ class Predictive(Measure):
         return _summary(found) | {"samples": self.samples}
 
 
-def _of_nets(subject: Subject, samples: int, examples: int, noise: Noise) -> tuple[Tensor, Tensor]:
+def _of_nets(
+    subject: Subject, samples: int, examples: int, noise: Noise, draws: int = 1
+) -> tuple[Tensor, Tensor]:
     """p(y | ·) by each of so many nets, `[S, N, L]`, and y `[N]`."""
     label = label_of(subject)
 
     def run(batch: Batch) -> Batch:
-        return {"p": probabilities(subject.model, batch, label, noise), "y": batch[label]}
+        p = probabilities(subject.model, batch, label, noise, draws)
+        return {"p": p, "y": batch[label]}
 
     found = [over_batches(subject.batches(examples), run) for _ in subject.nets(samples, noise)]
     return torch.stack([one["p"] for one in found]), found[0]["y"]
@@ -108,7 +115,7 @@ def label_of(subject: Subject) -> str:
     if len(labels) != 1:
         told = " and ".join(labels) or "none"
         raise Inapplicable(f"one label is to be observed, and the model observes {told}")
-    if latents:
+    if latents and not subject.model.q_is_prior:
         raise Inapplicable(f"the model has latents, and no {labels[0]} of known probability")
     return labels[0]
 
@@ -138,10 +145,12 @@ def entropy_of(p: Tensor) -> Tensor:
     return -torch.xlogy(p, p).sum(-1)
 
 
-def probabilities(model: Model, batch: Batch, label: str, noise: Noise) -> Tensor:
-    """Of each class, `[B, L]`: p(y | ·), or q(c | x) where y is not observed."""
-    evidence = infer(model, batch, 1, noise=noise)
-    return _of_evidence(evidence, label).expand(1, batch_size(batch), -1)[0]
+def probabilities(model: Model, batch: Batch, label: str, noise: Noise, draws: int = 1) -> Tensor:
+    """Of each class, `[B, L]`: p(y | ·), or q(c | x) where y is not observed; where p draws latents by
+    itself, the mean over so many draws."""
+    k = draws if model.q_is_prior else 1
+    evidence = infer(model, batch, k, noise=noise)
+    return _of_evidence(evidence, label).expand(k, batch_size(batch), -1).mean(0)
 
 
 def _of_evidence(evidence: Evidence, label: str) -> Tensor:
