@@ -21,7 +21,7 @@ from vaebench.paths import conf_dir
 from vaebench.runs.layout import option_of
 from vaebench.suggest import override
 
-TRIALS = 240
+TRIALS = 480
 """Compositions that are tried at most: half a minute, where nearly every part is at fault."""
 
 DEPTH = 10
