@@ -18,6 +18,7 @@ from vaebench.inference import Outline, infer
 from vaebench.inference.outline import depends
 from vaebench.models import Model
 from vaebench.objectives import Objective
+from vaebench.objectives.base import NO_LATENTS
 from vaebench.trace import Evidence, Site
 
 PARTS = ("nets", "posterior", "prior", "likelihood", "refine", "baseline", "estimator")
@@ -103,8 +104,7 @@ def _check_labels(outline: Outline) -> None:
 def _check_latents(outline: Outline, objective: Objective) -> None:
     """Refuses objectives that are about latents where there are none, and the reverse."""
     if objective.needs_latents and not outline.latents:
-        why = "this objective is about latents, and this model has none: its log p(x) is exact."
-        raise Incompatible(why, "objective")
+        raise Incompatible(NO_LATENTS, "objective")
     if outline.latents and not objective.needs_latents:
         why = (
             "this objective needs log p(x) itself, which this model, with latents, can only bound."

@@ -15,6 +15,8 @@ WRONG = {
     "modle=iwae": "no option 'modle'. Did you mean model=iwae?",
     "model=iwaee": "Did you mean model=iwae?",
     "model=": "draw, draw_classifier, factor_vae, factorized, gmm, helmholtz, hierarchical,",
+    "model=unconditional objective=elbo estimator=nvil": "objective=elbo is about latents, and",
+    "model=unconditional objective=discriminator": "objective=discriminator is about latents, and",
     "k=abc": "k=abc: an integer was expected",
     "k=0": "k=0: must be at least 1",
     "k=1.5": "k=1.5: an integer was expected",

@@ -22,6 +22,9 @@ from vaebench.objectives.bounds import Bound, Mean
 from vaebench.objectives.estimators import Draws
 from vaebench.trace import Evidence
 
+NO_LATENTS = "this objective is about latents, and this model has none: its log p(x) is exact."
+"""Why it is refused there."""
+
 WITHOUT_NOISE = (nn.RNNBase, nn.RNNCellBase, nn.Embedding)
 
 

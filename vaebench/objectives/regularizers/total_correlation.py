@@ -42,7 +42,7 @@ class TotalCorrelation(AlongPath):
     def __init__(
         self, outline: Outline, *, alpha: float, beta: float, gamma: float, minibatch: Minibatch
     ) -> None:
-        super().__init__()
+        super().__init__(outline)
         check_not_negative("total_correlation", alpha=alpha, beta=beta, gamma=gamma)
         _check(outline)
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
