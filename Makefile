@@ -40,7 +40,7 @@ bench: $(INSTALLED)  ## needs MNIST (VAEBENCH_DATA_DIR=DIR make bench) and, for 
 	$(BIN)/python benchmarks/page.py
 	$(BIN)/python benchmarks/flows.py
 	$(BIN)/python benchmarks/draw.py
-	$(BIN)/python benchmarks/cluttered.py
+	$(BIN)/python benchmarks/batches.py
 	$(BIN)/python benchmarks/sentences.py
 	$(BIN)/python benchmarks/weights.py
 

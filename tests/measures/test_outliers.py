@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from scipy.stats import chi2
 from torch.testing import assert_close
 
@@ -23,7 +21,7 @@ from vaebench.distributions import DiagNormal, StandardNormal, kl_divergence
 from vaebench.heads.posteriors import FullGaussian
 from vaebench.measures.base import Inapplicable
 from vaebench.measures.classification import Predictive
-from vaebench.measures.outliers import DATA, Outliers, differ, packed, reasons
+from vaebench.measures.outliers import DATA, Outliers, differ, reasons
 
 
 def exact():
@@ -246,42 +244,3 @@ def test_examples_of_another_shape_or_kind_are_told():
     assert differ(grey, bits) == "is [1, 2, 2] of 17 grey levels in [0, 1], not [1, 2, 2] of binary"
     assert differ(replace(grey, levels=256), grey)
     assert differ(replace(bits, shape=(1, 3, 2)), bits).startswith("is [1, 3, 2]")
-
-
-# ------------------------------------------------------------------------------------- packed bits
-@pytest.mark.parametrize(
-    "field",
-    [
-        Field((1, 9, 7), Support.BINARY, 2),
-        Field((1, 9, 7), Support.LEVELS, 17),
-        Field((3, 9, 7), Support.LEVELS, 256),
-        Field((1, 9, 7), Support.UNIT, 256),
-        Field((3, 9, 7), Support.UNIT),
-    ],
-)
-def test_a_png_holds_the_very_image(field, monkeypatch):
-    files: list[bytes] = []
-    real = Image.Image.save
-    monkeypatch.setattr(
-        Image.Image,
-        "save",
-        lambda self, file, *a, **kw: (real(self, file, *a, **kw), files.append(file.getvalue())),
-    )
-    x = field.example(2, torch.Generator().manual_seed(0))
-    sizes = packed(x, field)
-    assert sizes.tolist() == [8 * len(file) for file in files]
-    levels = field.levels or 256
-    for one, file in zip(x, files, strict=True):
-        with Image.open(io.BytesIO(file)) as image:
-            read = torch.from_numpy(np.array(image)).long()
-        read = read.unsqueeze(0) if field.shape[0] == 1 else read.permute(2, 0, 1)
-        inside = one * levels - 0.5 if field.support is Support.UNIT else one * (levels - 1)
-        assert (read - inside).abs().max() <= 0.5 + 1e-5
-
-
-@pytest.mark.parametrize("shape", [(1, 16, 16), (256,)])
-@pytest.mark.parametrize("support", [Support.BINARY, Support.LEVELS])
-def test_what_is_simple_takes_fewer_bits(shape, support):
-    field = Field(shape, support, 2 if support is Support.BINARY else 17)
-    blank, noise = torch.zeros(1, *shape), field.example(1, torch.Generator().manual_seed(0))
-    assert 1.5 * packed(blank, field) < packed(noise, field)

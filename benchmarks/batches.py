@@ -1,7 +1,7 @@
 """What a batch of cluttered canvases costs beside the training step that it is for.
 
-    python benchmarks/cluttered.py                 writes results/cluttered.json
-    python benchmarks/cluttered.py --steps 2       a smoke test
+    python benchmarks/batches.py                 writes results/batches.json
+    python benchmarks/batches.py --steps 2       a smoke test
 
 Batches of 100 canvases, drawn afresh: 40x40 with 4 pieces, 100x100 with 8, of MNIST where its files are.
 The step is that of a model as it is chosen, with its own objective and fused Adam, on a batch that is
@@ -69,7 +69,7 @@ def main() -> None:
         print(f"{name:20} {1e3 * timing.seconds:6.2f} ms  {timing.told()} of a step ({verdict})")
         quartiles = {"ratio": timing.ratio, "low": timing.low, "high": timing.high}
         found[name] = quartiles | {"milliseconds": 1e3 * timing.seconds}
-    path = Path(__file__).parent / "results" / "cluttered.json"
+    path = Path(__file__).parent / "results" / "batches.json"
     about = {"threads": options.threads, "steps": options.steps, "blocks": BLOCKS}
     about["torch"] = torch.__version__
     path.write_text(json.dumps({"about": about, "cluttered": found}, indent=1) + "\n")
