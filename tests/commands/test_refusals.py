@@ -238,6 +238,10 @@ WRONG = {
     "dataset.binarize=none dataset.dequantize=true likelihood=autoregressive "
     "likelihood.pixel=categorical": "Use likelihood.pixel=auto",
     "weights=gaussian weights.relative_sd=0": "Use weights.relative_sd=0.1",
+    "eval.weight_samples=5": "weights=point has no noise: they would all be the same. Use "
+    "eval.weight_samples=0.",
+    "weights=gaussian eval.weight_samples=5 eval.measures=[terms]": "is of likelihood and classification "
+    "alone. Use eval.weight_samples=0.",
     "weights=dropout weights.rate=1": "must lie in (0, 1). Use weights.rate=0.2.",
     "weights=dropout_a weights.alpha=0": "must be positive and finite. Use weights.alpha=0.25.",
     "weights=dropout_b weights.alpha=1 weights.kl=cubic": "Use weights.kl=sigmoid.",

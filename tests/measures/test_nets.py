@@ -102,8 +102,13 @@ def test_the_error_of_draws_in_common_does_not_shrink_with_the_examples():
 
 def test_nets_that_are_all_the_same_are_not_averaged():
     composition, model = of_regression("local")[0].composition, Linear()
-    check_nets(5, composition, "weight_samples")
+    check_nets(5, composition, ["likelihood"], "weight_samples")
     objective = MaximumLikelihood(model, outline(model, composition.data.spec), k=1)
-    check_nets(0, alone := replace(composition, model=model, objective=objective), "weight_samples")
+    alone = replace(composition, model=model, objective=objective)
+    check_nets(0, alone, [], "weight_samples")
     with pytest.raises(Refusal, match=r"no noise.* Use weight_samples=0\."):
-        check_nets(5, alone, "weight_samples")
+        check_nets(5, alone, ["likelihood"], "weight_samples")
+    with pytest.raises(
+        Refusal, match=r"likelihood and classification alone\. Use weight_samples=0"
+    ):
+        check_nets(5, composition, ["terms"], "weight_samples")

@@ -47,7 +47,7 @@ class Subject:
         kept: what measures leave of each example, by name, `[N]` each.
         others: examples of other data sets, by what they are called here.
         baseline: another model of the same data.
-        peers: runs of the same composition and other seeds.
+        peers: other runs of the same data.
         sets: what measures leave of examples of several sets, by set and name.
         notes: why a measure leaves some of its numbers out, by what they are called.
     """

@@ -116,10 +116,11 @@ def select(names: Iterable[str], options: Measures, option: str = "measures") ->
     return names
 
 
-def check_nets(samples: int, composition: Composition, option: str) -> None:
-    """Refuses to draw nets where all are the same.
+def check_nets(samples: int, composition: Composition, names: Iterable[str], option: str) -> None:
+    """Refuses to draw nets where all are the same, or no measure is of them.
 
     Args:
+        names: of the measures.
         option: that says how many.
 
     Raises:
@@ -130,6 +131,9 @@ def check_nets(samples: int, composition: Composition, option: str) -> None:
             f"{option}={samples} is an average over nets, and {chosen('weights')} has no noise: they "
             f"would all be the same.{use(override(option, 0))}"
         )
+    if samples and not {*names} & {*SHARED["weight_samples"]}:
+        of = " and ".join(SHARED["weight_samples"])
+        raise Refusal(f"{option}={samples} is of {of} alone.{use(override(option, 0))}")
 
 
 def why_not(measure: Measure, subject: Subject) -> str:

@@ -71,7 +71,7 @@ class Outliers(Measure):
         baseline: the run of `ratio`.
         options: of data sets that are named, such as `dataset.path=FILE`.
         k: importance samples of log p(x).
-        samples: of q, for `kl` and `recon`; nets of noisy weights, for `entropy`.
+        samples: of q, for `kl` and `recon`; nets of noisy weights, and draws of places, for `entropy`.
     """
 
     of: list[str] = field(default_factory=list, metadata={"bare": True})
@@ -263,9 +263,12 @@ class Scored:
         return {"recon": -recon} | ({"kl": recon - evidence.elbo} if "kl" in self.scores else {})
 
     def _entropy(self, batch: Batch, noise: Noise) -> Tensor:
-        model, label = self.subject.model, label_of(self.subject)
-        nets = self.options.samples if self.subject.composition.objective.noisy else 0
-        each = [probabilities(model, batch, label, noise) for _ in self.subject.nets(nets, noise)]
+        subject, samples = self.subject, self.options.samples
+        label, nets = label_of(subject), samples if subject.composition.objective.noisy else 0
+        each = [
+            probabilities(subject.model, batch, label, noise, samples)
+            for _ in subject.nets(nets, noise)
+        ]
         return entropy_of(torch.stack(each).mean(0))
 
     def likelihoods(self, batches: Iterator[Batch]) -> Tensor:

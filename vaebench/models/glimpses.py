@@ -77,11 +77,8 @@ class DRAWClassifier(RecognitionFirst):
 
     def steps(self, batch: Batch) -> Iterator[tuple[Tensor, Window]]:
         """h_t `[*, hidden]` and where it read, t = 1, …, G."""
-        image, step, state = (
-            self.read.prepare(batch[self.image]),
-            self.lstm.begin(),
-            self.lstm.start,
-        )
+        image = self.read.prepare(batch[self.image])
+        step, state = self.lstm.begin(), self.lstm.start
         for _ in range(self.glimpses):
             read, grid = self.read(state[0], image)
             state = step(read, state)
@@ -201,9 +198,8 @@ def _image_name(spec: Spec, observed: str, names: Sequence[str]) -> str:
     ]
     options = tuple(override("model.conditions", [name]) for name in images)
     if len(fields) != 1:
-        why = (
-            f"this model looks at one image, and its conditions are {', '.join(fields) or 'none'}."
-        )
+        told = ", ".join(fields) or "none"
+        why = f"this model looks at one image, and its conditions are {told}."
         raise Incompatible(why, "model", options=options)
     ((name, field),) = fields.items()
     if len(field.shape) != 3:

@@ -123,7 +123,7 @@ class Objective(nn.Module, ABC):
 
     @contextmanager
     def weights_drawn(self, noise: Noise) -> Iterator[None]:
-        """While open, weights have noise; what is shared is drawn once: who scores again sees the same net."""
+        """While open, weights have noise. What is shared is drawn once: who scores again sees the same."""
         for layer in self.noisy:
             layer.draw(noise)
         try:

@@ -71,6 +71,5 @@ def _told(view: View, model: DRAWClassifier | RAM, state: Tensor) -> list[str]:
     if view.subject.composition.data.spec[model.observed].support is not Support.LABEL:
         return [f"example {i + 1}" for i in range(len(view))]
     found = model.likelihood(state).mean.expand(1, len(view)).flatten().tolist()
-    return [
-        f"{y}, told {z}" for y, z in zip(view.batch[model.observed].tolist(), found, strict=True)
-    ]
+    true = view.batch[model.observed].tolist()
+    return [f"{y}, told {z}" for y, z in zip(true, found, strict=True)]

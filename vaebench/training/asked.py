@@ -28,7 +28,7 @@ def check_measures(cfg: DictConfig, composition: Composition) -> None:
     """
     options = measures_of(cfg)
     names = select(cfg.eval.measures, options, OPTION)
-    check_nets(cfg.eval.weight_samples, composition, "eval.weight_samples")
+    check_nets(cfg.eval.weight_samples, composition, names, "eval.weight_samples")
     if names == USUAL:
         return
     composition.model.eval()
@@ -43,6 +43,6 @@ def check_measures(cfg: DictConfig, composition: Composition) -> None:
 
 
 def measures_of(cfg: DictConfig) -> Measures:
-    """All measures, with `eval.k`, `eval.examples` and `eval.weight_samples` for those that have a use for them."""
+    """All measures, with `eval.k`, `eval.examples` and `eval.weight_samples` for those that use them."""
     shared = Measures(cfg.eval.k, cfg.eval.examples, cfg.eval.weight_samples)
     return cast(Measures, OmegaConf.to_object(OmegaConf.structured(shared)))

@@ -26,7 +26,7 @@ def by_hand(paint, plan: torch.Tensor) -> torch.Tensor:
     paper = torch.zeros(paint.canvas, paint.canvas, dtype=torch.long)
     for thing, (number, top, left, row, column) in enumerate(plan.tolist()):
         side = paint.cut if thing else paint.side
-        what = paint.digits[number, top : top + side, left : left + side].long()
+        what = paint.digits.tensor[number, top : top + side, left : left + side].long()
         assert what.shape == (side, side)
         where = paper[row : row + side, column : column + side]
         assert where.shape == (side, side)
@@ -55,7 +55,7 @@ def test_pieces_are_of_other_digits_of_the_same_split_and_places_anywhere():
     paint = data().canvases["val"]
     plans = paint.drawn(torch.arange(200).repeat(20), generator())
     assert (plans[:, 1:, 0] != plans[:, :1, 0]).all()
-    assert torch.isin(plans[:, :, 0], paint.rows).all()
+    assert torch.isin(plans[:, :, 0], paint.rows.tensor).all()
     assert (plans[:, 0, 1:3] == 0).all()
     for things, column, high in ((0, 3, 30 - SIDE), (1, 1, SIDE - 8), (1, 3, 30 - 8)):
         for corner in (plans[:, things, column], plans[:, things, column + 1]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from vaebench.data.images.base import Images, Raw
 from vaebench.data.images.digits import Digits
 from vaebench.data.images.mnist import MNIST
 from vaebench.data.protocol import Split
+from vaebench.data.resident import Resident
 from vaebench.data.seeds import CANVASES, derived
 from vaebench.data.spec import Field, Spec, Support
 from vaebench.errors import DataError
@@ -52,24 +53,28 @@ class Canvases:
         https://arxiv.org/abs/1406.6247
     """
 
-    digits: Tensor
-    rows: Tensor
+    digits: Resident
+    rows: Resident
     levels: int
     canvas: int
     pieces: int
     cut: int
-    held: dict[torch.device, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
+
+    @property
+    def size(self) -> int:
+        """N, the number of examples."""
+        return len(self.rows.tensor)
 
     @property
     def side(self) -> int:
         """H, pixels on each side of a digit."""
-        return self.digits.shape[-1]
+        return self.digits.tensor.shape[-1]
 
     def drawn(self, examples: Tensor, generator: torch.Generator | None) -> Tensor:
         """Plans of examples `[B]`, `[B, 1 + P, 5]`: every place of a canvas is as likely as another,
         and so is every piece of every other example."""
-        _, rows = self._on(examples.device)
         count, device = len(examples), examples.device
+        rows = self.rows.on(device)
 
         def below(high: int, *shape: int, low: int = 0) -> Tensor:
             return torch.randint(low, high, (count, *shape), generator=generator, device=device)
@@ -98,7 +103,6 @@ class Canvases:
     def _pixels(self, plans: Tensor, side: int) -> tuple[Tensor, Tensor]:
         """Grey levels of squares `[B, n, 5]` of so many pixels, and their places on the flat canvas,
         `[B, n · side²]` each."""
-        digits, _ = self._on(plans.device)
         number, from_row, from_column, to_row, to_column = plans.unbind(-1)
         source = (number * self.side + from_row) * self.side + from_column
         place = to_row * self.canvas + to_column
@@ -108,13 +112,7 @@ class Canvases:
             (corner.unsqueeze(-1) + (steps.unsqueeze(-1) * width + steps).flatten()).flatten(1)
             for corner, width in ((source, self.side), (place, self.canvas))
         )
-        return digits.view(-1).take(source), place
-
-    def _on(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Digits and rows on a device, where they stay."""
-        if device not in self.held:
-            self.held[device] = self.digits.to(device), self.rows.to(device)
-        return self.held[device]
+        return self.digits.on(plans.device).take(source), place
 
 
 class Cluttered(Dataset):
@@ -172,16 +170,17 @@ class Cluttered(Dataset):
         if isinstance(self.source, Digits):
             digits = digits.repeat_interleave(ENLARGED, 1).repeat_interleave(ENLARGED, 2)
         rows = torch.arange(len(digits)) if raw.rows is None else raw.rows
-        return Canvases(digits, rows, raw.levels, self.canvas, self.pieces, self.cut)
+        kept = Resident(digits), Resident(rows)
+        return Canvases(*kept, raw.levels, self.canvas, self.pieces, self.cut)
 
     @cached_property
     def spec(self) -> Spec:
         paint, y = self.canvases["train"], self.source.spec["y"]
-        some = torch.arange(min(CHUNK, len(paint.rows)))
+        some = torch.arange(min(CHUNK, paint.size))
         mean = paint.afresh(some, self._generator(len(PARTS))).mean(0)
         shape = (1, self.canvas, self.canvas)
         x = Field(shape, Support.LEVELS, paint.levels, mean)
-        return Spec({"x": x, "y": y}, len(paint.rows))
+        return Spec({"x": x, "y": y}, paint.size)
 
     def split(self, part: Part) -> InMemorySplit:
         paint, y = self.canvases[part], self.source.parts[part].y
@@ -189,7 +188,7 @@ class Cluttered(Dataset):
         return InMemorySplit({"x": self._column(part, paint), "y": Column(y, integers)})
 
     def _column(self, part: Part, paint: Canvases) -> Column:
-        examples = torch.arange(len(paint.rows))
+        examples = torch.arange(paint.size)
         if part == "train":
             return Column(examples, paint.afresh)
         plans = paint.drawn(examples, self._generator(PARTS.index(part)))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from torch import Tensor, nn
 
 from vaebench.errors import Incompatible
+from vaebench.nets.base import Regularised
 
 Estimator = Literal["local", "per_example", "shared"]
 """Who sees which draw of a layer's weights: each example the activations of one of its own, or one
@@ -67,6 +68,13 @@ class WeightNoise(nn.Module, ABC):
     def layer(self) -> nn.Module:
         """Whose weights they are."""
         return self._layer[0]
+
+
+class PricedNoise(WeightNoise, Regularised):
+    """Noise with a prior, whose divergence from it is the price of the weights."""
+
+    note: ClassVar[str] = "the loss includes KL(q(weights) ‖ p(weights)) / N; no bound does"
+    term: ClassVar[str] = "kl_weights"
 
 
 def layers_of(model: nn.Module) -> list[nn.Module]:

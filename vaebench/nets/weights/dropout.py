@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
 from vaebench.errors import Incompatible
-from vaebench.nets.base import Regularised
 from vaebench.nets.weights.alpha import Alpha, check_alpha
-from vaebench.nets.weights.base import Source, WeightNoise, layers_of
+from vaebench.nets.weights.base import PricedNoise, Source, WeightNoise, layers_of
 from vaebench.nets.weights.layers import inputs, leading
 from vaebench.nets.weights.priors import Approximation
 
@@ -79,7 +78,7 @@ class BinaryDropout(InputNoise):
         return (raw >= self.rate).to(raw) / (1 - self.rate)
 
 
-class GaussianDropout(InputNoise, Regularised):
+class GaussianDropout(InputNoise, PricedNoise):
     """s ~ N(1, α): dropout whose noise all weights of an input have in common, type A. The price is
     Σ_i KL(N(1, α) ‖ p) over inputs i, with the log-uniform p(log |s_i|) ∝ 1.
 
@@ -93,9 +92,6 @@ class GaussianDropout(InputNoise, Regularised):
         Dropout: A Simple Way to Prevent Neural Networks from Overfitting (Srivastava, Hinton,
         Krizhevsky, Sutskever, Salakhutdinov 2014), section 10, for α that is not learned
     """
-
-    note: ClassVar[str] = "the loss includes KL(q(weights) ‖ p(weights)) / N; no bound does"
-    term: ClassVar[str] = "kl_weights"
 
     def __init__(self, layer: nn.Module, estimator: OfInputs, alpha: Alpha) -> None:
         super().__init__(layer, estimator)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from vaebench.errors import Incompatible
-from vaebench.nets.base import Regularised
 from vaebench.nets.weights.alpha import Alpha, check_alpha
-from vaebench.nets.weights.base import Estimator, Source, WeightNoise, layers_of
+from vaebench.nets.weights.base import Estimator, PricedNoise, Source, layers_of
 from vaebench.nets.weights.layers import MASKED, by_input, leading, masked, product, product_each
 from vaebench.nets.weights.priors import Approximation, Fitted, PriorOfWeights
 
@@ -20,7 +19,7 @@ SMALLEST = 1e-20
 """More variance, so that the root has a finite slope: of inputs that are all 0 there is none."""
 
 
-class GaussianNoise(WeightNoise, Regularised):
+class GaussianNoise(PricedNoise):
     """q(w) = N(μ, σ²) for each weight of a layer.
 
     Shared: W = M + S ∘ E, one E for all of a step. Per example: one E for each. Local: activations
@@ -35,9 +34,6 @@ class GaussianNoise(WeightNoise, Regularised):
         Variational Dropout and the Local Reparameterization Trick (Kingma, Salimans, Welling 2015),
         https://arxiv.org/abs/1506.02557
     """
-
-    note: ClassVar[str] = "the loss includes KL(q(weights) ‖ p(weights)) / N; no bound does"
-    term: ClassVar[str] = "kl_weights"
 
     def __init__(self, layer: nn.Module, estimator: Estimator) -> None:
         super().__init__(layer, estimator)
