@@ -87,7 +87,7 @@ def main() -> None:
     found = {}
     for name, timing in alternate(pairs, steps=options.steps, blocks=BLOCKS).items():
         verdict = "PASS" if timing.within(limits[name]) else "FAIL"
-        print(f"{name:70} {1e3 * timing.seconds:6.2f} ms  {timing.told()} of a step ({verdict})")
+        print(f"{name:76} {1e3 * timing.seconds:6.2f} ms  {timing.told()} of a step ({verdict})")
         quartiles = {"ratio": timing.ratio, "low": timing.low, "high": timing.high}
         found[name] = quartiles | {"milliseconds": 1e3 * timing.seconds}
     path = Path(__file__).parent / "results" / "batches.json"
