@@ -10,10 +10,10 @@ run: $(INSTALLED)  ## train the default: a VAE on the embedded digits
 	$(BIN)/vaebench
 
 test: $(INSTALLED)  ## the whole suite but for what is marked slow
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 fast: $(INSTALLED)  ## without matrices, processes and browsers: for the loop of edit and test
-	$(BIN)/python -m pytest -n 2 --dist loadscope -m 'not slow and not matrix and not process and not browser'
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m 'not slow and not matrix and not process and not browser'
 
 slow: $(INSTALLED)  ## what takes longer than a minute
 	$(BIN)/python -m pytest -m slow
@@ -40,7 +40,9 @@ bench: $(INSTALLED)  ## needs MNIST (VAEBENCH_DATA_DIR=DIR make bench) and, for 
 	$(BIN)/python benchmarks/page.py
 	$(BIN)/python benchmarks/flows.py
 	$(BIN)/python benchmarks/draw.py
+	$(BIN)/python benchmarks/batches.py
 	$(BIN)/python benchmarks/sentences.py
+	$(BIN)/python benchmarks/weights.py
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

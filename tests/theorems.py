@@ -129,7 +129,7 @@ def normal_quadrature(dims: int, nodes: int = 120) -> tuple[Tensor, Tensor]:
 # ---------------------------------------------------------------------------- objectives, tersely
 def spelt(options: dict[str, Any]) -> dict[str, Any]:
     """Options of an objective, whose estimator is named as on a command line, with its own."""
-    own = {name: options[name] for name in ("baseline", "temperature") if name in options}
+    own = {name: options[name] for name in ("baseline", "reward", "temperature") if name in options}
     rest = {name: value for name, value in options.items() if name not in own}
     return rest | {"estimator": partial(ESTIMATORS[options.get("estimator", "auto")], **own)}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -13,14 +14,18 @@ from vaebench.data import LABELLED
 from vaebench.distributions import GLOBAL
 from vaebench.errors import Incompatible
 from vaebench.heads import Likelihood
-from vaebench.inference import Outline
+from vaebench.inference import Outline, infer
 from vaebench.inference.outline import depends
 from vaebench.models import Model
 from vaebench.objectives import Objective
+from vaebench.objectives.base import NO_LATENTS
 from vaebench.trace import Evidence, Site
 
 PARTS = ("nets", "posterior", "prior", "likelihood", "refine", "baseline", "estimator")
 """What a parameter's name may tell it is of."""
+
+ONE_NET = "weights.estimator=shared"
+"""All of a step see the same net."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,9 @@ def check(model: Model, objective: Objective, outline: Outline) -> Report:
     _check_draws(outline, objective)
     _check_scores(outline, objective)
     _check_programs(outline, objective)
+    _check_weights(outline, objective)
     with torch.random.fork_rng(devices=[]):
+        _check_calls(model, objective, outline)
         _check_step(model, objective, outline)
     return Report(
         outline.quantity,
@@ -97,8 +104,7 @@ def _check_labels(outline: Outline) -> None:
 def _check_latents(outline: Outline, objective: Objective) -> None:
     """Refuses objectives that are about latents where there are none, and the reverse."""
     if objective.needs_latents and not outline.latents:
-        why = "this objective is about latents, and this model has none: its log p(x) is exact."
-        raise Incompatible(why, "objective")
+        raise Incompatible(NO_LATENTS, "objective")
     if outline.latents and not objective.needs_latents:
         why = (
             "this objective needs log p(x) itself, which this model, with latents, can only bound."
@@ -211,6 +217,66 @@ def _check_programs(outline: Outline, objective: Objective) -> None:
                 *([] if name in rest else ["prior"]),
                 "objective",
             )
+
+
+def _check_weights(outline: Outline, objective: Objective) -> None:
+    """Refuses to compare samples that are each of another net."""
+    if not any(each.local for each in objective.noisy):
+        return
+    if objective.k > 1 and not objective.bound.separate:
+        raise Incompatible(
+            f"k={objective.k}: with this weights each sample is of a net of its own, and this "
+            "objective would weigh samples of different models against each other.",
+            "objective",
+            options=(ONE_NET, "k=1"),
+        )
+
+
+def _check_calls(model: Model, objective: Objective, outline: Outline) -> None:
+    """Refuses to call a layer again whose weights would be others by then: what scores samples once
+    more would not see the net that drew them, and a model of several steps be another at each."""
+    layers = {id(each.layer) for each in objective.noisy if each.local}
+    if not layers:
+        return
+    named = {n: m for n, m in model.named_modules() if id(m) in layers}
+    batch, step = outline.batch, torch.zeros((), dtype=torch.long)
+
+    def once() -> None:
+        for _, site in _scored(infer(model, batch, 1), objective):
+            _ = site.log_prob  # computed when it is read
+
+    runs = {
+        "refine" if outline.refined else "model": once,
+        objective.rescores or objective.draws_part: lambda: objective.estimate(
+            model, batch, step, GLOBAL
+        ),
+    }
+    for part, run in runs.items():
+        with objective.weights_drawn(GLOBAL):
+            ((name, count),) = _calls(named, run).most_common(1)
+        if count > 1:
+            raise Incompatible(
+                f"this weights has noise of its own at each call of a layer, and {name} is called "
+                f"{count} times in one step of this {part}: each time it would be another net.",
+                *([] if part == "model" else [part]),
+                options=(ONE_NET,),
+            )
+
+
+def _calls(layers: Mapping[str, nn.Module], run: Callable[[], object]) -> Counter[str]:
+    """How often each layer is called in a run."""
+    calls: Counter[str] = Counter()
+
+    def counting(name: str) -> Callable[..., None]:
+        return lambda *_: calls.update([name])
+
+    handles = [m.register_forward_pre_hook(counting(n)) for n, m in layers.items()]
+    try:
+        run()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return calls
 
 
 def _check_step(model: Model, objective: Objective, outline: Outline) -> None:

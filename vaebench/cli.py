@@ -37,7 +37,7 @@ usage
   vaebench evaluate RUN k=5000      likelihood, inference gaps, information, probes of a finished run
   vaebench sample RUN               samples, interpolations, traversals and maps of a finished run
   vaebench study NAME               a measurement with a table and a plot: flow_energies, flow_gaps,
-                                    prior_sampling, gradient_variance
+                                    prior_sampling, gradient_variance, local_reparam
   vaebench compare RUN… | FOLDER    mean ± sd over seeds, and one HTML page
   vaebench list [GROUP]             what can be chosen, one line each
   vaebench --cfg job [CHOICE=…]     print the composed config instead of running it
@@ -59,7 +59,7 @@ options (all of them: vaebench --cfg job)
   trainer.precision=float32|bfloat16 trainer.compile=false trainer.block=auto
   trainer=ddp trainer.devices=2
   eval.measures=[terms,likelihood,classification] eval.k=100 eval.examples=0
-  eval.checkpoint=best
+  eval.weight_samples=0 eval.checkpoint=best
   hydra.run.dir=…
 
 examples

@@ -62,7 +62,8 @@ def test_every_measure_is_printed_and_kept(here, copied):
     found = evaluation(folder)
     measures = ["likelihood", "terms", "rate", "units", "information", "gap", "ais", "probe"]
     measures += ["sampling", "blur"]
-    others = {"classification", "class_samples", "outliers", "disentanglement", "udr"}
+    others = {"classification", "class_samples", "outliers", "predictive"}
+    others |= {"disentanglement", "udr"}
     others |= {"equivariance", "transfer"}
     assert {name.partition("/")[0] for name in found} == {*measures, *others}
     assert found["outliers/does_not_apply"].startswith("no outliers are named")
@@ -79,6 +80,20 @@ def test_every_measure_is_printed_and_kept(here, copied):
         assert found[f"{name}/split"] == "test"
         assert found[f"{name}/checkpoint"] == "best.ckpt"
         assert found[f"{name}/seed"] == 0
+
+
+def test_dimensions_are_compared_to_those_of_other_runs_of_the_same_data(here, copied):
+    folder = copied("run")
+    copied("average")
+    copied("yard")
+    others = "udr.others=[run,average]"
+    done = here("evaluate", "run", "measures=[udr]", others, "udr.examples=100")
+    assert done.code == 0, done.err
+    found = evaluation(folder)
+    assert (found["udr/runs"], found["udr/examples"]) == (2, 100)
+    assert 0 < found["udr/udr"] <= 1
+    done = here("evaluate", "run", "measures=[udr]", "udr.others=[yard]")
+    assert (done.code, done.err) == (2, "vaebench: udr.others=[yard] is not of this run's x\n")
 
 
 def test_a_second_call_replaces_what_it_measures_alone(here, copied):

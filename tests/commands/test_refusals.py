@@ -14,7 +14,9 @@ WRONG = {
     # command line: what the one line must say
     "modle=iwae": "no option 'modle'. Did you mean model=iwae?",
     "model=iwaee": "Did you mean model=iwae?",
-    "model=": "chairs, classifier, cvae, darn, dcign, dip_vae, draw, factor_vae,",
+    "model=": "dcign, dip_vae, draw, draw_classifier, factor_vae, factorized, gmm, helmholtz, hierarchical,",
+    "model=unconditional objective=elbo estimator=nvil": "objective=elbo is about latents, and",
+    "model=unconditional objective=discriminator": "objective=discriminator is about latents, and",
     "k=abc": "k=abc: an integer was expected",
     "k=0": "k=0: must be at least 1",
     "k=1.5": "k=1.5: an integer was expected",
@@ -236,6 +238,27 @@ WRONG = {
     "dataset.binarize=none dataset.dequantize=true likelihood=autoregressive "
     "likelihood.pixel=categorical": "Use likelihood.pixel=auto",
     "weights=gaussian weights.relative_sd=0": "Use weights.relative_sd=0.1",
+    "eval.weight_samples=5": "weights=point has no noise: they would all be the same. Use "
+    "eval.weight_samples=0.",
+    "weights=gaussian eval.weight_samples=5 eval.measures=[terms]": "is of likelihood and classification "
+    "alone. Use eval.weight_samples=0.",
+    "weights=dropout weights.rate=1": "must lie in (0, 1). Use weights.rate=0.2.",
+    "weights=dropout_a weights.alpha=0": "must be positive and finite. Use weights.alpha=0.25.",
+    "weights=dropout_b weights.alpha=1 weights.kl=cubic": "Use weights.kl=sigmoid.",
+    "weights=dropout_a weights.estimator=per_example": "belongs to another weights. Use weights=dropout_b",
+    "weights=gaussian weight_prior=normal weight_prior.sd=0": "Use weight_prior.sd=1.0.",
+    "weight_prior=normal": "has nothing to do: weights=point has no weight_prior. Use weight_prior=fitted",
+    "weights=local_gaussian objective=iwae k=3": "samples of different models against each other. Use "
+    "weights.estimator=shared or k=1",
+    "weights=local_gaussian estimator=stl": "is called 2 times in one step of estimator=stl: each time "
+    "it would be another net. Use weights.estimator=shared",
+    "weights=dropout_b refine=hamiltonian": "in one step of refine=hamiltonian",
+    "weights=dropout prior=vamp": "in one step of model=vae: each time it would be another net. Use "
+    "weights.estimator=shared.",
+    "weights=dropout_a model=draw model.T=2": "in one step of model=draw: each time it would be another "
+    "net. Use weights.estimator=shared.",
+    "weights=local_gaussian model=helmholtz model.layers=[6,3] objective=wake_sleep": "in one step of "
+    "objective=wake_sleep: each time it would be another net. Use weights.estimator=shared",
     "prior=autoregressive_bits": "is a density of bits. Use prior=autoregressive or posterior=bernoulli.",
     "dataset.split.val=-1": "at least one validation example",
     "k=1e3": "k=1e3: an integer was expected. Use k=1000.",

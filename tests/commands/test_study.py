@@ -28,6 +28,13 @@ TINY = {
         "examples=3",
         "trained=2",
     ],
+    "local_reparam": [
+        "model=bayes_classifier",
+        "nets.hidden=[4]",
+        "batches=[5,10]",
+        "repeats=3",
+        "trained=2",
+    ],
     "prior_sampling": ["dims=[1,2]", "samples=50", "examples=4"],
 }
 
@@ -63,6 +70,10 @@ def test_a_study_leaves_a_table_its_options_and_pictures(here, tmp_path, monkeyp
         ("gradient_variance estimators=[reinforce]", "there are pathwise"),
         ("gradient_variance ks=[0]", "ks=0: must be positive"),
         ("gradient_variance model=made", "without latents"),
+        ("local_reparam", "are not drawn locally. Use weights=local_gaussian."),
+        ("local_reparam weights=dropout", "are not drawn locally. Use weights=local_gaussian."),
+        ("local_reparam weights=local_gaussian batches=[5000]", "there are 1197 training examples"),
+        ("local_reparam weights=local_gaussian repeats=1", "at least 2, for an error"),
         ("gradient_variance modle=vae", "Did you mean model=vae?"),
         ("gradient_variance posterior=delta", "Use objective=reconstruction"),
     ],

@@ -27,16 +27,22 @@ KINDS = {
 """What differs in what an estimator may ask of it: a path and a density at any value, one at own
 samples alone, bits; priors of either, and one made of q; one latent, several, several of bits."""
 
-OF_CODES = {"objective": (*RELATIVES.values(),), "prior": KINDS["prior"]}
+OF_CODES = {
+    "objective": tuple(o for o in RELATIVES.values() if o != "beta"),
+    "prior": KINDS["prior"],
+}
 OF_CODES |= {"model": ("vae", "hierarchical")}
-"""What an ELBO is less is of q's codes: of any posterior's, and of several latents."""
+OF_CODES |= {"posterior": ("gaussian", "full_gaussian", "iaf", "bernoulli", "delta")}
+"""What an ELBO is less is of q's codes, and of several latents': with densities by dimension, joint
+ones, moments in closed form or none, bits, and points."""
 
+CLASSIFIERS = ("bayes_classifier", "classifier", "conv_classifier", "draw_classifier", "ram")
 PIXELS = ("made", "pixel_cnn", "pixel_rnn")
 
 NOT_MADE_FOR = {
     ("draw", "ppca"),
     ("pixel_cnn", "ppca"),
-    *itertools.product(("classifier", "cvae"), ("ppca", "topics")),
+    *itertools.product((*CLASSIFIERS, "cvae"), ("ppca", "topics")),
     *((model, "topics") for model in (*PIXELS, "darn", "draw", "helmholtz", "m2")),
     *((model, "topics") for model in ("bernoulli_mixture", "factorized", "gmm", "ppca")),
     ("bernoulli_mixture", "ppca"),

@@ -21,7 +21,7 @@ from vaebench.errors import Refusal
 from vaebench.measures.base import Subject, evaluating
 from vaebench.measures.blur import Blur
 from vaebench.measures.class_samples import ClassSamples
-from vaebench.measures.classification import Classification
+from vaebench.measures.classification import Classification, Predictive
 from vaebench.measures.disentanglement import UDR, Disentanglement, Equivariance
 from vaebench.measures.evaluation import NAMES, Measures, measure, why_not
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
@@ -58,6 +58,7 @@ TINY = Measures(
     ais=AnnealedImportance(examples=3, chains=2, temperatures=3, leapfrog=2),
     probe=Probe(train=200, examples=EXAMPLES),
     classification=Classification(examples=EXAMPLES),
+    predictive=Predictive(samples=3, examples=EXAMPLES),
     class_samples=ClassSamples(train=50, samples=3, examples=EXAMPLES),
     outliers=Outliers(of=["noise"], k=3, samples=2, examples=EXAMPLES),
     sampling=Sampling(examples=EXAMPLES),
@@ -101,16 +102,19 @@ def because(reason: str, *choices: str) -> Reasons:
 
 
 WORDS = ("dataset=topics", *(f"model={model}" for model in READS_WORDS))
+EXACT = ("model=classifier", "model=conv_classifier", "model=draw_classifier")
+EXACT += ("model=bayes_classifier",)
+CLASSIFIERS = (*EXACT, "model=ram")
 MIXTURES = ("model=bernoulli_mixture", "model=gmm")
-WITHOUT = ("classifier", "factorized", "made", "pixel_cnn", "pixel_rnn", "ppca", "rnnlm")
-WITHOUT += ("unconditional",)
-NO_LATENTS = because("no latents", *(f"model={model}" for model in WITHOUT), *MIXTURES)
+WITHOUT = ("factorized", "made", "pixel_cnn", "pixel_rnn", "ppca", "rnnlm", "unconditional")
+WITHOUT_LATENTS = (*EXACT, *MIXTURES, *(f"model={model}" for model in WITHOUT))
+NO_LATENTS = because("no latents", *WITHOUT_LATENTS)
 NO_BOUND = because(
     "trained on reconstruction alone",
     *("posterior=delta", "model=autoencoder", "model=sequence_autoencoder"),
 )
 NO_LABELS = because("no labels", "dataset=ppca", *WORDS)
-NO_IMAGE = because("is no image", "dataset=ppca", "model=classifier", *WORDS)
+NO_IMAGE = because("is no image", "dataset=ppca", *CLASSIFIERS, *WORDS)
 DISCRETE = (
     "posterior=bernoulli",
     "posterior=categorical",
@@ -120,9 +124,11 @@ DISCRETE = (
 )
 BITS = because("is discrete", *DISCRETE)
 NO_DENSITY = {"refine=hamiltonian": "no density", "posterior=planar": "density at a given z"}
-A_LABEL = {"model=classifier": "is a single number"}
+A_LABEL = because("is a single number", *CLASSIFIERS)
 CONDITIONS = because("under y the prior", "model=cvae", "model=generator")
+CONDITIONS |= {"model=ram": "under x the prior"}
 NO_PARAMETERS = {"model=draw": "take turns", "model=hierarchical": "depends on another latent's"}
+NO_PARAMETERS |= {"model=ram": "take turns"}
 NO_PARAMETERS |= because("sought for each", "posterior=free", "posterior=semi_amortised")
 
 
@@ -147,12 +153,17 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "gap": but(NO_BOUND, NO_LATENTS, BITS, NO_PARAMETERS),
     "ais": but(NO_BOUND, NO_LATENTS, BITS),
     "probe": but(NO_LATENTS, NO_LABELS),
-    "classification": only(("model=classifier",), "one label is to be observed"),
+    "classification": only(CLASSIFIERS, "one label is to be observed"),
+    "predictive": only(
+        ("model=bayes_classifier",),
+        "one label is to be observed",
+        because("the weights have no noise", *EXACT[:-1], "model=ram"),
+    ),
     "class_samples": only(
         ("model=cvae",), "no latent is a class", NO_BOUND, NO_LATENTS, {"model=m2": "is a cluster"}
     ),
     "outliers": but(
-        because("no outliers are made", *WORDS, "model=classifier"),
+        because("no outliers are made", *WORDS),
     ),
     "sampling": but(NO_BOUND),
     "disentanglement": only(("dataset=sprites",), "no known factors"),
@@ -170,13 +181,12 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "canvas": only(("model=draw",), "paints no canvas"),
     "strokes": only(("model=draw",), "paints no canvas", NO_BOUND),
     "filters": only(("model=draw",), "paints no canvas"),
+    "glimpses": only(("model=draw_classifier", "model=ram"), "looks through no glimpses"),
     "sentences": only((*WORDS,), "holds no sentences", NO_BOUND),
     "paraphrases": only((*WORDS,), "holds no sentences", NO_LATENTS),
     "homotopies": only((*WORDS,), "holds no sentences", NO_LATENTS),
     "posteriors": only((PLANE, "dataset=ppca"), ONE_PLANE, NO_BOUND, NO_LATENTS),
-    "prior_walk": but(
-        NO_BOUND, NO_LATENTS, because("is no image", "dataset=ppca", "model=classifier")
-    ),
+    "prior_walk": but(NO_BOUND, NO_LATENTS, because("is no image", "dataset=ppca", *CLASSIFIERS)),
     "interpolations": but(NO_LATENTS, NO_IMAGE),
     "traversals": but(NO_LATENTS, NO_IMAGE),
     "arithmetic": but(NO_LATENTS, NO_IMAGE),

@@ -9,26 +9,29 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from tests.theorems import assert_mean, class_and_style, elbo, labelled_spec
+from tests.theorems import assert_mean, class_and_style, elbo, labelled_spec, scattered
 from vaebench.check import Report
 from vaebench.compose import Composition
 from vaebench.data import Column, Dataset, Field, InMemorySplit, Spec, Support
 from vaebench.heads import Conditional
 from vaebench.heads.likelihoods import Label
-from vaebench.inference import outline
+from vaebench.inference import infer_at_values, outline
 from vaebench.measures.base import BATCH, Inapplicable, Subject
-from vaebench.measures.classification import BINS, Classification, calibration_error
+from vaebench.measures.classification import BINS, Classification, Predictive, calibration_error
 from vaebench.measures.evaluation import Measures, measure
-from vaebench.models import RecognitionFirst, Unconditional
+from vaebench.models import RAM, RecognitionFirst, Unconditional
+from vaebench.nets.weights import gaussian
 from vaebench.objectives import MaximumLikelihood, SemiSupervised
 
 
 class Told(Dataset):
-    """Logits x `[N, 3]` and labels `[N]`."""
+    """Logits x `[N, 3]`, or whatever a label is told by, and labels `[N]`."""
 
     def __init__(self, x: Tensor, y: Tensor) -> None:
         self.x, self.y = x, y
-        self.spec_ = Spec({"x": Field((3,)), "y": Field((), Support.LABEL, 3)}, len(x))
+        self.spec_ = Spec(
+            {"x": Field(tuple(x.shape[1:])), "y": Field((), Support.LABEL, 3)}, len(x)
+        )
 
     @property
     def spec(self) -> Spec:
@@ -132,6 +135,23 @@ def test_a_model_without_conditions_errs_where_the_label_is_not_the_most_frequen
     assert Classification()(subject(data.x, y, model=model))["error"] == pytest.approx(0.4)
 
 
+def test_where_places_are_drawn_the_label_is_told_by_the_mean_over_draws():
+    x, y = torch.rand(40, 1, 6, 6), torch.randint(3, (40,))
+    options = {"glimpses": 1, "hidden": 4, "read": 2, "scales": 2, "sd": 0.3, "grid": 3}
+    options |= {"likelihood": Label, "observed": "y", "conditions": ["x"]}
+    model = scattered(RAM(Told(x, y).spec, **options), seed=4)
+    every = torch.eye(9).unsqueeze(1).expand(-1, 40, -1)
+    evidence = infer_at_values(model, {"x": x, "y": y}, {"l1": every})
+    weight = evidence.p["l1"].log_prob.exp().unsqueeze(-1)
+    p = (weight * evidence.p["y"].dist.probabilities).sum(0).detach()
+    brier = (p - torch.eye(3)[y]).square().sum(1).mean().item()
+    held = subject(x, y, model=model, latents=("l1",))
+    found = Classification(draws=4000)(held)
+    assert found["brier"] == pytest.approx(brier, abs=1e-3)
+    assert_close(held.kept["error"], (p.argmax(1) != y).to(x))
+    assert Classification(draws=1)(held)["brier"] != pytest.approx(brier, abs=1e-3)
+
+
 def test_what_observes_no_label_or_has_latents_is_told_so():
     x, y = logits(SURE), torch.tensor([0, 1, 2, 0])
     held = subject(x, y, latents=("z",))
@@ -143,6 +163,69 @@ def test_what_observes_no_label_or_has_latents_is_told_so():
     name, told = next(measure(Measures(), ["classification"], other))
     assert name == "classification"
     assert told == "one label is to be observed, and the model observes none"
+
+
+# --------------------------------------------------------------------------- nets drawn from q(weights)
+def of_nets(sd: float, estimator: str = "local") -> Subject:
+    """Ten examples told by the identity, as a net with weights of this deviation."""
+    generator = torch.Generator().manual_seed(3)
+    x, y = 2 * torch.randn(10, 3, generator=generator), torch.arange(10) % 3
+    model = Softmax(Told(x, y).spec)
+    model.likelihood.net = torch.nn.Linear(3, 3)
+    with torch.no_grad():
+        model.likelihood.net.weight.copy_(torch.eye(3))
+        model.likelihood.net.bias.zero_()
+    gaussian(model, relative_sd=1.0, estimator=estimator)
+    with torch.no_grad():
+        model.likelihood.net.parametrizations.weight[0].log_sd.fill_(math.log(sd))
+    return subject(x, y, model=model.eval())
+
+
+def test_nets_that_are_all_alike_predict_what_the_means_do():
+    held = of_nets(1e-6)
+    found, alone = Predictive(samples=3)(held), Classification()(held)
+    for name, value in alone.items():
+        assert found[name] == pytest.approx(value, abs=1e-4)
+    assert found["information"] == pytest.approx(0.0, abs=1e-4)
+    assert found["samples"] == 3
+
+
+@pytest.mark.parametrize("estimator", ["local", "per_example", "shared"])
+def test_a_prediction_is_the_mean_over_nets(estimator):
+    """Whoever sees which net: of E_W p(y | x, W), by weights drawn here."""
+    held = of_nets(0.8, estimator)
+    x, y = held.composition.data.x, held.composition.data.y
+    weights = torch.eye(3) + 0.8 * torch.randn(20_000, 3, 3)
+    each = torch.einsum("bi,sji->sbj", x, weights).softmax(-1)
+    p = each.mean(0)
+    found = Predictive(samples=1500)(held)
+    entropy = -(p * p.log()).sum(1)
+    within = -(each * each.log()).sum(2).mean()
+    assert found["nll"] == pytest.approx(-p[torch.arange(10), y].log().mean().item(), abs=0.04)
+    assert found["entropy"] == pytest.approx(entropy.mean().item(), abs=0.02)
+    assert found["information"] == pytest.approx((entropy.mean() - within).item(), abs=0.02)
+    assert found["information"] > 0.1
+
+
+def test_classification_by_drawn_nets_is_of_their_average():
+    held = of_nets(0.8)
+    by_means, drawn = Classification()(held), Classification(weight_samples=1500)(held)
+    predicted = Predictive(samples=1500)(held)
+    assert drawn["weight_samples"] == 1500
+    assert drawn["brier"] == pytest.approx(predicted["brier"], abs=0.02)
+    assert abs(drawn["brier"] - by_means["brier"]) > 0.05
+
+
+def test_after_a_prediction_the_weights_are_their_means_again():
+    held = of_nets(0.8)
+    before = Classification()(held)
+    Predictive(samples=2)(held)
+    assert Classification()(held) == before
+
+
+def test_weights_without_noise_have_one_prediction():
+    with pytest.raises(Inapplicable, match="the weights have no noise"):
+        Predictive().need(subject(logits(SURE), torch.tensor([0, 1, 2, 0])))
 
 
 # ------------------------------------------------------------------------- a latent class as a label

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from scipy.stats import chi2
 from torch.testing import assert_close
 
+from tests.measures.test_classification import of_nets
+from tests.measures.test_classification import subject as by_logits
 from tests.measures.test_evaluation import Given, subject
 from tests.theorems import assert_mean, wide_ppca
 from vaebench.check import Report
@@ -20,7 +19,8 @@ from vaebench.data import Column, Field, InMemorySplit, Support
 from vaebench.distributions import DiagNormal, StandardNormal, kl_divergence
 from vaebench.heads.posteriors import FullGaussian
 from vaebench.measures.base import Inapplicable
-from vaebench.measures.outliers import DATA, Outliers, differ, packed, reasons
+from vaebench.measures.classification import Predictive
+from vaebench.measures.outliers import DATA, Outliers, differ, reasons
 
 
 def exact():
@@ -157,12 +157,35 @@ def test_noise_has_the_marginals_and_not_the_correlation():
     assert torch.equal(sets["noise"]["nll"], again["noise"]["nll"])
 
 
+def test_an_entropy_tells_inputs_of_which_a_classifier_knows_nothing():
+    """Of p(y | x) = softmax(x): log 3 of zeros, less of what is sure."""
+    x = torch.tensor([[4.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 0.5]])
+    held = by_logits(x, torch.arange(3))
+    flat = InMemorySplit({"x": Column(torch.zeros(2, 3)), "y": Column(torch.tensor([0, 1]))})
+    held = replace(held, others={"flat": (flat,)})
+    found, sets = scored(held, "flat")
+    p = x.softmax(1)
+    assert_close(sets[DATA]["entropy"], -(p * p.log()).sum(1).double(), atol=1e-6, rtol=1e-6)
+    assert_close(sets["flat"]["entropy"], torch.full((2,), math.log(3)).double())
+    assert found["flat/entropy/auroc"] == 1
+    assert {*sets[DATA]} == {"entropy"}
+    assert held.notes["nll"] == "the model has no density of x"
+
+
+def test_an_entropy_is_of_the_average_over_nets():
+    held = of_nets(0.8)
+    _, sets = scored(held, "noise", samples=400)
+    predicted = Predictive(samples=400)(held)
+    assert sets[DATA]["entropy"].mean().item() == pytest.approx(predicted["entropy"], abs=0.05)
+    assert predicted["information"] > 0.1
+
+
 # ------------------------------------------------------------------------------- what is left out
 def test_what_means_nothing_is_left_out_with_its_reason_and_is_no_number():
     model = exact()
     held = subject(model, drawn(model, 10))
     found, _ = scored(held, "noise")
-    assert {*held.notes} == {"ratio", "complexity"}
+    assert {*held.notes} == {"ratio", "complexity", "entropy"}
     assert "outliers.baseline=RUN" in held.notes["ratio"]
     assert held.notes["complexity"] == "x is real numbers: there is nothing to pack"
     assert not [name for name in found if "ratio" in name or "complexity" in name]
@@ -204,11 +227,11 @@ def test_sets_that_these_data_do_not_make_are_refused(of, told):
 def test_labels_and_several_names_are_refused():
     held = subject(exact(), drawn(exact(), 10))
     two = Report("", {"x": "observed", "y": "observed"}, ("z",))
-    several = replace(held, composition=replace(held.composition, report=two))
+    data = Given(drawn(exact(), 10), torch.arange(10))
+    several = replace(held, composition=replace(held.composition, data=data, report=two))
     with pytest.raises(Inapplicable, match="one observed name; there are x, y"):
         Outliers(of=["noise"])(several)
     y = Report("", {"x": "extra", "y": "observed"}, ("z",))
-    data = Given(drawn(exact(), 10), torch.arange(10))
     label = replace(held, composition=replace(held.composition, data=data, report=y))
     with pytest.raises(Inapplicable, match="y is labels of classes"):
         Outliers(of=["noise"])(label)
@@ -220,42 +243,3 @@ def test_examples_of_another_shape_or_kind_are_told():
     assert differ(grey, bits) == "is [1, 2, 2] of 17 grey levels in [0, 1], not [1, 2, 2] of binary"
     assert differ(replace(grey, levels=256), grey)
     assert differ(replace(bits, shape=(1, 3, 2)), bits).startswith("is [1, 3, 2]")
-
-
-# ------------------------------------------------------------------------------------- packed bits
-@pytest.mark.parametrize(
-    "field",
-    [
-        Field((1, 9, 7), Support.BINARY, 2),
-        Field((1, 9, 7), Support.LEVELS, 17),
-        Field((3, 9, 7), Support.LEVELS, 256),
-        Field((1, 9, 7), Support.UNIT, 256),
-        Field((3, 9, 7), Support.UNIT),
-    ],
-)
-def test_a_png_holds_the_very_image(field, monkeypatch):
-    files: list[bytes] = []
-    real = Image.Image.save
-    monkeypatch.setattr(
-        Image.Image,
-        "save",
-        lambda self, file, *a, **kw: (real(self, file, *a, **kw), files.append(file.getvalue())),
-    )
-    x = field.example(2, torch.Generator().manual_seed(0))
-    sizes = packed(x, field)
-    assert sizes.tolist() == [8 * len(file) for file in files]
-    levels = field.levels or 256
-    for one, file in zip(x, files, strict=True):
-        with Image.open(io.BytesIO(file)) as image:
-            read = torch.from_numpy(np.array(image)).long()
-        read = read.unsqueeze(0) if field.shape[0] == 1 else read.permute(2, 0, 1)
-        inside = one * levels - 0.5 if field.support is Support.UNIT else one * (levels - 1)
-        assert (read - inside).abs().max() <= 0.5 + 1e-5
-
-
-@pytest.mark.parametrize("shape", [(1, 16, 16), (256,)])
-@pytest.mark.parametrize("support", [Support.BINARY, Support.LEVELS])
-def test_what_is_simple_takes_fewer_bits(shape, support):
-    field = Field(shape, support, 2 if support is Support.BINARY else 17)
-    blank, noise = torch.zeros(1, *shape), field.example(1, torch.Generator().manual_seed(0))
-    assert 1.5 * packed(blank, field) < packed(noise, field)

@@ -132,7 +132,7 @@ def test_weighted_densities_are_those_of_the_paper():
     ids=lambda q: type(q).__name__,
 )
 def test_codes_without_a_density_by_dimension_are_refused(q):
-    with refused("posterior", "objective", match="is to be a product of densities"):
+    with refused("posterior", "objective", match="to be a product of densities"):
         total(q)
 
 

@@ -13,7 +13,7 @@ RED = (255, 0, 0)
 def test_a_box_runs_through_the_middles_of_the_pixels_that_it_names(side):
     images = torch.zeros(1, 1, side, side)
     factor = SHORTEST_SIDE // side
-    shown = (boxed(images, [Box(2, 3, 6, 7)], RED)[0, 0] > 0).numpy()
+    shown = (boxed(images, [[Box(2, 3, 6, 7)]], RED)[0, 0] > 0).numpy()
     rows, columns = np.nonzero(shown.any(1))[0], np.nonzero(shown.any(0))[0]
     for found, ends in ((columns, (2, 6)), (rows, (3, 7))):
         middles = [(end - 0.5) * factor for end in ends]
@@ -22,7 +22,7 @@ def test_a_box_runs_through_the_middles_of_the_pixels_that_it_names(side):
 
 def test_each_image_has_its_own_box_and_keeps_its_values_elsewhere():
     images = torch.full((2, 3, 48, 48), 0.4)
-    shown = boxed(images, [Box(1, 1, 5, 5), Box(20, 20, 30, 30)], RED)
+    shown = boxed(images, [[Box(1, 1, 5, 5), Box(20, 20, 30, 30)]], RED)
     assert shown[0, :, 20:, 20:].sub(0.4).abs().max() < 1e-2
     assert shown[1, :, :10, :10].sub(0.4).abs().max() < 1e-2
     assert (shown[1] != shown[0]).any()

@@ -9,6 +9,8 @@ from torch.testing import assert_close
 
 from tests.fast import first_of
 from tests.theorems import largest_z, z_scores
+from tests.training.test_system import config
+from vaebench.compose import compose
 from vaebench.distributions import FullNormal
 from vaebench.errors import Refusal
 from vaebench.heads.flows import PlanarFlow
@@ -18,6 +20,7 @@ from vaebench.studies import STUDIES
 from vaebench.studies.energies import FAMILIES, FlowEnergies, energy, log_normaliser
 from vaebench.studies.flow_gaps import FlowGaps, PriorSampling
 from vaebench.studies.linear import correlated
+from vaebench.studies.local_reparam import Draws, LocalReparameterization
 
 
 def quiet(line: str) -> None:
@@ -111,6 +114,45 @@ def test_prior_samples_fail_as_the_latent_grows_and_those_of_q_do_not():
     assert last["prior_error"] < -10
     assert abs(last["posterior_error"]) < 0.5
     assert last["prior_ess"] < 0.01 * last["posterior_ess"]
+
+
+def test_the_variance_of_a_sum_is_that_of_its_terms_and_of_their_covariance():
+    """N² (Var[L] / M + (M - 1) / M Cov[L, L']): of bounds with a part in common."""
+    own, common = torch.randn(4000, 5), torch.randn(4000, 1)
+    gradients = {"layer": torch.randn(4000, 3) * torch.tensor([1.0, 2.0, 0.0])}
+    draws = Draws(2 * own + common, gradients, [0.5, 0.25, 1.0])
+    found = draws.of_bound(10)
+    assert found["bound_variance"] == pytest.approx(100 * (5 / 5 + 4 / 5), rel=0.1)
+    assert abs(found["correlation"] - 1 / 5) < largest_z() * found["correlation_se"]
+    sizes = draws.bounds.var(0).mean().item() / 5 * (1 + 4 * found["correlation"])
+    assert found["bound_variance"] == pytest.approx(100 * sizes)
+    value, se = draws.by_layer(10)["layer"]
+    assert abs(value - 500) < largest_z() * se
+    assert found["ms"] == 500
+
+
+def test_local_draws_leave_no_covariance_and_the_least_variance_of_the_gradient():
+    torch.set_default_dtype(torch.float32)  # of the data
+    cfg = config("model=bayes_classifier", "nets.hidden=[20]", "dataset.binarize=none")
+    study = LocalReparameterization(batches=[100], repeats=60, trained=0)
+    found = {(row["estimator"], row["layer"]): row for row in study.of(compose(cfg), quiet).rows}
+
+    def gap_z(lower, higher, layer):
+        one, other = found[lower, layer], found[higher, layer]
+        se = math.hypot(one["variance_se"], other["variance_se"])
+        return (other["variance"] - one["variance"]) / se
+
+    below, last = "likelihood.net.1", "likelihood.net.3"
+    for layer in (below, "all but the last", "all"):
+        assert gap_z("local", "per_example", layer) > 3
+        assert gap_z("per_example", "shared", layer) > 3
+    # The activations decide the gradient of the last layer's means.
+    assert abs(gap_z("local", "per_example", last)) < largest_z()
+    assert gap_z("per_example", "shared", last) > 3
+    first = {name: found[name, below] for name in ("local", "per_example", "shared")}
+    for name in ("local", "per_example"):
+        assert abs(first[name]["correlation"]) < largest_z() * first[name]["correlation_se"]
+    assert first["shared"]["correlation"] > 3 * first["shared"]["correlation_se"]
 
 
 def test_every_study_has_a_name_and_documents_itself():

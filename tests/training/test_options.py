@@ -185,6 +185,7 @@ def test_a_cpu_without_products_of_bfloat16_is_asked_for_none(tmp_path, monkeypa
     [
         "vae",
         "iwae estimator=dreg prior=vamp",
+        "vae weights=local_gaussian",
         pytest.param("vae refine=hamiltonian refine.steps=1", marks=pytest.mark.slow),
     ],
 )

@@ -115,6 +115,27 @@ def test_so_does_one_whose_objective_learns_by_itself(tmp_path):
         assert torch.equal(value, weights[name]), name
 
 
+NOISY = [
+    "weights=local_gaussian weight_prior=scale_mixture",
+    "weights=dropout",
+    "weights=dropout_a weights.learned=unit",
+    "weights=dropout_b weights.estimator=shared weights.kl=cubic",
+]
+"""Noise at each call of a layer, in the price of weights, or once a step."""
+
+
+@pytest.mark.parametrize("weights", first_of(NOISY))
+def test_a_resumed_run_draws_the_weights_that_one_never_stopped_does(tmp_path, weights):
+    overrides = (*RUN, "model=vae", "trainer.max_epochs=1", *weights.split())
+    once = run(tmp_path / "once", overrides=overrides)
+    with pytest.raises(RuntimeError, match="killed"):
+        run(tmp_path / "twice", overrides=overrides, crash=5)
+    twice = run(tmp_path / "twice", overrides=overrides, resume=True)
+    assert twice.latest == once.latest
+    for name, value in twice.model.state_dict().items():
+        assert torch.equal(value, once.model.state_dict()[name]), name
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A run in blocks of one, never stopped."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -230,12 +231,13 @@ class Told:
 
     global_step = 7
 
-    def __init__(self):
+    def __init__(self, *, q_is_prior):
         self.latest, self.notes = {}, []
+        self.model = SimpleNamespace(q_is_prior=q_is_prior)
 
 
-def warnings(*units):
-    told, callback = Told(), Collapse(Console(quiet=True))
+def warnings(*units, q_is_prior=False):
+    told, callback = Told(q_is_prior=q_is_prior), Collapse(Console(quiet=True))
     for active in units:
         told.latest = {} if active is None else {"val/active_units": active}
         callback.on_validation_end(told, told)
@@ -248,6 +250,10 @@ def test_collapse_is_warned_of_once_after_three_validations_in_a_row():
     assert warnings(None, None, None, None) == []
     (note,) = warnings(0, 0, 0, 0, 0, 0)
     assert "posterior collapse" in note
+
+
+def test_latents_that_are_to_tell_nothing_collapse_without_a_warning():
+    assert warnings(0, 0, 0, 0, 0, 0, q_is_prior=True) == []
 
 
 def test_a_run_that_collapses_says_so(tmp_path):

@@ -20,7 +20,15 @@ from vaebench.config.schema import Accelerator
 from vaebench.errors import Refusal
 from vaebench.measures.base import Numbers, Subject
 from vaebench.measures.disentanglement import CEILING
-from vaebench.measures.evaluation import NAMES, SETTINGS, Measures, latent_table, measure, select
+from vaebench.measures.evaluation import (
+    NAMES,
+    SETTINGS,
+    Measures,
+    check_nets,
+    latent_table,
+    measure,
+    select,
+)
 from vaebench.measures.likelihood import ENOUGH
 from vaebench.measures.outliers import differ
 from vaebench.progress import doing
@@ -48,9 +56,8 @@ def evaluate(arguments: Sequence[str]) -> None:
     asked = _asked(options)
     names = select(asked or NAMES, options)
     with looking(path, options) as (console, saved, subject):
-        if OUTLIERS in asked:
-            subject = beside(subject, saved, options.outliers, options.accelerator)
-        subject = with_peers(subject, saved, options.udr.others, options.accelerator)
+        check_nets(options.weight_samples, saved.composition, names, "weight_samples")
+        subject = _with_others(subject, saved, options, asked)
         say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
         of = {"split": options.split.value, "checkpoint": saved.checkpoint.name}
         say(f"{saved.composition.report.quantity} · {of['split']} split · {of['checkpoint']}")
@@ -86,10 +93,17 @@ def evaluate(arguments: Sequence[str]) -> None:
             say(f"written {near(write_latents(saved.folder, table))}")
 
 
-def with_peers(
+def _with_others(subject: Subject, saved: Saved, options: Options, asked: Sequence[str]) -> Subject:
+    """The subject with the data sets and runs that it is compared to."""
+    if OUTLIERS in asked:
+        subject = beside(subject, saved, options.outliers, options.accelerator)
+    return replace(subject, peers=_peers(subject, saved, options.udr.others, options.accelerator))
+
+
+def _peers(
     subject: Subject, saved: Saved, runs: Sequence[str], accelerator: Accelerator
-) -> Subject:
-    """The subject with the other runs that `udr.others` names.
+) -> tuple[Subject, ...]:
+    """The other runs that `udr.others` names.
 
     Raises:
         Refusal: one is of other data.
@@ -102,7 +116,7 @@ def with_peers(
             if there is None or differ(there, saved.composition.data.spec[name]):
                 raise Refusal(f"udr.others=[{run}] is not of this run's {name}")
         peers.append(Subject(other.composition, other.device, subject.part, subject.seed))
-    return replace(subject, peers=tuple(peers))
+    return tuple(peers)
 
 
 OUTLIERS = "outliers"

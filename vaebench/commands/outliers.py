@@ -149,6 +149,7 @@ UNITS = {
     "typicality": "|−log p(x) − H|, nats",
     "ratio": "log p_baseline(x) − log p(x), nats",
     "complexity": "−log₂ p(x) − packed size, bits",
+    "entropy": "entropy of p(y|x), nats",
 }
 NUMBERS = ("auroc", "aupr", "fpr95")
 WIDEST = 100

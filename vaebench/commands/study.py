@@ -87,7 +87,7 @@ def show(console: Console, name: str, found: Findings) -> None:
     table = Table(title=name, title_style="bold")
     for column in columns:
         text = isinstance(found.rows[0][column], str)
-        table.add_column(column, justify="left" if text else "right")
+        table.add_column(column, justify="left" if text else "right", overflow="fold")
     for row in found.rows:
         table.add_row(*(_cell(row, column) for column in columns))
     console.print(table)
@@ -99,7 +99,10 @@ def _cell(row: dict[str, Any], column: str) -> str:
     value, error = row[column], row.get(f"{column}_se")
     if not isinstance(value, float):
         return str(value)
-    return f"{value:.4f}" if error is None else f"{value:.4f} ± {error:.4f}"
+    numbers = [value] if error is None else [value, error]
+    largest = max(map(abs, numbers))
+    how = ".4f" if not largest or 1e-3 <= largest < 1e5 else ".3g"
+    return " ± ".join(f"{number:{how}}" for number in numbers)
 
 
 def keep(folder: Path, found: Findings, options: Study | ModelStudy) -> list[Path]:

@@ -186,8 +186,7 @@ def report(console: Console, cfg: DictConfig, result: Result) -> None:
     for name in sorted(shown, key=lambda n: (n.rpartition("/")[0], telling_order(n))):
         error = f" ± {errors[name]:.3f}" if name in errors else ""
         exact = not composition.objective.needs_latents
-        called = {"test/nll": "test/nll, exact" if exact else f"test/nll = -L_{cfg.eval.k}"}
-        table.add_row(called.get(name, name), written(name, metrics[name]) + error)
+        table.add_row(_named(name, cfg, exact), written(name, metrics[name]) + error)
     if shown:
         console.print(table)
     for note in result.tested.notes:
@@ -206,6 +205,16 @@ def where(
         if isinstance(logger, Wandb) and (run := logger.offline_run):
             line = f"to upload   wandb sync {near(run)}"
             console.print(line, highlight=False, soft_wrap=True)
+
+
+def _named(name: str, cfg: DictConfig, exact: bool) -> str:
+    """A metric's name; of the likelihood with what it is."""
+    if name != "test/nll":
+        return name
+    nets = cfg.eval.weight_samples
+    if exact:
+        return f"{name}, by {nets} nets" if nets else f"{name}, exact"
+    return f"{name} = -L_{cfg.eval.k}" + (f", by {nets} nets" if nets else "")
 
 
 def _of_examples(cfg: DictConfig, composition: Composition) -> str:

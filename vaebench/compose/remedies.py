@@ -21,11 +21,11 @@ from vaebench.paths import conf_dir
 from vaebench.runs.layout import option_of
 from vaebench.suggest import override
 
-TRIALS = 240
+TRIALS = 480
 """Compositions that are tried at most: half a minute, where nearly every part is at fault."""
 
-DEPTH = 8
-"""Overrides of one suggestion at most."""
+DEPTH = 10
+"""Refusals on the way to one suggestion at most; an override may take back an earlier one."""
 
 ENOUGH = 2
 """Choices of a part that lead to another refusal, after which no further one is tried."""

@@ -40,6 +40,7 @@ GROUPS = (
     ConfigGroup("posterior", "gaussian", composed=True, owner="model", idle="none", leads=True),
     ConfigGroup("refine", "none", composed=True, owner="model", idle="none", leads=True),
     ConfigGroup("weights", composed=True),
+    ConfigGroup("weight_prior", owner="weights", idle="fitted", untold="fitted"),
     ConfigGroup("prior", "normal", composed=True, owner="model", idle="none", leads=True),
     ConfigGroup("likelihood", "gaussian", composed=True, owner="model", leads=True),
     ConfigGroup("objective", "elbo", composed=True, leads=True),

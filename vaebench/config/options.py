@@ -136,7 +136,7 @@ def _contents(path: Path, group: str) -> tuple[dict[str, Any], frozenset[str]]:
         more, further = _contents(base, group) if builds else ({}, _brought(entry))
         found, brought = found | more, brought | further
     whole = path.read_text(encoding="utf-8").startswith("# @package _global_")
-    own = dict(_nodes(node, group)) if whole else {group: node}
+    own: dict[str, Any] = dict(_nodes(node, group)) if whole else {group: node}
     if group in found and group in own:
         own[group] = OmegaConf.merge(found[group], own[group])
     return found | own, brought

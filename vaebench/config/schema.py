@@ -44,6 +44,7 @@ class Evaluation:
     measures: list[str] = default(default_factory=lambda: ["terms", "likelihood", "classification"])
     k: int = 100
     examples: int = 0
+    weight_samples: int = 0
     checkpoint: Checkpoint = Checkpoint.best
 
 
@@ -95,6 +96,7 @@ class Config:
     posterior: Any = MISSING
     refine: Any = MISSING
     weights: Any = MISSING
+    weight_prior: Any = MISSING
     prior: Any = MISSING
     likelihood: Any = MISSING
     objective: Any = MISSING
@@ -123,6 +125,7 @@ SMALLEST = {
     "seed": 0,
     "eval.k": 1,
     "eval.examples": 0,
+    "eval.weight_samples": 0,
     "checkpoint.every": 0,
     "trainer.max_epochs": 0,
     "trainer.max_steps": -1,

@@ -6,6 +6,7 @@ from vaebench.data.base import Dataset, Part
 from vaebench.data.codes import Codes
 from vaebench.data.columns import Column, Columns, InMemorySplit, MappedSplit
 from vaebench.data.images.base import Images, Raw
+from vaebench.data.images.cluttered import Cluttered
 from vaebench.data.images.colour import CIFAR10, SVHN
 from vaebench.data.images.digits import Digits
 from vaebench.data.images.frey import FreyFaces

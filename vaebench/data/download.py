@@ -46,6 +46,11 @@ class Downloaded(Images):
         return self.root / self.folder
 
     @property
+    def is_there(self) -> bool:
+        """Whether no file is missing."""
+        return all((self.place / name).exists() for name in self.files)
+
+    @property
     def kind(self) -> Any:
         """torchvision's class."""
         import torchvision
@@ -67,7 +72,7 @@ class Downloaded(Images):
 
     def obtain(self) -> None:
         """Downloads the files if one of them is missing, and checks each."""
-        if not all((self.place / name).exists() for name in self.files):
+        if not self.is_there:
             self._download()
         for name, md5 in self.files.items():
             self.check(self.place / name, md5)

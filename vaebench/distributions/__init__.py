@@ -10,5 +10,6 @@ from vaebench.distributions.gaussian import DiagNormal, FullNormal, StandardNorm
 from vaebench.distributions.kl import has_kl, kl_divergence, register_kl
 from vaebench.distributions.low_rank import LowRankNormal
 from vaebench.distributions.mixture import Mixture
+from vaebench.distributions.pathless import Pathless
 from vaebench.distributions.sequence import TokenSequence
 from vaebench.distributions.shaped import Shaped

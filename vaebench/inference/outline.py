@@ -124,7 +124,7 @@ class Outline:
 
 def depends(value: Tensor, on: Mapping[str, Tensor]) -> set[str]:
     """The names of those tensors that a value has a gradient with respect to."""
-    if not value.requires_grad:
+    if not (value.requires_grad and on):
         return set()
     gradients = torch.autograd.grad(
         value.sum(), [*on.values()], allow_unused=True, retain_graph=True

@@ -47,7 +47,7 @@ class Subject:
         kept: what measures leave of each example, by name, `[N]` each.
         others: examples of other data sets, by what they are called here.
         baseline: another model of the same data.
-        peers: runs of the same composition and other seeds.
+        peers: other runs of the same data.
         sets: what measures leave of examples of several sets, by set and name.
         notes: why a measure leaves some of its numbers out, by what they are called.
     """
@@ -96,6 +96,15 @@ class Subject:
         index = torch.arange(len(split)) if rows is None else rows
         for some in steps(index.to(self.device).split(BATCH)):
             yield split.batch(some, generator)
+
+    def nets(self, samples: int, noise: Noise) -> Iterator[None]:
+        """So many turns in each of which weights are a draw of q(weights), as training draws them; 0:
+        one turn, with their means."""
+        if not samples:
+            yield
+        for _ in steps(range(samples)):
+            with self.composition.objective.nets_drawn(noise):
+                yield
 
     def column(self, name: str, part: Part) -> Tensor:
         """The values of one name at all examples of a split, where a column makes it alone, on the

@@ -29,7 +29,7 @@ def classes_of(subject: Subject) -> tuple[str, Tensor]:
     """
     subject.need_bound()
     latents = subject.latents
-    if name := label_of(subject):
+    if name := label_given(subject):
         levels = subject.composition.data.spec[name].levels
         return name, torch.arange(levels, device=subject.device)
     if len(latents) > 1:
@@ -42,7 +42,7 @@ def classes_of(subject: Subject) -> tuple[str, Tensor]:
     raise Inapplicable("no latent is a class beside a style, and the model is under no label")
 
 
-def label_of(subject: Subject) -> str:
+def label_given(subject: Subject) -> str:
     """The first of a model's conditions that is a label, and that p reads; empty where none is."""
     made = subject.composition
     read = (name for name in made.report.conditions if name not in subject.model.embedded)

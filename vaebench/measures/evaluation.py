@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from omegaconf import II
 
+from vaebench.compose import Composition
+from vaebench.config.chosen import chosen
 from vaebench.data import Batch
 from vaebench.distributions import DiagNormal
 from vaebench.errors import Incompatible, Refusal
@@ -25,7 +27,7 @@ from vaebench.measures.base import (
 )
 from vaebench.measures.blur import Blur
 from vaebench.measures.class_samples import ClassSamples
-from vaebench.measures.classification import Classification
+from vaebench.measures.classification import Classification, Predictive
 from vaebench.measures.disentanglement import UDR, Disentanglement, Equivariance
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
@@ -35,16 +37,21 @@ from vaebench.measures.rates import Information, RateDistortion, Units
 from vaebench.measures.sampling import Sampling
 from vaebench.measures.terms import Terms
 from vaebench.measures.transfer import Transfer
+from vaebench.suggest import override, use
 
 
 @dataclass
 class Measures:
-    """Each measure with its options; `k` and `examples` are those of the likelihood and the like."""
+    """Each measure with its options; `k`, `examples` and `weight_samples` are those of the likelihood
+    and the like."""
 
     k: int = 5000
     examples: int = 0
+    weight_samples: int = 0
     likelihood: ImportanceSampling = field(
-        default_factory=lambda: ImportanceSampling(k=II("k"), examples=II("examples"))
+        default_factory=lambda: ImportanceSampling(
+            k=II("k"), examples=II("examples"), weight_samples=II("weight_samples")
+        )
     )
     terms: Terms = field(default_factory=lambda: Terms(examples=II("examples")))
     rate: RateDistortion = field(default_factory=lambda: RateDistortion(examples=II("examples")))
@@ -54,8 +61,11 @@ class Measures:
     ais: AnnealedImportance = field(default_factory=AnnealedImportance)
     probe: Probe = field(default_factory=lambda: Probe(examples=II("examples")))
     classification: Classification = field(
-        default_factory=lambda: Classification(examples=II("examples"))
+        default_factory=lambda: Classification(
+            examples=II("examples"), weight_samples=II("weight_samples")
+        )
     )
+    predictive: Predictive = field(default_factory=lambda: Predictive(examples=II("examples")))
     class_samples: ClassSamples = field(
         default_factory=lambda: ClassSamples(examples=II("examples"))
     )
@@ -77,18 +87,20 @@ SHARED = {
         "units",
         "probe",
         "classification",
+        "predictive",
         "class_samples",
         "outliers",
     ),
+    "weight_samples": ("likelihood", "classification"),
 }
 """Options of `Measures`, and the measures that take theirs from them."""
 
 NAMES = tuple(f.name for f in fields(Measures) if f.name not in SHARED)
 
-SETTINGS = ("k", "examples", "train", "chains", "temperatures")
+SETTINGS = ("k", "examples", "samples", "weight_samples", "train", "chains", "temperatures")
 """Numbers of a measure that say how it was taken."""
 
-MAY_BE_ZERO = ("examples", "seed", "train", "labels")
+MAY_BE_ZERO = ("examples", "weight_samples", "seed", "train", "labels")
 
 
 def select(names: Iterable[str], options: Measures, option: str = "measures") -> list[str]:
@@ -105,6 +117,26 @@ def select(names: Iterable[str], options: Measures, option: str = "measures") ->
     for name in names:
         check(name, getattr(options, name))
     return names
+
+
+def check_nets(samples: int, composition: Composition, names: Iterable[str], option: str) -> None:
+    """Refuses to draw nets where all are the same, or no measure is of them.
+
+    Args:
+        names: of the measures.
+        option: that says how many.
+
+    Raises:
+        Refusal: with what to use instead.
+    """
+    if samples and not composition.objective.noisy:
+        raise Refusal(
+            f"{option}={samples} is an average over nets, and {chosen('weights')} has no noise: they "
+            f"would all be the same.{use(override(option, 0))}"
+        )
+    if samples and not {*names} & {*SHARED["weight_samples"]}:
+        of = " and ".join(SHARED["weight_samples"])
+        raise Refusal(f"{option}={samples} is of {of} alone.{use(override(option, 0))}")
 
 
 def why_not(measure: Measure, subject: Subject) -> str:

@@ -142,15 +142,22 @@ class ImportanceSampling(Measure):
     Monte Carlo: how far other samples of q would be, for these examples. Where `ess_few` of them
     have fewer than 10 effective samples there is none: L_K may lie well below log p(x). Without
     latents L_K is log p(x), and no sample counts.
+
+    With `weight_samples` S it is of log 1/S Σ_s exp L_K(x; W_s) over S nets W_s drawn from q(weights),
+    a lower bound in expectation on the log of p(x) with its weights integrated out under q, and
+    effective samples are of nets. Otherwise weights are their means.
     """
 
     k: int = 5000
     examples: int = 0
+    weight_samples: int = 0
 
     def need(self, subject: Subject) -> None:
         subject.need_bound()
 
     def numbers(self, subject: Subject) -> Numbers:
+        if self.weight_samples:
+            return self._over_nets(subject)
         data, noise = subject.composition.data, subject.noise()
         k = self.k if subject.roles[0] else 1
 
@@ -172,3 +179,42 @@ class ImportanceSampling(Measure):
         if exact is not None:
             numbers["exact_nll"] = -exact.double().mean().item()
         return numbers | {"examples": len(log_p)}
+
+    def _over_nets(self, subject: Subject) -> Numbers:
+        """The same of an average over nets."""
+        data, noise = subject.composition.data, subject.noise()
+        k = self.k if subject.roles[0] else 1
+
+        def run(batch: Batch) -> Batch:
+            log_p = log_likelihood(subject.model, batch, k, noise)
+            return {"log_p": log_p.double()} | data.units(batch)
+
+        found = [
+            over_batches(subject.batches(self.examples), run)
+            for _ in subject.nets(self.weight_samples, noise)
+        ]
+        each = torch.stack([one.pop("log_p") for one in found])
+        log_p, ess = averaged(each)
+        subject.kept["nll"] = -log_p
+        numbers = likelihood_metrics(log_p, subject.model, found[0])
+        numbers |= sampling_metrics(ess, "nll", torch.zeros_like(ess))
+        if "nll_mc_se" in numbers:
+            numbers["nll_mc_se"] = common_error(each)
+        return numbers | {"k": k, "weight_samples": len(each), "examples": len(log_p)}
+
+
+def averaged(log_w: Tensor) -> tuple[Tensor, Tensor]:
+    """log 1/S Σ_s w_s and the effective number (Σ w)² / Σ w² of them, of `[S, N]`."""
+    log_p = log_w.logsumexp(0) - math.log(len(log_w))
+    return log_p, (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()
+
+
+def common_error(log_w: Tensor) -> float:
+    """Standard error of the mean over examples of log 1/S Σ_s w_s, to first order, where all examples
+    may see the same draws: that of the mean over s of 1/N Σ_n w_sn / w̄_n.
+
+    Args:
+        log_w: `[S, N]`, S > 1.
+    """
+    shares = (log_w - averaged(log_w)[0]).exp().mean(1)
+    return (shares.std() / math.sqrt(len(shares))).item()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import math
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,8 +16,10 @@ from vaebench.distributions import Noise
 from vaebench.errors import DataError
 from vaebench.inference import infer
 from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject, over_batches
+from vaebench.measures.classification import entropy_of, label_of, probabilities
 from vaebench.measures.detection import detection
 from vaebench.measures.likelihood import log_likelihood
+from vaebench.measures.packing import PACKED, is_image, packed
 from vaebench.progress import steps
 from vaebench.suggest import override
 
@@ -36,7 +35,7 @@ OWN = (*CHANGES, WITHOUT)
 IMAGES = "x"
 """What the images of a set are called beside its scores."""
 
-SCORES = ("nll", "kl", "recon", "typicality", "ratio", "complexity")
+SCORES = ("nll", "kl", "recon", "typicality", "ratio", "complexity", "entropy")
 
 
 @dataclass
@@ -60,6 +59,11 @@ class Outliers(Measure):
     - `complexity`: -log₂ p(x) less the bits of the image as a PNG, of other shapes as zlib packs them
       (Serrà, Álvarez, Gómez, Slizovskaia, Núñez, Luque 2020, Input Complexity and Out-of-distribution
       Detection with Likelihood-based Generative Models).
+    - `entropy`: of p(y | x) of a classifier, or of q(c | x) where the objective made c the label; averaged
+      over nets where weights have noise (Hendrycks, Gimpel 2017, A Baseline for Detecting Misclassified
+      and Out-of-Distribution Examples in Neural Networks, have it; Lakshminarayanan, Pritzel, Blundell
+      2017, Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles, average). It is
+      the only score of a model that tells y of x and has no density of x.
 
     Args:
         of: the sets: `rotated`, `inverted`, `shuffled`, `noise` (`vaebench.data.outliers`), `without`
@@ -67,7 +71,7 @@ class Outliers(Measure):
         baseline: the run of `ratio`.
         options: of data sets that are named, such as `dataset.path=FILE`.
         k: importance samples of log p(x).
-        samples: of q, for `kl` and `recon`.
+        samples: of q, for `kl` and `recon`; nets of noisy weights, and draws of places, for `entropy`.
     """
 
     of: list[str] = field(default_factory=list, metadata={"bare": True})
@@ -81,7 +85,7 @@ class Outliers(Measure):
         if not self.of:
             example = override("outliers", [next(reversed(CHANGES))])
             raise Inapplicable(f"no outliers are named, as in {example}")
-        name = observed(subject)
+        name = looked_at(subject)
         for each in self.of:
             _set(subject, name, each)
         if len(reasons(self, subject)) == len(SCORES):
@@ -89,7 +93,7 @@ class Outliers(Measure):
 
     @torch.no_grad()
     def numbers(self, subject: Subject) -> Numbers:
-        name, left_out = observed(subject), reasons(self, subject)
+        name, left_out = looked_at(subject), reasons(self, subject)
         scored = Scored(self, subject, name, tuple(s for s in SCORES if s not in left_out))
         typical = math.nan
         if "typicality" in scored.scores:
@@ -153,18 +157,30 @@ def _first(splits: tuple[Columns, ...], examples: int) -> Iterator[Columns]:
         examples -= len(split)
 
 
-def observed(subject: Subject) -> str:
-    """The one name that the model observes, of numbers or classes in a fixed shape.
+def looked_at(subject: Subject) -> str:
+    """The one name that the model observes, or that it tells a label of; of numbers or classes in a
+    fixed shape.
 
     Raises:
         Inapplicable: there are several, or it is a label or a sentence.
     """
-    names, fields = subject.roles[1], subject.composition.data.spec.fields
+    names, fields, is_told = subject.roles[1], subject.composition.data.spec.fields, "observed"
+    if _tells_alone(subject):
+        names, is_told = subject.composition.report.conditions, "given"
     if len(names) != 1:
-        raise Inapplicable(f"outliers are of one observed name; there are {', '.join(names)}")
+        there = ", ".join(names) or "none"
+        raise Inapplicable(f"outliers are of one {is_told} name; there are {there}")
     if fields[names[0]].support in (Support.LABEL, Support.TOKENS):
         raise Inapplicable(f"{names[0]} is {fields[names[0]].support.words}: no outliers are made")
     return names[0]
+
+
+def _tells_alone(subject: Subject) -> bool:
+    """Whether a label is all that the model tells, of what it is given."""
+    try:
+        return label_of(subject) in subject.roles[1]
+    except Inapplicable:
+        return False
 
 
 def reasons(options: Outliers, subject: Subject) -> dict[str, str]:
@@ -174,11 +190,18 @@ def reasons(options: Outliers, subject: Subject) -> dict[str, str]:
         subject.need_bound()
     except Inapplicable as error:
         found |= dict.fromkeys((score for score in SCORES if score != "recon"), str(error))
+    try:
+        label_of(subject)
+    except Inapplicable as error:
+        found.setdefault("entropy", str(error))
     if not subject.roles[0]:
         found |= dict.fromkeys(("kl", "recon"), "the model has no latents")
     if subject.baseline is None:
         found.setdefault("ratio", "no other run is named, as in outliers.baseline=RUN")
-    name = observed(subject)
+    name = looked_at(subject)
+    if _tells_alone(subject):
+        told = f"the model has no density of {name}"
+        found |= dict.fromkeys((score for score in SCORES if score != "entropy"), told)
     held = subject.composition.data.spec[name]
     if held.support not in PACKED:
         found.setdefault("complexity", f"{name} is {held.support.words}: there is nothing to pack")
@@ -221,6 +244,8 @@ class Scored:
                 found["typicality"] = (nll - typical).abs()
             if "recon" in self.scores:
                 found |= self._terms(batch, noise)
+            if "entropy" in self.scores:
+                found["entropy"] = self._entropy(batch, noise)
             if "ratio" in self.scores and reference is not None:
                 found["ratio"] = found["nll"] + reference(batch)
             held = self.subject.composition.data.spec[self.name]
@@ -237,6 +262,15 @@ class Scored:
         recon = evidence.recon.mean(0)
         return {"recon": -recon} | ({"kl": recon - evidence.elbo} if "kl" in self.scores else {})
 
+    def _entropy(self, batch: Batch, noise: Noise) -> Tensor:
+        subject, samples = self.subject, self.options.samples
+        label, nets = label_of(subject), samples if subject.composition.objective.noisy else 0
+        each = [
+            probabilities(subject.model, batch, label, noise, samples)
+            for _ in subject.nets(nets, noise)
+        ]
+        return entropy_of(torch.stack(each).mean(0))
+
     def likelihoods(self, batches: Iterator[Batch]) -> Tensor:
         """-log p(x) of examples, `[N]`."""
         likelihood = _likelihood(self.subject, self.k)
@@ -247,47 +281,6 @@ def _likelihood(subject: Subject, k: int) -> Callable[[Batch], Tensor]:
     """log p(x) of a batch `[B]`, with the noise of the measure `likelihood`."""
     noise, k = subject.noise(), k if subject.roles[0] else 1
     return lambda batch: log_likelihood(subject.model, batch, k, noise)
-
-
-def is_image(x: Tensor) -> bool:
-    """Of examples `[B, *shape]`, whether they are grey or coloured."""
-    return x.ndim == 4 and x.shape[1] in (1, 3)
-
-
-PACKED = (Support.BINARY, Support.LEVELS, Support.UNIT)
-
-
-def packed(x: Tensor, field: Field) -> Tensor:
-    """Bits of each example in a file without loss, `[B]`: PNG of images, zlib of other shapes.
-
-    Grey values that are continuous are taken in their levels, or in 256.
-
-    Args:
-        x: values in [0, 1], `[B, *shape]`.
-        field: what they are.
-    """
-    levels = field.levels or 256
-    scaled = x * levels if field.support is Support.UNIT else (x * (levels - 1)).round()
-    grey = scaled.clamp(0, levels - 1).byte().numpy()
-    size = _png if is_image(x) else _zlib
-    return torch.tensor([8.0 * size(one, levels) for one in grey], dtype=torch.float64)
-
-
-def _png(image: np.ndarray, levels: int) -> int:
-    """Bytes of an image `[C, H, W]`."""
-    from PIL import Image
-
-    made = Image.fromarray(image[0] if len(image) == 1 else np.moveaxis(image, 0, -1))
-    if levels == 2 and len(image) == 1:
-        made = made.point(lambda grey: 255 * grey, "1")
-    file = io.BytesIO()
-    made.save(file, "PNG", optimize=True)
-    return len(file.getvalue())
-
-
-def _zlib(values: np.ndarray, levels: int) -> int:
-    """Bytes of values of any shape."""
-    return len(zlib.compress((np.packbits(values) if levels == 2 else values).tobytes(), 9))
 
 
 def differ(other: Field, own: Field) -> str:

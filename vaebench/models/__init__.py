@@ -4,6 +4,7 @@ from vaebench.models.base import Interleaved, Model, RecognitionFirst, Refine, u
 from vaebench.models.density import ConditionalDensity
 from vaebench.models.draw import DRAW
 from vaebench.models.generator import Generator
+from vaebench.models.glimpses import RAM, DRAWClassifier
 from vaebench.models.hierarchical import Hierarchical
 from vaebench.models.m2 import M2
 from vaebench.models.made import MADE

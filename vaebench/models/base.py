@@ -53,6 +53,9 @@ class Model(nn.Module, ABC):
     solves: bool = False
     """Whether it needs no step of training: `fit` finds its parameters, or it starts at them."""
 
+    q_is_prior: bool = False
+    """Whether q is p's own density of the latents, which tells nothing of what is observed."""
+
     def __init__(self) -> None:
         super().__init__()
         self.register_module("refine", None)

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from vaebench.errors import Incompatible
 from vaebench.nets.base import Shape
@@ -123,14 +124,17 @@ class Reader(nn.Module):
         shape: of one image, `[C, B, A]` where n > 0.
         images: how many are read at the same place.
         n: N, filters on each side of the grid; 0: no attention, all pixels are read.
+        centred: whether the grid's centre stays in the middle of the image.
 
     Attributes:
         widths: numbers that it reads: of each image, or through the grid of all.
     """
 
-    def __init__(self, hidden: int, shape: Shape, images: int, n: int) -> None:
+    def __init__(
+        self, hidden: int, shape: Shape, images: int, n: int, *, centred: bool = False
+    ) -> None:
         super().__init__()
-        self.n, self.dims = n, len(shape)
+        self.n, self.dims, self.centred = n, len(shape), centred
         self.size = shape[-2:]
         self.widths = (images * shape[0] * n * n,) if n else (math.prod(shape),) * images
         self.attend = tiling(hidden, n, shape[-2:]) if n else None
@@ -144,7 +148,10 @@ class Reader(nn.Module):
         grid these are the images themselves."""
         if self.attend is None:
             return [*images], None
-        grid = window(self.attend(state), self.n, self.size)
+        params = self.attend(state)
+        if self.centred:
+            params = F.pad(params[..., 2:], (2, 0))
+        grid = window(params, self.n, self.size)
         return [grid.read(*images).flatten(-3)], grid
 
 

@@ -36,6 +36,9 @@ class Regularised(nn.Module, ABC):
     note: ClassVar[str] = "the loss includes -log p(weights) / N; no bound does"
     """What a reader of the results should know."""
 
+    term: ClassVar[str] = ""
+    """Under which name the price is reported, each of N examples' share of it; empty: it is not."""
+
     @abstractmethod
     def penalty(self) -> Tensor:
         """-log p(weights) up to its constant, or KL(q(weights) ‖ p), of the data set as a whole."""

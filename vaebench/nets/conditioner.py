@@ -31,6 +31,13 @@ class MaskedLinear(nn.Linear):
         return F.linear(x, self.mask * self.weight, self.bias)
 
 
+class MaskableLinear(nn.Linear):
+    """A linear layer that is told at each call which of its weights are not 0, `[out, in]`."""
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
+        return F.linear(x, self.weight * mask, self.bias)
+
+
 class Conditioner(Multiplies):
     """z `[*, in]` and a context `[*, C]` → `[*, out]`.
 

@@ -8,10 +8,9 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vaebench.nets.base import ACTIVATIONS, Activation, widths
-from vaebench.nets.conditioner import made_masks
+from vaebench.nets.conditioner import MaskableLinear, made_masks
 from vaebench.nets.precision import Multiplies
 
 
@@ -32,7 +31,7 @@ class MaskedNet(Multiplies):
         2015), https://arxiv.org/abs/1502.03509
     """
 
-    layers: Sequence[nn.Linear]
+    layers: Sequence[MaskableLinear]
     orders: Tensor
 
     def __init__(
@@ -46,8 +45,8 @@ class MaskedNet(Multiplies):
         super().__init__()
         count, dim = orders.shape
         sizes = [dim, *widths("hidden", list(hidden)), outputs * dim]
-        layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
-        self.layers = cast("Sequence[nn.Linear]", layers)
+        layers = nn.ModuleList(MaskableLinear(a, b) for a, b in pairwise(sizes))
+        self.layers = cast("Sequence[MaskableLinear]", layers)
         self.activation = ACTIVATIONS[activation]()
         generator = torch.Generator().manual_seed(seed) if count > 1 else None
         sets = [made_masks(order, outputs, sizes[1:-1], generator) for order in orders]
@@ -66,5 +65,5 @@ class MaskedNet(Multiplies):
             if i:
                 h = self.activation(h)
             mask = self.get_buffer(f"masks{i}").index_select(0, which)[0]
-            h = F.linear(h, layer.weight * mask, layer.bias)
+            h = layer(h, mask)
         return h

@@ -17,9 +17,13 @@ from vaebench.errors import Incompatible
 from vaebench.inference import Outline
 from vaebench.models import Model
 from vaebench.nets.base import Regularised
-from vaebench.nets.weights import AdaptiveNoise
+from vaebench.nets.weights import WeightNoise
+from vaebench.objectives.bounds import Bound, Mean
 from vaebench.objectives.estimators import Draws
 from vaebench.trace import Evidence
+
+NO_LATENTS = "this objective is about latents, and this model has none: its log p(x) is exact."
+"""Why it is refused there."""
 
 WITHOUT_NOISE = (nn.RNNBase, nn.RNNCellBase, nn.Embedding)
 
@@ -73,6 +77,9 @@ class Objective(nn.Module, ABC):
     label: str = ""
     """The label that the latent class is made to be; empty: what it is, is nobody's matter."""
 
+    bound: Bound = Mean()
+    """What it makes of the samples' terms."""
+
     dreams: bool = False
     """Whether q learns from data that p makes up."""
 
@@ -82,7 +89,7 @@ class Objective(nn.Module, ABC):
             raise Incompatible(f"k={k}: at least one sample per example")
         self.k, self.size = k, outline.spec.size
         self.regularised = [m for m in model.modules() if isinstance(m, Regularised)]
-        self.noisy = [m for m in model.modules() if isinstance(m, AdaptiveNoise)]
+        self.noisy = [m for m in model.modules() if isinstance(m, WeightNoise)]
         self.notes = [*dict.fromkeys(m.note for m in self.regularised)]
         if self.noisy and any(isinstance(m, WITHOUT_NOISE) for m in model.modules()):
             self.notes.append("recurrent nets and embeddings have weights without noise")
@@ -101,7 +108,11 @@ class Objective(nn.Module, ABC):
         with self.weights_drawn(noise):
             estimate = self.estimate(model, batch, step, noise)
             for module in self.regularised:
-                estimate.loss = estimate.loss + module.penalty() / self.size
+                share = module.penalty() / self.size
+                estimate.loss = estimate.loss + share
+                if module.term:
+                    told = estimate.terms.get(module.term, torch.zeros_like(share))
+                    estimate.terms[module.term] = told + share.detach()
         return estimate
 
     @torch.no_grad()
@@ -112,14 +123,26 @@ class Objective(nn.Module, ABC):
 
     @contextmanager
     def weights_drawn(self, noise: Noise) -> Iterator[None]:
-        """While open, one draw of each noisy weight: whoever scores again sees the same net."""
+        """While open, weights have noise. What is shared is drawn once: who scores again sees the same."""
         for layer in self.noisy:
-            layer.draw(noise.normal)
+            layer.draw(noise)
         try:
             yield
         finally:
             for layer in self.noisy:
                 layer.forget()
+
+    @contextmanager
+    def nets_drawn(self, noise: Noise) -> Iterator[None]:
+        """While open, an evaluation sees nets drawn from q(weights) instead of their means."""
+        with self.weights_drawn(noise):
+            for layer in self.noisy:
+                layer.train()
+            try:
+                yield
+            finally:
+                for layer in self.noisy:
+                    layer.eval()
 
     def groups(self) -> list[dict[str, Any]]:
         """Optimizer groups of the objective's own parameters; none by default."""

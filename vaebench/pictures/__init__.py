@@ -10,6 +10,7 @@ from vaebench.pictures.classes import classes, components, styles
 from vaebench.pictures.curves import curves
 from vaebench.pictures.decoding import Decoding
 from vaebench.pictures.factors import factors
+from vaebench.pictures.glimpses import glimpses
 from vaebench.pictures.journeys import arithmetic, interpolations, traversals
 from vaebench.pictures.maps import pca, tsne
 from vaebench.pictures.posteriors import posteriors
@@ -29,11 +30,12 @@ Picture = Callable[[View], list[Path]]
 OF_IMAGES = (data, reconstructions, samples, manifold)
 OF_CLASSES = (classes, styles, components)
 OF_A_CANVAS = (canvas, strokes, filters)
+OF_PLACES = (glimpses,)
 OF_SENTENCES = (sentences, paraphrases, homotopies)
 OF_LATENTS = (posteriors, interpolations, prior_walk, traversals, arithmetic, pca, tsne, factors)
 PICTURES: dict[str, Picture] = {
     picture.__name__: picture
-    for picture in (*OF_IMAGES, *OF_CLASSES, *OF_A_CANVAS, *OF_SENTENCES, *OF_LATENTS)
+    for picture in (*OF_IMAGES, *OF_CLASSES, *OF_A_CANVAS, *OF_PLACES, *OF_SENTENCES, *OF_LATENTS)
 }
 """By the name of their function, in the order in which they are drawn."""
 

@@ -43,19 +43,21 @@ def coloured(images: Tensor) -> Tensor:
     return images.expand(-1, 3, -1, -1)
 
 
-def boxed(images: Tensor, boxes: Sequence[Box], colour: tuple[int, int, int]) -> Tensor:
-    """Enlarged images `[n, 3, H', W']`, each with the outline of its box if there are any."""
+def boxed(images: Tensor, layers: Sequence[Sequence[Box]], colour: tuple[int, int, int]) -> Tensor:
+    """Enlarged images `[n, 3, H', W']`, each with the outlines of its boxes: one of each layer, which
+    holds a box of every image or none at all."""
     from PIL import Image, ImageDraw
 
-    large = coloured(enlarged(images))
+    large, boxes = coloured(enlarged(images)), [*zip(*layers, strict=True)]
     if not boxes:
         return large
     factor = large.shape[-1] / images.shape[-1]
     found = []
-    for pixels, box in zip(large, boxes, strict=True):
+    for pixels, own in zip(large, boxes, strict=True):
         picture = Image.fromarray(_pixels(pixels))
-        ends = [round((end - 0.5) * factor) for end in box]
-        ImageDraw.Draw(picture).rectangle(ends, outline=colour, width=2)
+        for box in own:
+            ends = [round((end - 0.5) * factor) for end in box]
+            ImageDraw.Draw(picture).rectangle(ends, outline=colour, width=2)
         found.append(torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255)
     return torch.stack(found)
 

@@ -12,7 +12,7 @@ from vaebench.data import Batch, Support
 from vaebench.distributions import StandardNormal
 from vaebench.inference import drawn, expected, simulate
 from vaebench.measures.base import Inapplicable
-from vaebench.measures.class_samples import label_of
+from vaebench.measures.class_samples import label_given
 from vaebench.pictures.paper import new_figure, save, save_bands, save_grid, save_sheet
 from vaebench.pictures.view import View
 
@@ -47,7 +47,7 @@ def samples(view: View) -> list[Path]:
     """E[x | z] at z ~ p(z), one for each example's conditions; of a model under a label, a row for
     each class; of vectors, a map. Without latents, draws of x itself."""
     view.subject.need_bound()
-    label, given, classes = label_of(view.subject), view.given, 0
+    label, given, classes = label_given(view.subject), view.given, 0
     if label:
         given, classes = _of_each_class(view, label)
     n = classes * _per_class(view) or len(view)

@@ -45,14 +45,14 @@ class Painting:
 
     def shown(self, t: int, n: int) -> Tensor:
         """The first n canvases after step t, with where it wrote."""
-        return boxed(self.images[t][:n], _boxes(self.steps[t].written, n), WRITTEN)
+        return boxed(self.images[t][:n], [boxes_of(self.steps[t].written, n)], WRITTEN)
 
 
 def canvas(view: View) -> list[Path]:
     """Data with where the model looked, and the canvas with where it wrote, t = 1, …, T: a strip
     of some steps, and an animation of all of them above samples from the prior."""
     rebuilt, made = _reconstructed(view), _sampled(view)
-    at, looks = _some(len(rebuilt.steps)), rebuilt.steps[0].read is not None
+    at, looks = some_of(len(rebuilt.steps)), rebuilt.steps[0].read is not None
     rows, names = [], []
     for i in range(min(ROWS, len(view))):
         if looks:
@@ -75,7 +75,7 @@ def canvas(view: View) -> list[Path]:
 def strokes(view: View) -> list[Path]:
     """Samples from the prior after each step, with where the model wrote."""
     made = _sampled(view)
-    n, at = min(SAMPLES, len(view)), _some(len(made.steps))
+    n, at = min(SAMPLES, len(view)), some_of(len(made.steps))
     images = torch.stack([made.shown(t, n) for t in at], 1).flatten(0, 1)
     title = "samples from the prior, step by step"
     names = [f"sample {i + 1}" for i in range(n)]
@@ -88,8 +88,8 @@ def filters(view: View) -> list[Path]:
         raise Inapplicable("with model.attention=false there is no grid of filters")
     image = view.images[:1].cpu()
     size = image.shape[-2:]
-    boxes = [_boxes(_middle(stride, 1.0, size), 1) for stride in STRIDES]
-    rows = [boxed(image, box, READ) for box in boxes]
+    boxes = [boxes_of(_middle(stride, 1.0, size), 1) for stride in STRIDES]
+    rows = [boxed(image, [box], READ) for box in boxes]
     for sd in SPREADS:
         patches = torch.cat([_middle(stride, sd, size).read(image) for stride in STRIDES])
         rows.append(coloured(F.interpolate(patches.clamp(0, 1), rows[0].shape[-2:])))
@@ -139,10 +139,10 @@ def _painted(view: View, model: DRAW, steps: list[Step]) -> Painting:
 
 def _seen(view: View, painting: Painting, t: int, n: int) -> Tensor:
     """The first n examples with where step t read."""
-    return boxed(view.images[:n].cpu(), _boxes(painting.steps[t].read, n), READ)
+    return boxed(view.images[:n].cpu(), [boxes_of(painting.steps[t].read, n)], READ)
 
 
-def _boxes(grid: Window | None, n: int) -> list[Box]:
+def boxes_of(grid: Window | None, n: int) -> list[Box]:
     """Where the filters' centres are, for each of n examples; nothing without a grid."""
     if grid is None:
         return []
@@ -152,7 +152,7 @@ def _boxes(grid: Window | None, n: int) -> list[Box]:
     return [Box(*row) for row in rows.tolist()]
 
 
-def _some(count: int) -> list[int]:
+def some_of(count: int) -> list[int]:
     """Steps that are shown, the first and the last among them."""
     return torch.linspace(0, count - 1, min(count, COLUMNS)).round().long().tolist()
 

@@ -79,6 +79,20 @@ def descents(parameters: Sequence[nn.Parameter], lr: float, count: int) -> Itera
         schedule.step()
 
 
+def train(composition: Composition, count: int, lr: float) -> None:
+    """A few steps of the run's own objective, by Adam on batches of 100."""
+    model, objective = composition.model, composition.objective
+    split = composition.split("train")
+    optimizer = torch.optim.Adam([*model.parameters(), *objective.parameters()], lr=lr)
+    for step in steps(range(count), "training"):
+        index = torch.randint(len(split), (100,))
+        optimizer.zero_grad()
+        estimate = objective(model, split.batch(index), torch.tensor(step))
+        objective.keep(estimate.state)
+        estimate.loss.backward()
+        optimizer.step()
+
+
 def mean_se(values: Tensor) -> tuple[float, float]:
     """Mean of draws and its standard error."""
     values = values.detach().double().flatten()

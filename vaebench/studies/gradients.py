@@ -24,7 +24,7 @@ from vaebench.objectives.baselines import DECAY, Baseline
 from vaebench.objectives.estimated import Estimated
 from vaebench.objectives.estimators import Estimator
 from vaebench.progress import steps as counted
-from vaebench.studies.base import Findings, ModelStudy, Say, mean_se
+from vaebench.studies.base import Findings, ModelStudy, Say, mean_se, train
 from vaebench.studies.gradient_figures import figures
 
 BASELINES: dict[str, Callable[..., Baseline]] = {
@@ -105,7 +105,7 @@ class GradientVariance(ModelStudy):
         subject = Gradients(composition, self.examples)
         if not subject.latents:
             raise Refusal("a model without latents has no gradient to estimate")
-        subject.train(self.trained, self.lr)
+        train(composition, self.trained, self.lr)
         rows: list[dict[str, Any]] = []
         for bound in counted(self.bounds):
             for k in counted(self.ks):
@@ -190,8 +190,7 @@ class Gradients:
 
     def __init__(self, composition: Composition, examples: int) -> None:
         self.model, self.spec = composition.model, composition.data.spec
-        self.composition = composition
-        self.split = split = composition.split("train")
+        split = composition.split("train")
         self.batch = split.first(examples).batch(torch.arange(min(examples, len(split))))
         self.latents = infer(self.model, self.batch, 1).latents
         self.named = [(n, p) for n, p in self.model.named_parameters() if p.requires_grad]
@@ -208,18 +207,6 @@ class Gradients:
             places[part] = slice(places[part].start if part in places else start, end)
             start = end
         return places
-
-    def train(self, steps: int, lr: float) -> None:
-        """A few steps of the run's own objective."""
-        objective = self.composition.objective
-        optimizer = torch.optim.Adam([*self.model.parameters(), *objective.parameters()], lr=lr)
-        for step in counted(range(steps), "training"):
-            index = torch.randint(len(self.split), (100,))
-            optimizer.zero_grad()
-            estimate = objective(self.model, self.split.batch(index), torch.tensor(step))
-            objective.keep(estimate.state)
-            estimate.loss.backward()
-            optimizer.step()
 
     def objective(self, bound: str, name: str, k: int) -> Estimated | None:
         """The bound under an estimator whose baseline has settled; None where they do not go

@@ -11,7 +11,7 @@ from vaebench.compose import Composition
 from vaebench.config.schema import Evaluation
 from vaebench.errors import Refusal
 from vaebench.measures.base import Subject
-from vaebench.measures.evaluation import Measures, select, why_not
+from vaebench.measures.evaluation import Measures, check_nets, select, why_not
 from vaebench.suggest import override, use
 
 OPTION = "eval.measures"
@@ -21,13 +21,14 @@ are left out without a word."""
 
 
 def check_measures(cfg: DictConfig, composition: Composition) -> None:
-    """Looks at `eval.measures` before anything is trained.
+    """Looks at `eval.measures` and `eval.weight_samples` before anything is trained.
 
     Raises:
-        Refusal: there is no such measure, or it does not apply.
+        Refusal: there is no such measure, it does not apply, or no net to draw.
     """
     options = measures_of(cfg)
     names = select(cfg.eval.measures, options, OPTION)
+    check_nets(cfg.eval.weight_samples, composition, names, "eval.weight_samples")
     if names == USUAL:
         return
     composition.model.eval()
@@ -42,6 +43,6 @@ def check_measures(cfg: DictConfig, composition: Composition) -> None:
 
 
 def measures_of(cfg: DictConfig) -> Measures:
-    """All measures, with `eval.k` and `eval.examples` for those that have a use for them."""
-    shared = Measures(k=cfg.eval.k, examples=cfg.eval.examples)
+    """All measures, with `eval.k`, `eval.examples` and `eval.weight_samples` for those that use them."""
+    shared = Measures(cfg.eval.k, cfg.eval.examples, cfg.eval.weight_samples)
     return cast(Measures, OmegaConf.to_object(OmegaConf.structured(shared)))

@@ -77,6 +77,8 @@ class Collapse(pl.Callback):
         self.console, self.in_a_row, self.warned = console, 0, False
 
     def on_validation_end(self, trainer: pl.Trainer, system: System) -> None:
+        if system.model.q_is_prior:
+            return  # such latents tell nothing of what is observed, and are not meant to
         inactive = system.latest.get("val/active_units") == 0
         self.in_a_row = self.in_a_row + 1 if inactive else 0
         if self.in_a_row >= PATIENCE:

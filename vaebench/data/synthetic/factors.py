@@ -27,23 +27,6 @@ BYTE = 256
 """Values that one byte tells apart."""
 
 
-class Resident:
-    """A tensor on whichever device asks for it.
-
-    Args:
-        tensor: on any.
-    """
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.copies = {tensor.device: tensor}
-
-    def on(self, device: torch.device) -> Tensor:
-        """The tensor on this device, where it stays."""
-        if device not in self.copies:
-            self.copies[device] = next(iter(self.copies.values())).to(device)
-        return self.copies[device]
-
-
 class Factors(Dataset):
     """Images x of factors v_1, …, v_F: one example for each combination of their values.
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from vaebench.data.images.files import corrupt
 from vaebench.data.protocol import Split
-from vaebench.data.synthetic.factors import NONE, Factors, Resident
+from vaebench.data.resident import Resident
+from vaebench.data.synthetic.factors import NONE, Factors
 from vaebench.errors import DataError
 
 FACTORS = {"shape": 3, "scale": 6, "orientation": 40, "pos_x": 32, "pos_y": 32}

@@ -83,9 +83,8 @@ def separate_scores(coded: Coded) -> np.ndarray:
     some = slice(MOST_OF_SVM)
     found = np.zeros((coded.z.shape[1], coded.v.shape[1]))
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ConvergenceWarning
-        )  # it ends where it is as good as it gets
+        # It ends where it is as good as it gets.
+        warnings.simplefilter("ignore", ConvergenceWarning)
         for d, k in np.ndindex(found.shape):
             machine = LinearSVC(C=0.01, class_weight="balanced", random_state=coded.seed)
             machine.fit(learned.z[some, d : d + 1], learned.v[some, k])

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vaebench.errors import Incompatible
 from vaebench.inference import Outline
+from vaebench.objectives.base import NO_LATENTS
 from vaebench.objectives.estimators import Terms
 from vaebench.trace import Evidence
 
@@ -60,6 +61,11 @@ class AlongPath(Regularizer, ABC):
     is that of the step: `evidence.q.noise`."""
 
     needs_path: ClassVar[bool] = True
+
+    def __init__(self, outline: Outline) -> None:
+        super().__init__()
+        if not outline.latents:
+            raise Incompatible(NO_LATENTS, "objective")
 
     @abstractmethod
     def seen(self, evidence: Evidence, step: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

@@ -34,7 +34,7 @@ class DIP(AlongPath):
     """
 
     def __init__(self, outline: Outline, *, kind: Kind, beside: float, diagonal: float) -> None:
-        super().__init__()
+        super().__init__(outline)
         check_not_negative("dip", beside=beside, diagonal=diagonal)
         closed = (DiagNormal, FullNormal, Delta)
         if not all(isinstance(q, closed) and not depends_on_draws(q) for q in outline.q):

@@ -38,7 +38,7 @@ class Discriminator(AlongPath):
     """
 
     def __init__(self, outline: Outline, *, gamma: float, hidden: Sequence[int], lr: float) -> None:
-        super().__init__()
+        super().__init__(outline)
         check_not_negative("discriminator", gamma=gamma)
         if lr <= 0:
             raise Incompatible(f"discriminator: lr={lr} must be positive")

@@ -36,7 +36,7 @@ class MMD(AlongPath):
     """
 
     def __init__(self, outline: Outline, *, weight: float, kernel: Kernel, scale: float) -> None:
-        super().__init__()
+        super().__init__(outline)
         check_not_negative("mmd", weight=weight)
         if scale <= 0:
             raise Incompatible(f"mmd: scale={scale} must be positive")

@@ -42,7 +42,7 @@ class TotalCorrelation(AlongPath):
     def __init__(
         self, outline: Outline, *, alpha: float, beta: float, gamma: float, minibatch: Minibatch
     ) -> None:
-        super().__init__()
+        super().__init__(outline)
         check_not_negative("total_correlation", alpha=alpha, beta=beta, gamma=gamma)
         _check(outline)
         self.alpha, self.beta, self.gamma = alpha, beta, gamma
@@ -104,9 +104,10 @@ def _check(outline: Outline) -> None:
                 "objective",
             )
         if dist.is_discrete or not dist.has_density or dist.factors() is None:
+            whose = "posterior" if len(outline.latents) == 1 else "model"
             raise Incompatible(
-                f"this objective takes a total correlation, for which q({name} | x) is to be a product "
-                "of densities of real numbers, which it is not.",
-                "posterior" if len(outline.latents) == 1 else "model",
+                f"this objective takes a total correlation, for which q({name} | x) of this {whose} is "
+                "to be a product of densities of real numbers, and it is not.",
+                whose,
                 "objective",
             )

@@ -8,14 +8,12 @@ from torch import nn
 from torch.distributions import Normal, kl_divergence
 from torch.testing import assert_close
 
-from tests.theorems import STEP, assert_mean, elbo, in_float64, iwae, wide_ppca
+from tests.theorems import STEP, assert_mean, elbo, iwae, wide_ppca
 from vaebench.distributions import GLOBAL, Noise
 from vaebench.errors import Incompatible
 from vaebench.inference import infer, rescore
 from vaebench.nets.pixels import MaskedConv
 from vaebench.nets.weights import AdaptiveNoise, gaussian
-
-__all__ = ["in_float64"]
 
 
 def noisy(layer: nn.Linear, relative: float = 0.5) -> AdaptiveNoise:
@@ -46,7 +44,7 @@ def test_draws_have_the_mean_and_the_deviation_of_each_weight():
     noise = noisy(layer)
     drawn = []
     for _ in range(4000):
-        noise.draw(Noise().normal)
+        noise.draw(Noise())
         drawn.append(layer.weight.detach())
     deviation = torch.stack(drawn) - layer.parametrizations.weight.original.detach()
     assert_mean(deviation, torch.zeros(2, 3))
@@ -56,7 +54,7 @@ def test_draws_have_the_mean_and_the_deviation_of_each_weight():
 def test_an_evaluation_sees_the_means():
     layer = nn.Linear(3, 2)
     noise = noisy(layer)
-    noise.draw(Noise().normal)
+    noise.draw(Noise())
     assert not torch.equal(layer.weight, layer.parametrizations.weight.original)
     layer.eval()
     assert torch.equal(layer.weight, layer.parametrizations.weight.original)
@@ -67,7 +65,7 @@ def test_samples_are_scored_again_by_the_weights_that_drew_them():
     gaussian(model.vae, relative_sd=0.5)
     for module in model.vae.modules():
         if isinstance(module, AdaptiveNoise):
-            module.draw(Noise().normal)
+            module.draw(Noise())
     evidence = infer(model.vae, model.batch, 3)
     again, _ = rescore(evidence, model.vae, model.batch, GLOBAL)
     assert_close(again.log_w, evidence.log_w)
