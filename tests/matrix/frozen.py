@@ -21,6 +21,8 @@ from pathlib import Path
 import torch
 
 from vaebench.cli import main
+from vaebench.config.words import given
+from vaebench.runs.layout import option_of
 
 TOLERANCE = 1e-6
 STEPS, FEW_STEPS = 30, 10
@@ -143,7 +145,9 @@ def measured(composition: str, steps: int = STEPS) -> dict[str, float]:
         AssertionError: it does not run.
     """
     with tempfile.TemporaryDirectory() as folder:
-        words = [f"trainer.max_steps={steps}", *SMALL, *composition.split()]
+        own = given(composition.split())
+        small = [word for word in SMALL if option_of(word) not in own]
+        words = [f"trainer.max_steps={steps}", *small, *own.values()]
         words.append(f"hydra.run.dir={folder}/run")
         told = io.StringIO()
         with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
