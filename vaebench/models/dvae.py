@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +42,7 @@ class DVAE(RecognitionFirst):
         prior: `Field` of z_j → p(z_j).
         likelihood: `Field` of x or y_j → its head.
         observed: which names of the batch are x.
-        parts: name of y_j → what z_j is called, after `z_`.
+        parts: which are y_j; the latent of `pose` is called `z_pose`.
 
     References:
         Disentangling Latent Hands for Image Synthesis and Pose Estimation (Yang, Yao 2019),
@@ -62,22 +62,21 @@ class DVAE(RecognitionFirst):
         prior: PriorOf,
         likelihood: Callable[[Field], Likelihood],
         observed: Observed,
-        parts: Mapping[str, str],
+        parts: Sequence[str],
     ) -> None:
         super().__init__()
         if latent_dim < 1:
             raise Incompatible(f"model.latent_dim={latent_dim}: at least 1")
         x = observed_fields(spec, observed)
-        if not parts or {*parts} & {*x} or len({*parts.values()}) < len(parts):
-            told = ",".join(f"{name}:{latent}" for name, latent in parts.items())
+        if not parts or {*parts} & {*x} or len({*parts}) < len(parts):
             others = [name for name in spec.fields if name not in x]
             raise Incompatible(
-                f"model.parts={{{told}}}: at least one name that is not generated of all latents, each "
-                "with a latent of its own.",
-                options=tuple(override("model.parts", f"{{{name}:{name}}}") for name in others),
+                f"{override('model.parts', [*parts])}: at least one name, none twice, and none that is "
+                "made of all latents.",
+                options=(override("model.parts", others),),
             )
         y = observed_fields(spec, [*parts])
-        self.observed, self.parts = tuple(x), {n: f"z_{latent}" for n, latent in parts.items()}
+        self.observed, self.parts = tuple(x), {name: f"z_{name}" for name in y}
         heads = {name: amortised(posterior(Field((latent_dim,)))) for name in y}
         z = {self.parts[name]: latent_field(latent_dim, head) for name, head in heads.items()}
         self.posterior = nn.ModuleDict(

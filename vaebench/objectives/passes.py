@@ -135,8 +135,8 @@ class CrossModal(Passes):
 
     Args:
         k, estimator, bound, anneal: of `Passes`.
-        passes: source → targets; a source of several names has them with + between. Empty: each name
-            that the model observes, with all of them.
+        passes: `source:targets` each, several names with + between, such as `x:joints+x`. Empty: each
+            name that the model observes, with all of them.
         weights: λ of targets, 1 unless it is told; of a bound of evidence alone.
         beta: β of every KL.
 
@@ -155,17 +155,17 @@ class CrossModal(Passes):
         *,
         k: int,
         estimator: MakesEstimator = auto,
-        passes: Mapping[str, Sequence[str]],
+        passes: Sequence[str],
         bound: Inner,
         weights: Mapping[str, float],
         beta: float,
         anneal: Anneal,
     ) -> None:
         known = outline.observed
-        pairs = passes or {name: known for name in known}
-        told = {name for source, targets in pairs.items() for name in (*source.split("+"), *targets)}
+        pairs = [_pair(told) for told in passes] or [((name,), known) for name in known]
+        told = {name for pair in pairs for names in pair for name in names}
         if unknown := [name for name in (*told, *weights) if name not in known]:
-            every = f"{{{known[0]}:[{','.join(known)}]}}"
+            every = [f"{known[0]}:{'+'.join(known)}"]
             raise Incompatible(
                 f"this objective is about {', '.join(sorted({*unknown}))}, and this model observes "
                 f"{', '.join(known)}.",
@@ -179,13 +179,8 @@ class CrossModal(Passes):
                 options=("objective.bound=elbo",),
             )
         each = [
-            Pass(
-                tuple(source.split("+")),
-                tuple(targets),
-                {n: w for n, w in weights.items() if n in targets},
-                beta,
-            )
-            for source, targets in pairs.items()
+            Pass(sees, shows, {n: w for n, w in weights.items() if n in shows}, beta)
+            for sees, shows in pairs
         ]
         super().__init__(
             model,
@@ -197,6 +192,12 @@ class CrossModal(Passes):
             mean=True,
             anneal=anneal,
         )
+
+
+def _pair(told: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Sources and targets of a pass that is told as `a+b:c+d`."""
+    sources, _, targets = told.partition(":")
+    return tuple(sources.split("+")), tuple(targets.split("+"))
 
 
 class Disentangled(Passes):

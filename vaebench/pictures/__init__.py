@@ -11,8 +11,9 @@ from vaebench.pictures.curves import curves
 from vaebench.pictures.decoding import Decoding
 from vaebench.pictures.factors import factors
 from vaebench.pictures.glimpses import glimpses
+from vaebench.pictures.hands import skeletons, swaps, walks
 from vaebench.pictures.journeys import arithmetic, interpolations, traversals
-from vaebench.pictures.maps import pca, tsne
+from vaebench.pictures.maps import modality_map, pca, tsne
 from vaebench.pictures.posteriors import posteriors
 from vaebench.pictures.samples import data, manifold, reconstructions, samples
 from vaebench.pictures.sentences import (
@@ -31,11 +32,12 @@ OF_IMAGES = (data, reconstructions, samples, manifold)
 OF_CLASSES = (classes, styles, components)
 OF_A_CANVAS = (canvas, strokes, filters)
 OF_PLACES = (glimpses,)
+OF_PARTS = (skeletons, walks, swaps, modality_map)
 OF_SENTENCES = (sentences, paraphrases, homotopies)
 OF_LATENTS = (posteriors, interpolations, prior_walk, traversals, arithmetic, pca, tsne, factors)
 PICTURES: dict[str, Picture] = {
     picture.__name__: picture
-    for picture in (*OF_IMAGES, *OF_CLASSES, *OF_A_CANVAS, *OF_PLACES, *OF_SENTENCES, *OF_LATENTS)
+    for picture in (*OF_IMAGES, *OF_CLASSES, *OF_A_CANVAS, *OF_PLACES, *OF_SENTENCES, *OF_LATENTS, *OF_PARTS)
 }
 """By the name of their function, in the order in which they are drawn."""
 

@@ -99,14 +99,12 @@ class Hands(Dataset):
     def made(self, rows: Tensor, generator: torch.Generator | None) -> dict[str, Tensor]:
         """All names of a batch of rows `[B, 34]`."""
         drawn, sides, content = rows.split([POSE, VIEW, CONTENT], 1)
-        azimuth, elevation, roll = ((2 * sides - 1) * rows.new_tensor(SIDES)).unbind(1)
-        camera = rolled(Camera.at(azimuth, elevation), roll)
+        turns = (2 * sides - 1) * rows.new_tensor(SIDES)
+        camera = rolled(turns)
         pose = joints(angles(drawn))
         placed = (pose - rows.new_tensor(MIDDLE)) / HALF
-        frame = torch.stack([camera.across, camera.up, camera.towards], -1)
-        seen = placed @ frame
+        seen = placed @ _frame(camera)
         image, depth = self._drawn(placed, camera, content)
-        turns = torch.stack([azimuth, elevation, roll], -1)
         return {
             "x": image,
             "depth": depth,
@@ -139,11 +137,30 @@ class Hands(Dataset):
         return self.held_out.record(self.index) | own
 
 
-def rolled(camera: Camera, roll: Tensor) -> Camera:
-    """A camera turned by angles `[B]` about where it looks."""
+def rolled(turns: Tensor) -> Camera:
+    """Cameras at azimuths and elevations, turned about where they look by rolls, `[B, 3]`."""
+    azimuth, elevation, roll = turns.unbind(-1)
+    camera = Camera.at(azimuth, elevation)
     sin, cos = roll.sin().unsqueeze(-1), roll.cos().unsqueeze(-1)
     across = cos * camera.across + sin * camera.up
     return Camera(across, cos * camera.up - sin * camera.across, camera.origin, camera.towards)
+
+
+def _frame(camera: Camera) -> Tensor:
+    """A point's places to the right, up and towards a camera are its product with this, `[B, 3, 3]`."""
+    return torch.stack([camera.across, camera.up, camera.towards], -1)
+
+
+def turned(pose: Tensor, view: Tensor) -> Tensor:
+    """`joints` of a `pose` `[B, 21, 3]` from a `view` `[B, 6]`, whose sines and cosines need not be of an
+    angle."""
+    sine, cosine = view.unflatten(-1, (2, -1)).unbind(-2)
+    return pose @ _frame(rolled(torch.atan2(sine, cosine)))
+
+
+def keypoints(joints: Tensor, wrist: Tensor) -> Tensor:
+    """Places in the image `[B, 21, 2]` of joints `[B, 21, 3]`, of hands whose wrist is at `[B, 2]`."""
+    return wrist.unsqueeze(1) + joints[..., :2] * (MILLIMETRES / HALF)
 
 
 THICK = (12.0, 10.0, 9.0, 8.0)
