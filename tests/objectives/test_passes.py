@@ -12,7 +12,8 @@ from vaebench.data import Field, Spec
 from vaebench.distributions import Noise
 from vaebench.heads.likelihoods import Gaussian as GaussianLikelihood
 from vaebench.heads.posteriors import Bits, Gaussian
-from vaebench.heads.priors import Bernoulli, Normal
+from vaebench.heads.priors import Bits as BitsPrior
+from vaebench.heads.priors import Normal
 from vaebench.inference import Shown, outline
 from vaebench.models import DVAE, VAE, CrossModal
 from vaebench.nets import MLP
@@ -148,7 +149,7 @@ def test_every_way_to_combine_experts_passes_the_checks(combine, bound):
 
 
 def test_bits_are_trained_by_an_estimator_of_each_pass(batch):
-    model = model_of(posterior=Bits, prior=Bernoulli, combine="mixture")
+    model = model_of(posterior=Bits, prior=BitsPrior, combine="mixture")
     objective = crossing(model)
     check(model, objective, outline(model, SPEC))
     assert objective.groups()

@@ -109,9 +109,8 @@ class Passes(Objective):
             for one, bound in zip(self.passes, self._bounds(), strict=True)
         ]
         loss = self.share * reduce(add, (one.loss for one in found))
-        terms = {
-            name: torch.stack([one.terms[name] for one in found]).mean(0) for name in found[0].terms
-        }
+        common = [name for name in found[0].terms if all(name in one.terms for one in found)]
+        terms = {name: torch.stack([one.terms[name] for one in found]).mean(0) for name in common}
         state = {
             f"each.{i}.{name}": value for i, one in enumerate(found) for name, value in one.state.items()
         }
