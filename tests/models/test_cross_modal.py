@@ -229,9 +229,7 @@ def test_what_is_hidden_is_not_read(batch):
     model = made(latent_dim=2)
     pass_ = Shown(model, model.observed, sees=["pose"], shows=["rgb", "pose"])
     other = {**batch, "rgb": torch.full_like(batch["rgb"], torch.nan)}
-    assert_close(
-        infer(pass_, batch, 2).q["z"].dist.mean, infer(pass_, other, 2).q["z"].dist.mean
-    )
+    assert_close(infer(pass_, batch, 2).q["z"].dist.mean, infer(pass_, other, 2).q["z"].dist.mean)
 
 
 def test_frozen_generation_is_the_same_and_trains_nothing_but_q(batch):

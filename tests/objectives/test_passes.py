@@ -222,7 +222,9 @@ def test_the_image_s_encoder_learns_through_the_frozen_decoders(batch):
         assert_close(found[name], wanted[name])
 
 
-@pytest.mark.parametrize(("name", "part"), [("x", "likelihood."), ("pose", "likelihood_of_parts.pose")])
+@pytest.mark.parametrize(
+    ("name", "part"), [("x", "likelihood."), ("pose", "likelihood_of_parts.pose")]
+)
 def test_lambda_of_zero_removes_that_decoder_s_gradient(batch, name, part):
     model = dvae()
     told = disentangled(model, weights={name: 0.0})(model, batch, STEP, noise())

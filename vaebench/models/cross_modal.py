@@ -81,7 +81,10 @@ class CrossModal(RecognitionFirst):
         heads = {name: amortised(posterior(Field((latent_dim,)))) for name in x}
         z = latent_field(latent_dim, heads[self.observed[0]])
         self.posterior = nn.ModuleDict(
-            {n: Conditional(nets.encoder({n: f}, heads[n].param_shape), heads[n]) for n, f in x.items()}
+            {
+                n: Conditional(nets.encoder({n: f}, heads[n].param_shape), heads[n])
+                for n, f in x.items()
+            }
         )
         first = self.posterior[self.observed[0]]
         self.prior = prior_of(prior, z, posterior=first, read=x, conditions={})

@@ -80,7 +80,10 @@ class DVAE(RecognitionFirst):
         heads = {name: amortised(posterior(Field((latent_dim,)))) for name in y}
         z = {self.parts[name]: latent_field(latent_dim, head) for name, head in heads.items()}
         self.posterior = nn.ModuleDict(
-            {n: Conditional(nets.encoder({n: f}, heads[n].param_shape), heads[n]) for n, f in y.items()}
+            {
+                n: Conditional(nets.encoder({n: f}, heads[n].param_shape), heads[n])
+                for n, f in y.items()
+            }
         )
         own = [amortised(posterior(Field((latent_dim,)))) for _ in y]
         (width,) = own[0].param_shape

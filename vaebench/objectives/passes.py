@@ -112,7 +112,9 @@ class Passes(Objective):
         common = [name for name in found[0].terms if all(name in one.terms for one in found)]
         terms = {name: torch.stack([one.terms[name] for one in found]).mean(0) for name in common}
         state = {
-            f"each.{i}.{name}": value for i, one in enumerate(found) for name, value in one.state.items()
+            f"each.{i}.{name}": value
+            for i, one in enumerate(found)
+            for name, value in one.state.items()
         }
         return Estimate(loss, terms, found[-1].evidence, state)
 

@@ -37,7 +37,15 @@ OF_SENTENCES = (sentences, paraphrases, homotopies)
 OF_LATENTS = (posteriors, interpolations, prior_walk, traversals, arithmetic, pca, tsne, factors)
 PICTURES: dict[str, Picture] = {
     picture.__name__: picture
-    for picture in (*OF_IMAGES, *OF_CLASSES, *OF_A_CANVAS, *OF_PLACES, *OF_SENTENCES, *OF_LATENTS, *OF_PARTS)
+    for picture in (
+        *OF_IMAGES,
+        *OF_CLASSES,
+        *OF_A_CANVAS,
+        *OF_PLACES,
+        *OF_SENTENCES,
+        *OF_LATENTS,
+        *OF_PARTS,
+    )
 }
 """By the name of their function, in the order in which they are drawn."""
 

@@ -99,12 +99,12 @@ def swaps(view: View) -> list[Path]:
         made = expected(generate_at(reads, codes, {}), view.name).clamp(0, 1)
         images = batch[view.name]
         blank = torch.ones_like(images[:1])
-        rows = [torch.cat([images[i : i + 1], made[i * hands : (i + 1) * hands]]) for i in range(hands)]
+        rows = [
+            torch.cat([images[i : i + 1], made[i * hands : (i + 1) * hands]]) for i in range(hands)
+        ]
         sheet = torch.cat([blank, images, *rows])
         names = ["", *("" for _ in range(hands))]
         title = f"{part} of the column, all else of the row"
         path = view.folder / f"swaps_{part}.png"
         paths.append(save_sheet(path, sheet, names, names, title))
     return paths
-
-

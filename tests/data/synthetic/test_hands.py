@@ -21,7 +21,12 @@ NAMES = {
 
 
 def hands(**options) -> Hands:
-    options = {"size": 16, "examples": 60, "data_seed": 0, "split": Split("random", 10, 10)} | options
+    options = {
+        "size": 16,
+        "examples": 60,
+        "data_seed": 0,
+        "split": Split("random", 10, 10),
+    } | options
     return Hands(**options)
 
 

@@ -175,7 +175,9 @@ def solids(placed: Tensor, skin: Tensor) -> Solids:
     child, parent = placed[:, 1:], placed[:, list(PARENTS)]
     bone = child - parent
     length, along = bone.norm(dim=-1, keepdim=True), normalize(bone, dim=-1)
-    aside = normalize(torch.linalg.cross(along, placed.new_tensor([0.1, 0.2, 1.0]).expand_as(along)), dim=-1)
+    aside = normalize(
+        torch.linalg.cross(along, placed.new_tensor([0.1, 0.2, 1.0]).expand_as(along)), dim=-1
+    )
     axes = torch.stack([along, aside, torch.linalg.cross(along, aside)], -2)
     wide = placed.new_tensor(THICK).repeat(len(FINGERS)).view(-1, 1).expand_as(length) / HALF
     half = torch.cat([length / 2 + 0.7 * wide, wide, wide], -1)
