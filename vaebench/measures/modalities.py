@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vaebench.data import Batch
+from vaebench.data import Batch, Part
 from vaebench.inference import Shown, infer
 from vaebench.measures.base import (
     Inapplicable,
@@ -71,9 +71,15 @@ class Modalities(Measure):
 
 
 @torch.no_grad()
-def codes_by_modality(subject: Subject, examples: int, split: str = "") -> dict[str, Tensor]:
-    """A draw z ~ q(z | x_m) of each modality m of the examples, all latents side by side, `[N, D]`."""
-    names, noise = modalities(subject), subject.noise(14)
+def codes_by_modality(
+    subject: Subject, examples: int, part_of: Part | None = None, stream: int = 14
+) -> dict[str, Tensor]:
+    """A draw z ~ q(z | x_m) of each modality m of the examples, all latents side by side, `[N, D]`.
+
+    Args:
+        stream: of noise. The same noise tells which examples two calls have in common.
+    """
+    names, noise = modalities(subject), subject.noise(stream)
     parts = {name: part(subject, [name]) for name in names}
 
     def run(batch: Batch) -> Batch:
@@ -84,7 +90,6 @@ def codes_by_modality(subject: Subject, examples: int, split: str = "") -> dict[
             found[name] = torch.cat([z[0].flatten(1) for z in draws], 1)
         return found
 
-    part_of = "train" if split == "train" else subject.part
     return over_batches(subject.batches(examples, part_of), run)
 
 
@@ -111,7 +116,7 @@ class Overlap(Measure):
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        z, m = _told(codes_by_modality(subject, self.train, "train"))
+        z, m = _told(codes_by_modality(subject, self.train, "train", 15))
         tested, truth = _told(codes_by_modality(subject, self.examples))
         if not z.isfinite().all() or not tested.isfinite().all():
             raise Inapplicable("the codes are not finite")
