@@ -58,7 +58,14 @@ MATRIX = Matrix([conf_dir()])
 ESTIMATED = ("elbo", "iwae", "constrained", "capacity", "reconstruction", "piwae")
 """Objectives with an estimator, a class each."""
 
-OF_OTHER_DATA = ("inverse_graphics", "weighted", "pooled", "unpooled", "cross_modal", "disentangled")
+OF_OTHER_DATA = (
+    "inverse_graphics",
+    "weighted",
+    "pooled",
+    "unpooled",
+    "cross_modal",
+    "disentangled",
+)
 """Of several factors, images or modalities, or nets that are another choice's options."""
 
 LEFT_OUT = (*APART, *RELATIVES.values(), *OF_OTHER_DATA)

@@ -14,7 +14,9 @@ from vaebench.measures.pose import PoseError, predicted, reader
 MODULE = sys.modules[PoseError.__module__]
 
 
-@pytest.mark.parametrize(("off", "pck", "auc"), [(0.0, 1.0, 1.0), (25.5, 1.0, 25 / 31), (60.0, 0, 0)])
+@pytest.mark.parametrize(
+    ("off", "pck", "auc"), [(0.0, 1.0, 1.0), (25.5, 1.0, 25 / 31), (60.0, 0, 0)]
+)
 def test_what_is_off_by_so_many_millimetres_has_that_error(monkeypatch, off, pck, auc):
     subject = hands("model=cross_modal", LATENT)
     shift = torch.tensor([0.0, off / 100, 0.0])
