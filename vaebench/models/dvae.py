@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from vaebench.data import Batch, Field, Spec
 from vaebench.distributions import DiagNormal, Distribution
 from vaebench.errors import Incompatible
-from vaebench.heads import Conditional, Head, Likelihood, latent_field
+from vaebench.heads import Conditional, Head, Likelihood, Prior, latent_field
 from vaebench.models.base import RecognitionFirst
 from vaebench.models.parts import (
     Observed,
@@ -120,7 +121,8 @@ class DVAE(RecognitionFirst):
                 q(latent, from_x.get(name, DiagNormal(self.zero, self.zero)))
 
     def generate(self, p: Trace, batch: Batch) -> None:
-        z = {latent: p(latent, self.prior[latent].of(batch)) for latent in self.parts.values()}
+        priors = cast("Mapping[str, Prior]", self.prior)
+        z = {latent: p(latent, priors[latent].of(batch)) for latent in self.parts.values()}
         visit(p, self.observed, self.likelihood, *z.values())
         for name, latent in self.parts.items():
             visit(p, [name], self.likelihood_of_parts[name], z[latent])
