@@ -212,6 +212,10 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "skeletons": only((), "no joints in millimetres"),
     "walks": only((), "does not make several images", NO_LATENTS),
     "factors": only(("dataset=sprites",), "no known factors"),
+    "equivariances": only(("dataset=sprites",), "no known factors"),
+    "sweeps": only(("dataset=sprites",), "no known factors"),
+    "sides": only((), "no view of the data can be withheld"),
+    "parts": only((), "no view of the data can be withheld"),
 }
 """A measure or picture → why it does not apply to a choice; no reason: it does.
 

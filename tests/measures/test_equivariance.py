@@ -43,3 +43,13 @@ def test_noise_tells_nothing_and_one_latent_leaves_no_others():
     assert own < 0.02
     assert others < 0.05
     assert equivariance(Coded(z[:, :1], v), 1)[2] == 0.0
+
+
+def test_a_latent_that_is_given_to_a_factor_is_its_own_whatever_it_tells():
+    v = factors()
+    z = np.stack([np.random.default_rng(4).normal(size=N), v[:, 0], v[:, 0]], 1)
+    latent, own, others = equivariance(Coded(z, v), 0, (0,))
+    assert latent in (1, 2)
+    assert own < 0.02
+    assert others > 0.99
+    assert equivariance(Coded(z, v), 0, (1, 2))[1:] == pytest.approx((1.0, 0.0), abs=0.02)

@@ -25,6 +25,7 @@ SPEC = Spec(
         "who": Field((), Support.LABEL, 9),
     },
     100,
+    ("azimuth", "light", "who"),
 )
 
 OPTIONS = {"k": 1, "bound": "elbo", "latents": LATENTS, "rule": "clamp", "scale": 0.25}
@@ -184,6 +185,10 @@ def test_what_it_cannot_be_is_refused(model):
         with refused(match="needs a KL in closed form", options=("objective.kl_of=all",)):
             made(model, kl_of="active", **options)
     assert made(model, kl_of="active", anneal=Linear(steps=10)).active_only
+    still = Spec(SPEC.fields, 100, ("light", "who"))
+    ways = ("dataset.vary={azimuth:1,light:1,who:1}", "dataset.factors=[azimuth,light,who]")
+    with refused(match="no batch of these data azimuth varies alone", options=ways):
+        InverseGraphics(model, outline(model, still), **OPTIONS)
     bare = Spec({"x": SPEC["x"]}, 100)
     with refused("objective", match="data of several factors"):
         InverseGraphics(model, outline(model, bare), **OPTIONS)

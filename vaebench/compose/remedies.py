@@ -19,7 +19,7 @@ from vaebench.config.words import given
 from vaebench.errors import Incompatible, Refusal
 from vaebench.paths import conf_dir
 from vaebench.runs.layout import option_of
-from vaebench.suggest import override
+from vaebench.suggest import override, typed
 
 TRIALS = 480
 """Compositions that are tried at most: half a minute, where nearly every part is at fault."""
@@ -81,7 +81,7 @@ class Search:
         """What works as Hydra composes it."""
         line = Line(self.words, cfg)
         found = self._find(error, line, (str(error),))
-        return [new for new in found if self._holds(line, new)]
+        return [_joined(new) for new in found if self._holds(line, new)]
 
     def _find(self, error: Incompatible, line: Line, path: tuple[str, ...]) -> list[str]:
         """Those that work by themselves; else the first that does with more of them."""
@@ -196,6 +196,6 @@ class Search:
 
 
 def _joined(*suggestions: str) -> str:
-    """One of several, of which a later override takes the place of an earlier one of its group."""
+    """One of several, as it is typed; a later override takes the place of an earlier one of its group."""
     words = [word for suggestion in suggestions for word in shlex.split(suggestion)]
-    return shlex.join({option_of(word): word for word in words}.values())
+    return " ".join(map(typed, {option_of(word): word for word in words}.values()))

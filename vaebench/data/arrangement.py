@@ -134,6 +134,9 @@ class ByFactor(Arrangement):
     Args:
         factors: `[N, F]`, integers.
         shares: of each factor, at least 0; empty: each has all its batches.
+
+    Raises:
+        DataError: of `batches`, where a factor with a share has none.
     """
 
     factors: Tensor
@@ -152,6 +155,11 @@ class ByFactor(Arrangement):
             batches = [_in_random_order([*filter(_several, b)], generator) for b in batches]
             pairs = [*zip(batches, self.shares, strict=True)]
             rounds = min(len(some) / share for some, share in pairs if share)
+            if not rounds:
+                raise DataError(
+                    "no two training examples differ in one factor alone, for a batch in which it "
+                    "varies. Use dataset.split.val=1 dataset.split.test=1, or more values of a factor."
+                )
             batches = [some[: round(rounds * share)] for some, share in pairs]
         return _in_random_order([*chain.from_iterable(batches)], generator)
 

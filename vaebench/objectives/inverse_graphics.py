@@ -139,6 +139,10 @@ class InverseGraphics(Objective):
         self.latent, width = _vector(model, outline)
         self.factors, self.others = _factors(outline, latents)
         self.register_buffer("owner", _owners(latents, width), persistent=False)
+        self.own = {
+            name: tuple((self.owner == number).nonzero().flatten().tolist())
+            for number, name in enumerate(self.factors)
+        }
         options: dict[str, Any] = {"k": k, "estimator": estimator, "beta": beta, "anneal": anneal}
         self.within = inner(bound, model, outline, **options)
         if self.within.draws != "pathwise":
@@ -240,7 +244,7 @@ def _factors(outline: Outline, latents: Mapping[str, int]) -> tuple[list[str], l
     """Factors with latents of their own, and all others.
 
     Raises:
-        Incompatible: there are none of either, or no such factor.
+        Incompatible: there are none of either, or no such factor, or none that varies alone.
     """
     fields = outline.spec.fields.items()
     every = [n for n, f in fields if f.support is Support.LABEL and not f.shape and n != LABELLED]
@@ -257,6 +261,12 @@ def _factors(outline: Outline, latents: Mapping[str, int]) -> tuple[list[str], l
         raise Incompatible(
             f"objective.latents={{{told}}}: at least one latent of some, not all, of {', '.join(every)}.",
             options=(f"objective.latents={{{most}}}",),
+        )
+    if missing := [name for name in latents if name not in outline.spec.alone]:
+        shares = ",".join(f"{name}:1" for name in every)
+        raise Incompatible(
+            f"in no batch of these data {missing[0]} varies alone, so that no latent would be clamped.",
+            options=(f"dataset.vary={{{shares}}}", f"dataset.factors=[{','.join(every)}]"),
         )
     return [*latents], others
 

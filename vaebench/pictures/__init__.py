@@ -14,6 +14,7 @@ from vaebench.pictures.glimpses import glimpses
 from vaebench.pictures.hands import skeletons, swaps, walks
 from vaebench.pictures.journeys import arithmetic, interpolations, traversals
 from vaebench.pictures.maps import modality_map, pca, tsne
+from vaebench.pictures.meaning import equivariances, sweeps
 from vaebench.pictures.posteriors import posteriors
 from vaebench.pictures.samples import data, manifold, reconstructions, samples
 from vaebench.pictures.sentences import (
@@ -24,6 +25,7 @@ from vaebench.pictures.sentences import (
     sentences,
 )
 from vaebench.pictures.strokes import canvas, filters, strokes
+from vaebench.pictures.transfer import parts, sides
 from vaebench.pictures.view import View
 
 Picture = Callable[[View], list[Path]]
@@ -33,8 +35,10 @@ OF_CLASSES = (classes, styles, components)
 OF_A_CANVAS = (canvas, strokes, filters)
 OF_PLACES = (glimpses,)
 OF_PARTS = (skeletons, walks, swaps, modality_map)
+OF_VIEWS = (sides, parts)
 OF_SENTENCES = (sentences, paraphrases, homotopies)
-OF_LATENTS = (posteriors, interpolations, prior_walk, traversals, arithmetic, pca, tsne, factors)
+OF_LATENTS = (posteriors, interpolations, prior_walk, traversals, arithmetic, pca, tsne)
+OF_FACTORS = (factors, equivariances, sweeps)
 PICTURES: dict[str, Picture] = {
     picture.__name__: picture
     for picture in (
@@ -42,9 +46,11 @@ PICTURES: dict[str, Picture] = {
         *OF_CLASSES,
         *OF_A_CANVAS,
         *OF_PLACES,
+        *OF_VIEWS,
+        *OF_PARTS,
         *OF_SENTENCES,
         *OF_LATENTS,
-        *OF_PARTS,
+        *OF_FACTORS,
     )
 }
 """By the name of their function, in the order in which they are drawn."""

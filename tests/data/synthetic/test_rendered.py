@@ -128,7 +128,11 @@ def test_in_each_batch_one_factor_varies_in_the_ratio_of_its_share():
 @pytest.mark.parametrize(
     ("make", "options", "told"),
     [
-        (heads, {"vary": {"hue": 1}}, "dataset.vary={hue:1}: shares of identity, azimuth"),
+        (
+            heads,
+            {"vary": {"hue": 1}},
+            "dataset.vary={hue:1}: shares from 0 of what has several values, identity, azimuth",
+        ),
         (heads, {"vary": {"light": -1}}, "dataset.vary={light:-1}"),
         (heads, {"grid": (3, 2)}, r"dataset.grid=\[3,2\]: at least one value of each of identity"),
         (heads, {"size": 5}, "dataset.size=5: from 16 to 256"),

@@ -40,7 +40,7 @@ class Factors(Dataset):
             empty: all vary in all batches.
 
     Raises:
-        DataError: `vary` names what is no factor, or has a negative share.
+        DataError: `vary` names what is no factor or has one value, or has a negative share.
     """
 
     support: ClassVar[Support] = Support.BINARY
@@ -54,14 +54,13 @@ class Factors(Dataset):
 
     def __init__(self, *, split: Split, vary: Mapping[str, int] = NONE) -> None:
         self.held_out, self.vary = split, dict(vary)
-        if not {*vary} <= {*self.levels} or (
-            vary and not 0 <= min(vary.values()) < sum(vary.values())
-        ):
+        several = [name for name, levels in self.levels.items() if levels > 1]
+        if vary and not ({*vary} <= {*several} and min(vary.values()) >= 0 < sum(vary.values())):
             told = ",".join(f"{name}:{share}" for name, share in vary.items())
-            every = ",".join(f"{name}:1" for name in self.levels)
+            every = ",".join(f"{name}:1" for name in several)
             raise DataError(
-                f"dataset.vary={{{told}}}: shares of {', '.join(self.levels)} from 0. "
-                f"Use 'dataset.vary={{{every}}}'."
+                f"dataset.vary={{{told}}}: shares from 0 of what has several values, "
+                f"{', '.join(several)}. Use 'dataset.vary={{{every}}}'."
             )
 
     @property
@@ -124,7 +123,8 @@ class Factors(Dataset):
         train = self.split("train")
         means = train.first(min(self.seen, len(train))).means(self.levels)
         of_each = {n: Field((), Support.LABEL, k, means.get(n)) for n, k in self.levels.items()}
-        return Spec({**self.fields(means), **of_each}, len(train))
+        alone = tuple(name for name, share in self.vary.items() if share)
+        return Spec({**self.fields(means), **of_each}, len(train), alone)
 
     def split(self, part: Part) -> InMemorySplit:
         split = self.examples(self.index[part])

@@ -16,9 +16,10 @@ DEGREE = 3
 
 @dataclass
 class Equivariance(Measure):
-    """R² of each ordered factor from its own latent, the one that tells most of it (`own_FACTOR`), and
-    from all other latents together (`others_FACTOR`), of so many `examples` of independent factors; their
-    means `own` and `others`; and which latent it is (`latent_FACTOR`).
+    """R² of each ordered factor from its own latents (`own_FACTOR`), and from all others together
+    (`others_FACTOR`), of so many `examples` of independent factors; their means `own` and `others`; and
+    which latent tells most (`latent_FACTOR`). Its own are those that the objective gives to it; where it
+    gives none, the one that tells most.
 
     References:
         Deep Convolutional Inverse Graphics Network (Kulkarni, Whitney, Kohli, Tenenbaum 2015),
@@ -39,7 +40,7 @@ class Equivariance(Measure):
             raise Inapplicable("no ordered factor has two values")
         numbers: Numbers = {}
         for k in kept:
-            latent, own, others = equivariance(found, k)
+            latent, own, others = equivariance(found, k, own_of(subject, names[k]))
             told = {f"own_{names[k]}": own, f"others_{names[k]}": others}
             numbers |= told | {f"latent_{names[k]}": latent}
         for which in ("own", "others"):
@@ -47,20 +48,32 @@ class Equivariance(Measure):
         return numbers | {"examples": len(found)}
 
 
-def equivariance(coded: Coded, factor: int) -> tuple[int, float, float]:
-    """The latent that tells most of a factor, R² of the factor from it, and from all others.
+def own_of(subject: Subject, factor: str) -> tuple[int, ...]:
+    """The dimensions that the objective makes to be a factor's own; none, where it makes none."""
+    return subject.composition.objective.own.get(factor, ())
+
+
+def equivariance(
+    coded: Coded, factor: int, latents: tuple[int, ...] = ()
+) -> tuple[int, float, float]:
+    """The latent that tells most of a factor, R² of the factor from its own latents, and from all others.
 
     Least squares on the powers of each latent up to `DEGREE`, learned from one half and tested on the
-    other; which latent it is, the first half decides.
+    other; which latent tells most, the first half decides.
+
+    Args:
+        latents: the factor's own; empty: the one that tells most.
     """
     learned, tested = coded.halves()
     v, of_v = (half.v[:, factor].astype(float) for half in (learned, tested))
     powers, of_powers = _powers(learned.z, learned), _powers(tested.z, learned)
     each = [_r2(powers[:, d], v, powers[:, d], v) for d in range(coded.z.shape[1])]
     best = int(np.argmax(each))
-    own = _r2(powers[:, best], v, of_powers[:, best], of_v)
-    rest, of_rest = (np.delete(p, best, 1).reshape(len(p), -1) for p in (powers, of_powers))
-    return best, own, _r2(rest, v, of_rest, of_v) if rest.shape[1] else 0.0
+    chosen = [*latents] or [best]
+    own, of_own = (p[:, chosen].reshape(len(p), -1) for p in (powers, of_powers))
+    rest, of_rest = (np.delete(p, chosen, 1).reshape(len(p), -1) for p in (powers, of_powers))
+    others = _r2(rest, v, of_rest, of_v) if rest.shape[1] else 0.0
+    return best, _r2(own, v, of_own, of_v), others
 
 
 def _powers(z: np.ndarray, scale: Coded) -> np.ndarray:
