@@ -206,6 +206,11 @@ class Matrix:
                 return variant
         raise KeyError(f"{group}={name}")
 
+    def has(self, override: str) -> bool:
+        """Whether some cell has what it chooses: not so data that are read from files, or are large."""
+        group, _, name = override.partition("=")
+        return group not in self.axes or any(v.name == name for v in self.axes[group])
+
     def using(self, cell: Cell, override: str) -> Cell:
         """The cell with an override taken over into its command line, as a user would.
 

@@ -187,7 +187,7 @@ def test_what_it_cannot_be_is_refused(model):
     assert made(model, kl_of="active", anneal=Linear(steps=10)).active_only
     still = Spec(SPEC.fields, 100, ("light", "who"))
     ways = ("dataset.vary={azimuth:1,light:1,who:1}", "dataset.factors=[azimuth,light,who]")
-    with refused(match="no batch of these data azimuth varies alone", options=ways):
+    with refused(match="no batch of the data azimuth varies alone", options=ways):
         InverseGraphics(model, outline(model, still), **OPTIONS)
     bare = Spec({"x": SPEC["x"]}, 100)
     with refused("objective", match="data of several factors"):

@@ -250,7 +250,7 @@ def _factors(outline: Outline, latents: Mapping[str, int]) -> tuple[list[str], l
     every = [n for n, f in fields if f.support is Support.LABEL and not f.shape and n != LABELLED]
     if len(every) < 2:
         raise Incompatible(
-            "this objective is of data of several factors, and these data hold "
+            "this objective is of data of several factors, and the data hold "
             f"{', '.join(outline.spec.fields)}.",
             "objective",
         )
@@ -265,7 +265,7 @@ def _factors(outline: Outline, latents: Mapping[str, int]) -> tuple[list[str], l
     if missing := [name for name in latents if name not in outline.spec.alone]:
         shares = ",".join(f"{name}:1" for name in every)
         raise Incompatible(
-            f"in no batch of these data {missing[0]} varies alone, so that no latent would be clamped.",
+            f"in no batch of the data {missing[0]} varies alone, so that no latent would be clamped.",
             options=(f"dataset.vary={{{shares}}}", f"dataset.factors=[{','.join(every)}]"),
         )
     return [*latents], others
