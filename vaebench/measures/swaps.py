@@ -47,7 +47,8 @@ class Swaps(Measure):
     """What is read of pictures E[x | z], whose codes z = E_q[z | x] are of images, in millimetres of the pose:
     `reconstruction`, the error of the pose that is read of them; `content_swapped`, the same where content
     is another example's, and `content_ratio` of the means; `pose_swapped`, the error from the other
-    example's pose where pose is that one's. Between what is read of the picture and of the one with an
+    example's pose where pose is that one's, and `pose_left` the same picture's from the own pose, as far from
+    it as `poses_apart` where nothing but pose tells of it. Between what is read of the picture and of the one with an
     exchange are `content_moves` and `pose_moves`; `poses_apart` is how far the two poses are from each other.
 
     References:
@@ -80,6 +81,7 @@ class Swaps(Measure):
                 "reconstruction": error(plain, truth),
                 "content_swapped": error(content, truth),
                 "pose_swapped": error(pose, other),
+                "pose_left": error(pose, truth),
                 "content_moves": error(content, plain),
                 "pose_moves": error(pose, plain),
                 "poses_apart": error(other, truth),
