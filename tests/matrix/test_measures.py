@@ -170,12 +170,14 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
         ("model=bayes_classifier",),
         "one label is to be observed",
         because("the weights have no noise", *EXACT[:-1], "model=ram"),
+        {MODAL: "the model has latents"},
     ),
     "class_samples": only(
         ("model=cvae",), "no latent is a class", NO_BOUND, NO_LATENTS, {"model=m2": "is a cluster"}
     ),
     "outliers": but(
         because("no outliers are made", *WORDS),
+        {MODAL: "outliers are of one observed name"},
     ),
     "sampling": but(NO_BOUND),
     "disentanglement": only(("dataset=sprites",), "no known factors"),
