@@ -34,6 +34,10 @@ SMALL = (
     "logger=csv",
 )
 TOPICS = "dataset=topics likelihood.embedding=6 likelihood.hidden=8"
+HANDS = (
+    "dataset.size=16 dataset.examples=200 nets.images.channels=[4] nets.images.hidden=20 "
+    "nets.vectors.hidden=[20] model.latent_dim=3"
+)
 COMPOSITIONS = (
     "model=vae",
     "model=vae objective.free_bits=0.05",
@@ -84,6 +88,11 @@ COMPOSITIONS = (
     "nets.channels=[4] nets.hidden=20",
     "model=chairs dataset.size=16 dataset.grid=[6,4,2] dataset.split.val=0.2 dataset.split.test=0.2 "
     "nets.images.channels=[4] nets.images.hidden=20 trainer.batch_size=10",
+    "model=cross_modal dataset=digits model.observed=[x,y] model.latent_dim=4",
+    "model=cross_modal dataset=digits model.observed=[x,y] model.latent_dim=4 model.combine=mixture "
+    "objective.bound=iwae k=4 objective.passes=[x:x+y,y:y,x+y:x]",
+    f"model=cross_modal {HANDS}",
+    f"model=dvae {HANDS}",
     "model=hierarchical model.layers=[6,3]",
     "model=hierarchical model.layers=[6,3] objective=iwae k=4 estimator=dreg",
     "model=helmholtz model.layers=[6,3]",

@@ -47,7 +47,7 @@ NOT_MADE_FOR = {
     *((model, "topics") for model in ("bernoulli_mixture", "factorized", "gmm", "ppca")),
     ("bernoulli_mixture", "ppca"),
     *(("generator", data) for data in ("ppca", "topics")),
-    *itertools.product(("chairs", "dcign"), ("digits", "ppca", "topics")),
+    *itertools.product(("chairs", "cross_modal", "dcign", "dvae"), ("digits", "ppca", "topics")),
     *itertools.product(("rnnlm", "sentence_vae", "sequence_autoencoder"), ("digits", "ppca")),
 }
 """Models whose own choices other data need: labels, factors, masks, no grid of filters, nets that read words, bits or
@@ -58,8 +58,15 @@ MATRIX = Matrix([conf_dir()])
 ESTIMATED = ("elbo", "iwae", "constrained", "capacity", "reconstruction", "piwae")
 """Objectives with an estimator, a class each."""
 
-OF_OTHER_DATA = ("inverse_graphics", "weighted", "pooled", "unpooled")
-"""Of several factors or several images, or nets that are another choice's options."""
+OF_OTHER_DATA = (
+    "inverse_graphics",
+    "weighted",
+    "pooled",
+    "unpooled",
+    "cross_modal",
+    "disentangled",
+)
+"""Of several factors, images or modalities, or nets that are another choice's options."""
 
 OF_A_KIND = {
     "generator": {"dataset": "digits", "model": "generator"},
