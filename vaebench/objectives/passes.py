@@ -84,6 +84,12 @@ class Passes(Objective):
         anneal: Anneal,
     ) -> None:
         super().__init__(model, outline, k=k)
+        if not model.partial:
+            raise Incompatible(
+                "this objective hides parts of what is observed, and recognition of this model needs all.",
+                "objective",
+                "model",
+            )
         self.passes, self.observed = tuple(passes), outline.observed
         self.share = 1 / len(passes) if mean else 1.0
         options: dict[str, Any] = {"k": k, "estimator": estimator, "anneal": anneal}
@@ -238,8 +244,8 @@ class Disentangled(Passes):
         if not isinstance(model, DVAE):
             raise Incompatible(
                 "this objective has latents of known parts, which this model has none of.",
-                "model",
                 "objective",
+                "model",
             )
         x, y, shows = model.observed, tuple(model.parts), outline.observed
         passes = [
