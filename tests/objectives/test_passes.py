@@ -249,6 +249,14 @@ def test_each_bound_has_weights_of_its_own(batch):
                 assert torch.equal(gradient, plain[name]), name
 
 
+def test_every_parameter_of_the_objective_is_in_a_group_once():
+    """Those of baselines are, of each pass; the bound of an evaluation learns nothing."""
+    objective = crossing(model_of(posterior=Bits, prior=BitsPrior, combine="mixture"))
+    grouped = [id(p) for group in objective.groups() for p in group["params"]]
+    assert grouped
+    assert sorted(grouped) == sorted(map(id, objective.parameters()))
+
+
 def test_a_model_without_parts_is_refused():
     with refused("objective", "model", match="latents of known parts"):
         disentangled(model_of())

@@ -94,7 +94,7 @@ class Passes(Objective):
         self.share = 1 / len(passes) if mean else 1.0
         options: dict[str, Any] = {"k": k, "estimator": estimator, "anneal": anneal}
         self.whole = inner(bound, model, outline, beta=1.0, **options)
-        self.whole.requires_grad_(False)
+        _fix(self.whole)
         self.each = nn.ModuleList(
             _inner(bound, one, one.of(model, self.observed), outline, options) for one in passes
         )
@@ -126,6 +126,14 @@ class Passes(Objective):
 
     def groups(self) -> list[dict[str, Any]]:
         return [group for one in self._bounds() for group in one.groups()]
+
+
+def _fix(bound: nn.Module) -> None:
+    """Makes constants of what a bound would learn, such as baselines: an evaluation is all that it is for."""
+    for module in bound.modules():
+        for name, parameter in [*module.named_parameters(recurse=False)]:
+            delattr(module, name)
+            module.register_buffer(name, parameter.detach())
 
 
 def _inner(

@@ -124,7 +124,7 @@ class Hands(Dataset):
         skin = torch.lerp(most, least, dark.unsqueeze(-1)) + red.unsqueeze(-1) * more
         image, nearest = views(solids(placed, skin), camera, light, self.side)
         left, right = content[:, 4:, None, None].split(3, 1)
-        across = torch.linspace(0, 1, self.side, device=content.device).expand(self.side, -1)
+        across = torch.linspace(0, 1, self.side).to(content).expand(self.side, -1)
         hand = nearest > NOWHERE
         return (
             torch.where(hand, image, torch.lerp(left, right, across)),

@@ -59,7 +59,7 @@ CURL = 0.6
 def angles(drawn: Tensor) -> Tensor:
     """Angles `[B, 5, 4]` in radians, within their limits, of independent numbers in [0, 1], `[B, 21]`:
     how far the hand is closed, and what each angle adds to that."""
-    limits = torch.tensor([finger.limits for finger in FINGERS.values()], device=drawn.device)
+    limits = torch.tensor([finger.limits for finger in FINGERS.values()]).to(drawn)
     closed, own = drawn[:, :1, None], drawn[:, 1:].unflatten(1, (len(FINGERS), ANGLES))
     flexed = CURL * closed + (1 - CURL) * own[..., 1:]
     share = torch.cat([own[..., :1], flexed], -1)
