@@ -14,6 +14,7 @@ from vaebench.commands.options import read
 from vaebench.errors import Refusal
 from vaebench.runs.find import Found, Run, find
 from vaebench.runs.groups import also_differ, columns, groups
+from vaebench.runs.metrics import reading_order
 from vaebench.runs.page import build
 from vaebench.runs.tables import (
     EXAMPLES,
@@ -46,7 +47,6 @@ class Options:
 ASKED = "eval.examples"
 """What `EXAMPLES` says in numbers that count: it has 0 for all of them."""
 
-MEASURED = ("test", "evaluation", "val", "train")
 PAGE, MARKDOWN, CSV = "compare.html", "compare.md", "compare.csv"
 
 
@@ -136,17 +136,11 @@ def _other_metric(metric: str, known: Collection[str], runs: Sequence[Run]) -> s
         line = command_line("evaluate", near(runs[0].folder), f"measures=[{first}]")
         return f": each is to be evaluated first.{use(line)}"
     tail = metric.rpartition("/")[2]
-    alike = sorted((n for n in known if n.rpartition("/")[2] == tail), key=_rank)
+    alike = sorted((n for n in known if n.rpartition("/")[2] == tail), key=reading_order)
     if alike:
         return f".{use(*(override('metric', name) for name in alike[:3]))}"
     hint = did_you_mean(metric, known, "metric={}")
-    return f".{hint}" if hint else f"; there are {', '.join(sorted(known, key=_rank)[:12])}"
-
-
-def _rank(metric: str) -> tuple[int, str]:
-    """Of the test before all, and of validation before training."""
-    part = metric.partition("/")[0]
-    return (MEASURED.index(part) if part in MEASURED else len(MEASURED)), metric
+    return f".{hint}" if hint else f"; there are {', '.join(sorted(known, key=reading_order)[:12])}"
 
 
 def _subject(
