@@ -82,13 +82,13 @@ def gather(
         for run in group.runs
     ]
     firsts = [group.runs[0] for found in members for group in found]
-    drawn, left_out = pictures(dict.fromkeys([*firsts, *ordered]))
+    drawn, left_out = pictures({run.folder: run for run in [*firsts, *ordered]}.values())
     for run, row in zip(ordered, rows, strict=True):
         row["pictures"] = drawn.get(run.folder, {})
     data = {
         "title": title,
         "root": str(root),
-        "sections": [{k: v for k, v in one.items() if k != "each"} for one in told],
+        "sections": told,
         "runs": rows,
         "curves": each.names,
         "picturesLeftOut": left_out,
@@ -117,7 +117,7 @@ def _section(number: int, found: Sequence[Group], subjects: Any) -> dict[str, An
     runs = [run for group in found for run in group.runs]
     in_order = [*subjects][number]
     names, varied = _metrics(runs), differing(runs)
-    first = next(i for i, group in enumerate(found) if in_order[0] in group.runs)
+    first = next(i for i, g in enumerate(found) if any(run is in_order[0] for run in g.runs))
     options = dict.fromkeys(name for run in runs for name in run.options)
     shared = [name for name in options if name not in set(_varied(runs, options))]
     return {
