@@ -42,8 +42,10 @@ class Options:
     baseline: str = ""
     metric: str = ""
     out: str = "."
+    port: int = 0
 
 
+FOLLOW = "--follow"
 ASKED = "eval.examples"
 """What `EXAMPLES` says in numbers that count: it has 0 for all of them."""
 
@@ -51,12 +53,14 @@ PAGE, MARKDOWN, CSV = "compare.html", "compare.md", "compare.csv"
 
 
 def compare(arguments: Sequence[str]) -> None:
-    """Prints a table for each subject and writes the page, Markdown and CSV.
+    """Prints a table for each subject and writes the page, Markdown and CSV; or serves the page while
+    runs train.
 
     Raises:
         Refusal: no runs, an unknown option, a baseline that is none of the runs.
     """
-    words, options = read("compare", arguments, Options)
+    following = FOLLOW in arguments
+    words, options = read("compare", [a for a in arguments if a != FOLLOW], Options)
     paths = [Path(word).expanduser() for word in words]
     for path in paths:
         if not path.is_dir():
@@ -65,6 +69,27 @@ def compare(arguments: Sequence[str]) -> None:
         raise Refusal(
             "vaebench compare takes run folders, or folders that hold some. Use vaebench compare runs."
         )
+    title = "vaebench: " + ", ".join(os.path.relpath(path) for path in paths)
+    if following:
+        _follow(paths, title, options)
+    elif options.port:
+        raise Refusal(f"port={options.port} is where a page is served. Use {FOLLOW}, or no port.")
+    else:
+        _write(paths, title, options)
+
+
+def _follow(paths: Sequence[Path], title: str, options: Options) -> None:
+    """Serves the page, in which metric and baseline are chosen."""
+    from vaebench.commands.follow import follow
+
+    for name in ("metric", "baseline", "out"):
+        if getattr(options, name) != getattr(Options, name):
+            raise Refusal(f"{name}= is of the page that is written; with {FOLLOW} it is chosen there.")
+    follow(paths, title, options.port)
+
+
+def _write(paths: Sequence[Path], title: str, options: Options) -> None:
+    """The table, and the page beside its Markdown and CSV."""
     found = find(paths)
     if not found.runs:
         skipped = f"; skipped: {'; '.join(found.skipped[:3])}" if found.skipped else ""
@@ -74,9 +99,8 @@ def compare(arguments: Sequence[str]) -> None:
     for line in found.skipped:
         console.print(f"skipped {line}", highlight=False, soft_wrap=True)
     out = Path(options.out).expanduser()
-    title = "vaebench: " + ", ".join(os.path.relpath(path) for path in paths)
     written = {
-        PAGE: build(found.runs, found.skipped, title),
+        PAGE: build(found.runs, found.skipped, title, out),
         MARKDOWN: text,
         CSV: runs_csv(found.runs),
     }

@@ -72,7 +72,7 @@ def gather(
     members = [_ranked(of) for of in subjects.values()]
     ordered = [run for found in members for group in found for run in group.runs]
     numbers, states = Numbers(), {job.folder: job for job in jobs or ()}
-    root = _root(runs)
+    root = _root([*(run.folder for run in runs), *(job.folder for job in jobs or ())])
     told = [_section(n, found, subjects.values()) for n, found in enumerate(members)]
     each = _Each(root, at, states, numbers, ordered)
     rows = [
@@ -98,9 +98,9 @@ def gather(
     return Data(data, numbers.packed())
 
 
-def _root(runs: Sequence[Run]) -> Path:
+def _root(folders: Sequence[Path]) -> Path:
     """The folder that all of them lie in."""
-    return Path(os.path.commonpath([run.folder for run in runs])) if runs else Path.cwd()
+    return Path(os.path.commonpath(folders)) if folders else Path.cwd()
 
 
 def _ranked(runs: Sequence[Run]) -> list[Group]:

@@ -58,7 +58,11 @@ function drawControls() {
   ticks($("curve-names"), here.curves, () => state.curves, (to) => { state.curves = to; changed(() => redraw("curves")); });
   const several = here.groups.length > 1;
   $("baseline").closest("label").hidden = !several;
-  $("plots-panel").hidden = runsHere().length < 2;
+  const one = runsHere().length < 2;
+  $("plots-panel").hidden = one;
+  $("side-title").textContent = one ? "The run" : "Runs side by side";
+  $("side-differs").hidden = $("side-chosen").hidden = one;
+  if (one) $("side-shared").closest("details").open = true;
   drawAbout();
 }
 
@@ -133,6 +137,7 @@ function listen() {
   window.onhashchange = () => { load(location.hash); drawControls(); drawAll(); };
   window.onbeforeprint = () => { document.body.dataset.printing = "1"; redraw(...stale); };
   window.onafterprint = () => { delete document.body.dataset.printing; };
+  onDark.onchange = () => redraw("plots");
   let width = innerWidth, resizing;
   window.onresize = () => {
     if (innerWidth === width) return;
@@ -164,10 +169,11 @@ async function followRuns() {
 /* New data: runs and groups may have other places, so that choices are kept by name. */
 async function arrive(found) {
   const fresh = await unpack(found.numbers);
-  const folders = (list) => [...list].map((i) => data.runs[i]?.folder);
-  const keys = (list) => [...list].map((g) => JSON.stringify(here.groups[g]?.options));
-  const was = { shown: new Set(folders(state.shown)), known: new Set(data.runs.map((r) => r.folder)), side: folders(state.side), open: new Set(keys(state.open)), baseline: keys([state.baseline])[0], subject: `${here?.quantity} ${here?.dataset} ${here?.protocol}` };
-  const chosen = { ...state }, untouched = { metric: state.metric === here?.metric, side: written("side", state.side) === written("side", atFirst.side ?? []), curves: written("curves", state.curves) === written("curves", atFirst.curves ?? []) };
+  const path = (run) => run && `${data.root}/${run.folder}`.replace(/\/\.$/, "");
+  const folders = (list) => [...list].map((i) => path(data.runs[i]));
+  const keys = (list) => [...list].map((g) => JSON.stringify(here?.groups[g]?.options));
+  const was = { shown: new Set(folders(state.shown ?? [])), known: new Set(data.runs.map(path)), side: folders(state.side ?? []), open: new Set(keys(state.open ?? [])), baseline: keys([state.baseline])[0], subject: `${here?.quantity} ${here?.dataset} ${here?.protocol}` };
+  const chosen = { ...state }, untouched = { metric: state.metric === here?.metric, side: !here || written("side", state.side) === written("side", atFirst.side ?? []), curves: !here || written("curves", state.curves) === written("curves", atFirst.curves ?? []) };
   data = found.data;
   numbers = fresh;
   drawJobs();
@@ -178,12 +184,12 @@ async function arrive(found) {
   for (const name of ["filter", "columns", "x", "logx", "logy", "smooth", "each", "px", "plogx", "plogy", "prun", "chosen", "kind", "zoom"]) if (name in chosen) state[name] = chosen[name];
   if (!untouched.metric) Object.assign(state, { metric: chosen.metric, py: chosen.py, sort: chosen.sort, up: chosen.up });
   if (!untouched.curves) state.curves = chosen.curves;
-  const at = new Map(data.runs.map((run) => [run.folder, run.index ?? -1]));
+  const at = new Map(data.runs.map((run) => [path(run), run.index ?? -1]));
   if (!untouched.side) state.side = was.side.map((folder) => at.get(folder) ?? -1);
   const place = new Map(here.groups.map((group, i) => [JSON.stringify(group.options), i]));
   state.open = new Set([...was.open].map((key) => place.get(key)).filter((g) => g !== undefined));
   state.baseline = place.get(was.baseline) ?? here.baseline;
-  state.shown = new Set(runsHere().filter((run) => was.shown.has(run.folder) || (!was.known.has(run.folder) && state.shown.size < 100)).map((run) => run.index));
+  state.shown = new Set(runsHere().filter((run) => was.shown.has(path(run)) || (!was.known.has(path(run)) && state.shown.size < 100)).map((run) => run.index));
   mend();
   document.body.classList.remove("empty");
   if (document.activeElement?.closest("#controls") === null) drawControls();

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image
@@ -31,7 +32,7 @@ def pictures(runs: Iterable[Run], room: int = ROOM) -> tuple[dict[Path, dict[str
     for run in runs:
         drawn = sorted((run.folder / PICTURES).glob("*.png"))
         drawn = [path for path in drawn if path != run.folder / CURVES]
-        named = {path.stem: shrunk(path) for path in drawn} if room > 0 else {}
+        named = {p.stem: shrunk(p, p.stat().st_mtime_ns) for p in drawn} if room > 0 else {}
         room -= sum(map(len, named.values()))
         if room < 0:
             left_out += bool(drawn)
@@ -41,13 +42,19 @@ def pictures(runs: Iterable[Run], room: int = ROOM) -> tuple[dict[Path, dict[str
     return found, left_out
 
 
-def shrunk(path: Path) -> bytes:
-    """A picture of at most `SIDE` pixels a side; nothing where it cannot be read."""
+@lru_cache(maxsize=1000)
+def shrunk(path: Path, changed: int) -> bytes:
+    """A picture of at most `SIDE` pixels a side; nothing where it cannot be read.
+
+    Args:
+        path: of the file.
+        changed: when that was, for a page that is gathered again and again.
+    """
     try:
         with Image.open(path) as image:
             image.load()
             small = image.convert("RGB")
-    except OSError:
+    except (OSError, SyntaxError):  # Pillow's word for a file of which half is there
         return b""
     small.thumbnail((SIDE, SIDE))
     out = io.BytesIO()

@@ -111,10 +111,12 @@ function strokes(lines, each, low, high, passes) {
   return [...paths].sort(order).map(([key, d]) => s("path", { d, fill: "none", class: key === "out" ? "strand out" : "strand", stroke: key === "out" || key === "none" ? "var(--line)" : viridis(key / SHADES) }));
 }
 
-/* Viridis (van der Walt, Smith 2015) through seven of its colours; dark is worst, bright is best. */
+/* Viridis (van der Walt, Smith 2015) through seven of its colours, without the end that the ground swallows. */
 const VIRIDIS = [[68, 1, 84], [68, 57, 131], [49, 104, 142], [33, 145, 140], [53, 183, 121], [144, 215, 67], [235, 215, 40]];
+const onDark = matchMedia("(prefers-color-scheme: dark)");
 function viridis(t) {
-  const at = Math.min(0.9999, Math.max(0, t)) * (VIRIDIS.length - 1), i = Math.floor(at);
+  const [from, to] = onDark.matches && !document.body.dataset.printing ? [0.2, 1] : [0, 0.9];
+  const at = Math.min(0.9999, from + (to - from) * Math.max(0, t)) * (VIRIDIS.length - 1), i = Math.floor(at);
   return `rgb(${VIRIDIS[i].map((c, j) => Math.round(c + (at - i) * (VIRIDIS[i + 1][j] - c))).join(",")})`;
 }
 

@@ -29,9 +29,9 @@ function optionRows(runs) {
   unlike.sort((a, b) => chosen(b) - chosen(a));
   const lines = unlike.map((name) => h("tr", chosen(name) ? { className: "chosen" } : { className: "follows", title: "follows from another choice" }, h("th", { scope: "row" }, name), ...texts(name).map((t) => h("td", { title: t }, shortened(t, 40)))));
   if (new Set(runs.map((run) => run.seed)).size > 1) lines.push(h("tr", {}, h("th", { scope: "row" }, "seed"), ...runs.map((run) => h("td", {}, String(run.seed)))));
-  if (!lines.length) lines.push(h("tr", {}, h("td", { colSpan: runs.length + 1 }, runs.length > 1 ? "These runs chose the same." : "One run: add another to see what differs.")));
+  if (!lines.length) lines.push(h("tr", {}, h("td", { colSpan: runs.length + 1 }, runs.length > 1 ? "These runs chose the same." : "Add another run to see what differs.")));
   const shared = [...names.filter((n) => !unlike.includes(n)).map((n) => [n, optionText(runs[0].group, n)]), ...Object.entries(here.shared)];
-  $("side-shared-count").textContent = `${shared.length} options that they share`;
+  $("side-shared-count").textContent = `${shared.length} options${runs.length > 1 ? " that they share" : ""}`;
   const list = () => $("side-shared").replaceChildren(...shared.map(([n, v]) => h("tr", {}, h("th", { scope: "row" }, n), h("td", {}, String(v)))));
   const details = $("side-shared").closest("details");
   details.ontoggle = () => { if (details.open) list(); };
@@ -55,7 +55,7 @@ function numberCell(run, first, name, i) {
   const digits = digitsFor(paired?.error);
   const text = signed(value - base, digits) + (paired ? ` ± ${plain(paired.error, digits)}` : "");
   const clear = paired && paired.p < LEVEL;
-  cell.append(h("small", { className: clear ? (good ? "good" : "bad") : "", title: paired ? `paired over ${paired.n} examples: p = ${shownP(paired.p)}` : "" }, text));
+  cell.append(h("small", { className: clear ? (good ? "good" : "bad") : "", title: paired ? `paired over ${paired.n} examples: ${pText(paired.p)}` : "" }, text));
   return cell;
 }
 
@@ -90,7 +90,7 @@ function examplesOf(run, i, differences, name) {
   const listed = (list) => list.map(([d, at]) => `#${at} (${signed(sign * d, 2)})`).join(", ");
   const plot = h("div", { className: "plot" });
   plot.draw = () => histogram(plot, differences, sign, run.group, `${name}: ${letter} − A`);
-  return h("div", { className: "example-panel" }, h("p", {}, h("b", {}, `${letter} − A: ${signed(result.difference, digits)} ± ${plain(result.error, digits)}`), ` (p = ${shownP(result.p)}, ${result.n} examples). ${letter} is better on ${wins}, A on ${losses}.`), plot,
+  return h("div", { className: "example-panel" }, h("p", {}, h("b", {}, `${letter} − A: ${signed(result.difference, digits)} ± ${plain(result.error, digits)}`), ` (${pText(result.p)}, ${result.n} examples). ${letter} is better on ${wins}, A on ${losses}.`), plot,
     h("p", { className: "hint" }, `${letter} gains most on test examples ${listed(order.slice(0, FARTHEST))}; A on ${listed(order.slice(-FARTHEST).reverse())}.`));
 }
 
@@ -119,7 +119,7 @@ function drawSidePictures(runs) {
 const PICTURES = 60;
 function drawPictures() {
   const runs = runsHere().filter((run) => state.shown.has(run.index)), kinds = pictureKinds(runs);
-  $("pictures-panel").hidden = !pictureKinds(runsHere()).length;
+  $("pictures-panel").hidden = runsHere().length < 2 || !pictureKinds(runsHere()).length;
   const kind = kinds.includes(state.kind) ? state.kind : kinds.includes("samples") ? "samples" : kinds[0];
   fill($("kind"), kinds, kind);
   const first = shownGroups().map((group) => members[group].find((run) => state.shown.has(run.index) && run.pictures[kind])).filter(Boolean);

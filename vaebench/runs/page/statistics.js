@@ -80,6 +80,8 @@ function shownP(p) {
   return p < 0.001 ? "< 0.001" : p.toFixed(p < 0.1 ? 3 : 2);
 }
 
+const pText = (p) => (p < 0.001 ? "p < 0.001" : `p = ${shownP(p)}`);
+
 /* "3 min", for times that are left and times that were taken. */
 function duration(seconds) {
   if (!Number.isFinite(seconds)) return "";

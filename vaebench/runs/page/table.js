@@ -69,7 +69,7 @@ function tellVerdict() {
   const what = `${state.metric}${unitOf(state.metric) ? ` (${unitOf(state.metric)})` : ""}`;
   if (here.groups.length === 1) return $("verdict").replaceChildren(`${what}: `, h("b", {}, cellOf(best, state.metric)), meanOf(best));
   const parts = [h("span", { className: "badge best" }, "best"), swatch(best.group), h("b", {}, fullLabel(best.group)), ` has the ${about(state.metric).higher ? "highest" : "lowest"} ${what}: ${cellOf(best, state.metric)}${meanOf(best)}. `];
-  const named = (groups) => groups.slice(0, 4).map((g) => `${fullLabel(g)} (p = ${shownP(verdict.of.get(g).p)})`).join(", ") + (groups.length > 4 ? ` and ${groups.length - 4} more` : "");
+  const named = (groups) => groups.slice(0, 4).map((g) => `${fullLabel(g)} (${pText(verdict.of.get(g).p)})`).join(", ") + (groups.length > 4 ? ` and ${groups.length - 4} more` : "");
   const others = worse.length + equal.length + unknown.length;
   if (worse.length) parts.push(worse.length === others ? `${others === 1 ? "The other is" : `All ${others} others are`} significantly worse (p ≤ ${shownP(Math.max(...worse.map((g) => verdict.of.get(g).p))).replace("< ", "")}). ` : `${worse.length} of ${others} others ${worse.length === 1 ? "is" : "are"} significantly worse. `);
   if (equal.length) parts.push(h("span", { className: "badge equal" }, "≈ best"), `Not significantly worse: ${named(equal)}. `);
@@ -167,7 +167,7 @@ function drawRows(columns) {
   for (const row of rows.slice(0, drawnRows)) {
     row.told = undefined;
     body.append(groupRow(row, columns));
-    if (state.open.has(row.group) && (row.runs.length > 1 || here.groups.length === 1)) for (const run of row.runs) body.append(runRow(run, columns));
+    if (state.open.has(row.group) && row.runs.length > 1) for (const run of row.runs) body.append(runRow(run, columns));
   }
   $("runs").tBodies[0].replaceChildren(body);
   $("more").hidden = rows.length <= drawnRows;
@@ -195,7 +195,7 @@ function badge(group) {
   if (here.groups.length < 2) return [];
   if (verdict.best?.group === group) return [h("span", { className: "badge best", title: "the best of the rows shown" }, "best")];
   const found = verdict.of.get(group);
-  if (found?.p >= LEVEL) return [h("span", { className: "badge equal", title: `not significantly worse than the best: p = ${shownP(found.p)}, paired by ${found.by}` }, "≈ best")];
+  if (found?.p >= LEVEL) return [h("span", { className: "badge equal", title: `not significantly worse than the best: ${pText(found.p)}, paired by ${found.by}` }, "≈ best")];
   return [];
 }
 
@@ -223,7 +223,7 @@ const warned = (run) => [...run.warnings.map((w) => w.text), ...(["failed", "sto
 const brief = (run) => { const w = run.warnings[0]; return !w ? run.state : w.kind === "collapse" ? `collapsed from step ${w.step}` : "undone steps"; };
 
 function linkOf(run) {
-  const name = run.folder.split("/").pop();
+  const name = (run.folder === "." ? data.root : run.folder).split("/").pop();
   return run.href === undefined ? h("span", { className: "folder", title: run.folder }, shortened(name, 24)) : h("a", { className: "folder", href: `${run.href.split("/").map(encodeURIComponent).join("/")}/`, title: `open ${run.folder}` }, shortened(name, 24));
 }
 

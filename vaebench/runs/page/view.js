@@ -77,7 +77,7 @@ const short = (key) => {
   return here.keys.filter((k) => k.split(".").pop() === last).length > 1 ? key : last;
 };
 const optionText = (group, key) => String(here.groups[group].options[key] ?? here.shared[key] ?? "–");
-const fullLabel = (group) => here.keys.map((key) => `${short(key)}=${optionText(group, key)}`).join(" ") || "all runs";
+const fullLabel = (group) => here.keys.map((key) => `${short(key)}=${optionText(group, key)}`).join(" ") || `model=${here.shared.model ?? "–"}`;
 function label(group) {
   const differs = here.keys.filter((key) => optionText(group, key) !== optionText(state.baseline, key));
   return differs.length ? differs.map((key) => `${short(key)}=${optionText(group, key)}`).join(" ") : fullLabel(group);
@@ -178,14 +178,21 @@ function defaults(section) {
   const curves = wanted.filter((name) => drawn.has(name) && !(name.endsWith("/loss") && drawn.has(name.replace("loss", "bound"))));
   const first = members.slice(0, SHOWN_AT_FIRST).flat().map((run) => run.index);
   const numeric = here.keys.filter((key) => here.groups.some((g) => typeof g.options[key] === "number"));
+  const px = numeric[0] ?? here.keys[0] ?? "seed";
   const beside = ["test/bound", "test/kl", "test/active_units", "seconds"].filter((name) => hasMetric(name) && name !== here.metric);
   return {
     section, metric: here.metric, baseline: here.baseline, filter: "", sort: here.metric, up: !about(here.metric)?.higher,
-    columns: beside, open: new Set(here.groups.length === 1 ? [0] : []), shown: new Set(first),
+    columns: beside, open: new Set(here.groups.length === 1 && members[0].length > 1 ? [0] : []), shown: new Set(first),
     curves: (curves.length ? curves : here.curves).slice(0, 3), x: "step", logx: false, logy: false, smooth: 0, each: false, from: "",
-    px: numeric[0] ?? here.keys[0] ?? "seed", py: here.metric, plogx: false, plogy: false, prun: false, chosen: "",
-    side: sideAtFirst(), kind: "", zoom: 100,
+    px, py: here.metric, plogx: spansPowers(px), plogy: false, prun: false, chosen: "",
+    side: sideAtFirst(), kind: "", zoom: runsHere().length > 1 ? 100 : 180,
   };
+}
+
+/* Whether an option's values are far apart, as those of k=1,5,50: an axis of logarithms shows them all. */
+function spansPowers(name) {
+  const found = here.groups.map((g) => g.options[name]).filter((v) => typeof v === "number");
+  return found.length > 0 && Math.min(...found) > 0 && Math.max(...found) / Math.min(...found) >= 20;
 }
 
 /* The best run and the baseline's of the same seed; where they are one, the next best. */
