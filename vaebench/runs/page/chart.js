@@ -202,14 +202,36 @@ function pointChart(host, points, options) {
   const side = (key, error, words, log) => ({ values: words ? [] : spread(key, error), words, log: log && !words, room: 0.07 });
   const chart = axes(host, { x: side("x", "ex", options.xWords, options.logx), y: side("y", "ey", options.yWords, options.logy), ...options });
   options.under?.(chart);
+  const paths = new Map(); // of each group's colour and shape one: a thousand points are drawn as fast as ten
+  const placed = [];
   for (const p of points) {
     const x = chart.x.at(p.x), y = chart.y.at(p.y);
     if (!Number.isFinite(x + y)) continue;
-    const mark = s("g", { class: "point", stroke: colour(p.group), fill: colour(p.group) }, s("title", {}, p.name));
-    if (p.ey) mark.append(s("line", { x1: x, x2: x, y1: chart.y.at(p.y - p.ey), y2: chart.y.at(p.y + p.ey) }));
-    if (p.ex) mark.append(s("line", { y1: y, y2: y, x1: chart.x.at(p.x - p.ex), x2: chart.x.at(p.x + p.ex) }));
-    mark.append(s("path", { d: SHAPES[Math.floor(p.group / COLOURS) % SHAPES.length](x, y) }));
-    chart.marks.append(mark);
+    const key = p.group % (COLOURS * SHAPES.length), path = paths.get(key) ?? { bars: "", marks: "" };
+    if (p.ey) path.bars += `M${x} ${chart.y.at(p.y - p.ey)}V${chart.y.at(p.y + p.ey)}`;
+    if (p.ex) path.bars += `M${chart.x.at(p.x - p.ex)} ${y}H${chart.x.at(p.x + p.ex)}`;
+    path.marks += SHAPES[Math.floor(key / COLOURS)](x, y);
+    paths.set(key, path);
+    placed.push({ ...p, px: x, py: y });
   }
+  for (const [key, path] of paths) chart.marks.append(s("path", { d: path.bars, stroke: colour(key), class: "bars" }), s("path", { d: path.marks, fill: colour(key), class: "points" }));
+  namePoints(chart, placed, host);
   return chart;
+}
+
+/* The pointer: the nearest point is named. */
+function namePoints({ svg }, points, host) {
+  const tip = h("div", { className: "tip", hidden: true });
+  host.append(tip);
+  svg.onpointermove = (event) => {
+    const r = svg.getBoundingClientRect(), px = event.clientX - r.left, py = event.clientY - r.top;
+    const far = (p) => (p.px - px) ** 2 + (p.py - py) ** 2;
+    const near = points.reduce((a, p) => (far(p) < (a ? far(a) : 400) ? p : a), null);
+    tip.hidden = !near;
+    if (!near) return;
+    tip.replaceChildren(h("b", {}, near.name));
+    tip.style.left = `${Math.min(near.px + 10, Math.max(0, svg.clientWidth - tip.offsetWidth - 4))}px`;
+    tip.style.top = `${Math.max(0, near.py - 34)}px`;
+  };
+  svg.onpointerleave = () => { tip.hidden = true; };
 }

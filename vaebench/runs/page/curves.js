@@ -69,18 +69,20 @@ function drawCurves() {
   for (const panel of panels) lineChart(panel.host, panel.lines, panel.options);
   const clockless = state.x !== "step" && runsHere().filter((run) => state.shown.has(run.index) && !run.clock.length).length;
   const empty = !groups.length ? "No run is ticked in the table." : !here.curves.length ? "These runs kept no history." : "";
-  const many = panels.some((panel) => panel.left) ? `Only the first ${LINES} lines are drawn. ` : "";
+  const many = panels.some((panel) => panel.left) ? `${Math.max(...panels.map((panel) => panel.left))} configurations are not drawn: ${LINES} lines are as many as anybody can follow. ` : "";
   $("curve-note").textContent = `${empty}${many}${clockless ? `${clockless} runs of an older version kept no clock, and have no ${state.x}.` : ""}`;
 }
 
 function panelOf(name, groups) {
-  const all = groups.flatMap((group) => linesOf(group, name)), lines = all.slice(0, LINES);
+  const lines = [];
+  let after = 0; // the first group that is not drawn
+  for (; after < groups.length && lines.length < LINES; after++) lines.push(...linesOf(groups[after], name));
   const unit = about(name)?.unit || unitByName(name);
   const host = h("div", { className: "plot" });
   const figure = h("figure", { className: "panel" }, h("figcaption", {}, h("b", {}, name), unit ? ` ${unit}` : ""), host);
   const xName = { step: "step", epoch: "epoch", seconds: "seconds of training" }[state.x];
   const options = { logx: state.logx, logy: state.logy, range, xName, height: PANEL, name: `${name} by ${xName}: ${lines.length} curves`, onrange: (to) => { range = to; drawCurves(); } };
-  return { figure, host, lines, options, left: all.length - lines.length };
+  return { figure, host, lines, options, left: groups.length - after };
 }
 const unitByName = (name) => about(`test/${name.split("/").pop()}`)?.unit ?? "";
 

@@ -36,6 +36,9 @@ PAIRED = 60
 
 NOT_DRAWN = ("test", "step")
 
+DIGITS = 9
+"""Of a final number: a difference of two keeps enough for a test."""
+
 
 @dataclass(frozen=True)
 class Data:
@@ -219,7 +222,7 @@ class _Each:
         history = read_arrays(run.folder / HISTORY, whole=True)
         job = self.states.get(run.folder)
         found = run.metrics()
-        values = [_finite(found.get(of["name"], math.nan)) for of in metrics]
+        values = [_finite(found.get(of["name"], math.nan), DIGITS) for of in metrics]
         row: dict[str, Any] = {
             "folder": os.path.relpath(run.folder, self.root),
             "section": section,

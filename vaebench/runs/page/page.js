@@ -99,7 +99,7 @@ function turnTo(section) {
 
 function shows(wanted) {
   state.shown = new Set(wanted.map((run) => run.index));
-  changed(() => { drawTable(); redraw("curves", "plots", "pictures"); });
+  changed(() => { drawTicks(); redraw("curves", "plots", "pictures"); });
 }
 
 function listen() {
@@ -176,8 +176,7 @@ async function arrive(found) {
   const chosen = { ...state }, untouched = { metric: state.metric === here?.metric, side: !here || written("side", state.side) === written("side", atFirst.side ?? []), curves: !here || written("curves", state.curves) === written("curves", atFirst.curves ?? []) };
   data = found.data;
   numbers = fresh;
-  drawJobs();
-  if (!data.sections.length) return;
+  if (!data.sections.length) return drawJobs();
   const section = Math.max(0, data.sections.findIndex((one) => `${one.quantity} ${one.dataset} ${one.protocol}` === was.subject));
   atFirst = defaults(section);
   Object.assign(state, defaults(section), { shown: state.shown });
@@ -192,6 +191,7 @@ async function arrive(found) {
   state.shown = new Set(runsHere().filter((run) => was.shown.has(path(run)) || (!was.known.has(path(run)) && state.shown.size < 100)).map((run) => run.index));
   mend();
   document.body.classList.remove("empty");
+  drawJobs();
   if (document.activeElement?.closest("#controls") === null) drawControls();
   drawAll();
 }
@@ -207,7 +207,8 @@ function drawJobs() {
 }
 function jobLine(job) {
   const bar = h("progress", { max: job.steps || 1, value: job.step, "aria-label": `progress of ${job.folder}` });
-  const line = h("li", { className: job.state }, h("b", {}, job.folder), bar, ` ${job.state}${job.steps ? `, step ${job.step} of ${job.steps}` : ""}${job.left ? `, about ${duration(job.left)} left` : ""}`);
+  const run = here && data.runs.find((one) => one.folder === job.folder && one.section === state.section);
+  const line = h("li", { className: job.state }, h("b", {}, job.folder), run ? ` ${runLabel(run)}` : "", bar, ` ${job.state}${job.steps ? `, step ${job.step} of ${job.steps}` : ""}${job.left ? `, about ${duration(job.left)} left` : ""}`);
   if (job.reason) line.append(h("span", { className: "hint" }, ` ${job.reason}`));
   for (const warning of job.warnings) line.append(h("span", { className: "badge warn" }, `⚠ ${warning.text}`));
   if (job.resume) line.append(h("code", { title: "continues it in its own folder" }, job.resume));
@@ -217,7 +218,6 @@ function jobLine(job) {
 /* ---- the beginning: the table first, all else after it */
 async function begin() {
   listen();
-  drawJobs();
   $("skipped").replaceChildren(...data.skipped.map((line) => h("li", {}, line)));
   $("skipped-panel").hidden = !data.skipped.length;
   document.body.classList.toggle("empty", !data.sections.length);
@@ -226,6 +226,7 @@ async function begin() {
     drawControls();
     drawTable();
   }
+  drawJobs();
   document.body.dataset.drawn = "table";
   await new Promise((next) => requestAnimationFrame(() => setTimeout(next)));
   numbers = await unpack($("numbers").textContent);

@@ -23,12 +23,15 @@ function pointsOf(xName, yName, x = (run) => valueOf(run, xName), y = (run) => v
   for (const group of shownGroups()) {
     const runs = members[group].filter((run) => inside(run) && x(run) !== null && y(run) !== null);
     if (state.prun || runs.length < 2) for (const run of runs) found.push({ x: x(run), y: y(run), group, name: `${runLabel(run)}: ${told(x(run))}, ${told(y(run))}` });
-    else found.push({ ...centre(runs.map(x), "x", "ex"), ...centre(runs.map(y), "y", "ey"), group, name: `${label(group)} (${runs.length} seeds)` });
+    else {
+      const point = { ...centre(runs.map(x), "x", "ex"), ...centre(runs.map(y), "y", "ey"), group };
+      found.push({ ...point, name: `${label(group)} (${runs.length} seeds): ${told(point.x)}, ${told(point.y)}` });
+    }
   }
   return found.slice(0, POINTS);
 }
 const told = (value) => (typeof value === "number" ? plain(value) : value);
-const centre = (found, at, error) => (typeof found[0] === "number" ? { [at]: mean(found), [error]: deviation(found) } : { [at]: found[0] });
+const centre = (found, at, error) => (new Set(found).size > 1 && typeof found[0] === "number" ? { [at]: mean(found), [error]: deviation(found) } : { [at]: found[0] });
 
 const named = (name) => (unitOf(name) ? `${name} (${about(name).unit || "–"})`.replace(" (–)", "") : name);
 

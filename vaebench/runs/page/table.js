@@ -1,6 +1,6 @@
 /* The table: a row a configuration, opened into its runs; what is best, and how far the others are from a baseline. */
 
-const MORE = 100; // rows that are drawn at a time
+const MORE = 50; // rows that are drawn at a time
 let rows = []; // the groups that pass the filter, in order: {group, runs}
 let drawnRows = MORE;
 
@@ -28,6 +28,7 @@ function select() {
   const all = conditions(), inside = brushed();
   const passes = (run) => inside(run) && all.every((holds) => holds(run));
   rows = members.map((runs, group) => ({ group, runs: runs.filter(passes) })).filter((row) => row.runs.length);
+  rowOf = new Map(rows.map((row) => [row.group, row]));
   for (const row of rows) row.key = sortKey(row);
   rows.sort((a, b) => ordered(a.key, b.key));
 }
@@ -47,7 +48,8 @@ function ordered(a, b) {
 }
 
 /* The runs of a group that pass; of any other group as they pass too. */
-const passing = (group) => rows.find((row) => row.group === group)?.runs ?? members[group];
+let rowOf = new Map();
+const passing = (group) => rowOf.get(group)?.runs ?? members[group];
 const among = (runs, group) => (g) => (g === group ? runs : members[g]);
 
 /* The best of the groups that are shown, and of the others how sure it is that they are worse. */
@@ -57,9 +59,8 @@ function judge() {
   const sign = about(state.metric)?.higher ? -1 : 1;
   for (const row of known) row.mean = mean(values(row.runs, state.metric));
   const best = known.reduce((a, b) => (a && sign * a.mean <= sign * b.mean ? a : b), null);
-  const runsOf = new Map(rows.map((row) => [row.group, row.runs]));
   const of = new Map();
-  for (const row of known) if (row !== best) of.set(row.group, judged(row.group, best.group, state.metric, (g) => runsOf.get(g)));
+  for (const row of known) if (row !== best) of.set(row.group, judged(row.group, best.group, state.metric, passing));
   verdict = { best, of, equal: [...of].filter(([, v]) => v.p >= LEVEL).map(([g]) => g), worse: [...of].filter(([, v]) => v.p < LEVEL).map(([g]) => g), unknown: [...of].filter(([, v]) => !Number.isFinite(v.p)).map(([g]) => g) };
 }
 
@@ -88,6 +89,7 @@ function tableColumns() {
   if (hasMetric(state.metric)) found.push({ name: state.metric, kind: "metric", text: state.metric, unit: unitOf(state.metric), main: true });
   if (several) found.push({ name: "difference", kind: "difference", text: "difference", unit: "to baseline ± se" }, { name: "p", kind: "p", text: "p", unit: "paired" });
   for (const name of state.columns) if (name !== state.metric && !here.keys.includes(name)) found.push({ name, text: hasMetric(name) ? name : short(name), kind: hasMetric(name) ? "metric" : "option", unit: unitOf(name) });
+  for (const column of found) column.number = isNumber(column);
   return found;
 }
 
@@ -145,7 +147,7 @@ function heads(columns) {
     const sorts = column.kind !== "p" && column.name !== "";
     const order = state.sort === column.name ? (state.up ? "ascending" : "descending") : "none";
     const name = sorts ? h("button", { className: "sort", onclick: () => sortBy(column.name) }, column.text) : column.text;
-    const cell = h("th", { scope: "col", className: isNumber(column) ? "number" : "", dataset: { column: column.name } }, name);
+    const cell = h("th", { scope: "col", className: column.number ? "number" : "", dataset: { column: column.name } }, name);
     if (sorts) cell.setAttribute("aria-sort", order);
     if (column.unit) cell.append(h("small", {}, column.unit));
     line.append(cell);
@@ -176,14 +178,12 @@ function drawRows(columns) {
 
 function groupRow(row, columns) {
   const { group, runs } = row, line = h("tr", { className: "group" });
-  const shown = runs.filter((run) => state.shown.has(run.index)).length;
-  const tick = h("input", { type: "checkbox", checked: shown === runs.length, indeterminate: shown > 0 && shown < runs.length, onchange: () => toggle(runs, tick.checked) });
-  tick.setAttribute("aria-label", `show ${fullLabel(group)} in the plots`);
+  const tick = tickOf(runs, fullLabel(group));
   const pick = h("td", { className: "pick" }, tick, swatch(group));
   if (runs.length > 1) pick.append(opener(group));
   line.append(pick);
   columns.forEach((column, i) => {
-    const cell = h("td", { className: isNumber(column) ? "number" : "", title: textOf(row, column) }, textOf(row, column));
+    const text = textOf(row, column), cell = h("td", { className: column.number ? "number" : "", title: text }, text);
     if (column.main) cell.prepend(...badge(group));
     line.append(cell);
   });
@@ -229,21 +229,36 @@ function linkOf(run) {
 
 function runRow(run, columns) {
   const line = h("tr", { className: "run" });
-  const tick = h("input", { type: "checkbox", checked: state.shown.has(run.index), onchange: () => toggle([run], tick.checked) });
-  tick.setAttribute("aria-label", `show ${runLabel(run)} in the plots`);
+  const tick = tickOf([run], runLabel(run));
   line.append(h("td", { className: "pick" }, tick));
   columns.forEach((column, i) => {
     const own = column.kind === "metric" || column.kind === "n" ? null : !i ? `seed ${run.seed}` : "";
     const text = column.kind === "n" ? "" : (own ?? cellOf({ runs: [run] }, column.name));
-    line.append(h("td", { className: isNumber(column) && own === null ? "number" : "", title: text }, text));
+    line.append(h("td", { className: column.number && own === null ? "number" : "", title: text }, text));
   });
   line.append(lastCell([run], true));
   return line;
 }
 
+/* What says whether some runs are drawn: all, some or none of them. */
+function tickOf(runs, name) {
+  const tick = h("input", { type: "checkbox", onchange: () => toggle(runs, tick.checked) });
+  tick.setAttribute("aria-label", `draw ${name}`);
+  tick.update = () => {
+    const shown = runs.reduce((n, run) => n + state.shown.has(run.index), 0);
+    tick.checked = shown === runs.length;
+    tick.indeterminate = shown > 0 && shown < runs.length;
+  };
+  tick.update();
+  return tick;
+}
+function drawTicks() {
+  for (const tick of $("runs").querySelectorAll("input")) tick.update();
+}
+
 function toggle(runs, on) {
   for (const run of runs) on ? state.shown.add(run.index) : state.shown.delete(run.index);
-  changed(() => { drawTable(); redraw("curves", "plots", "pictures"); });
+  changed(() => { drawTicks(); redraw("curves", "plots", "pictures"); });
 }
 function pin(run) {
   state.side = state.side.includes(run.index) ? state.side.filter((i) => i !== run.index) : [...state.side, run.index];
