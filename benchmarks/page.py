@@ -28,12 +28,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.runs.browser import DRAWN, browser, missing
 from tests.runs.made_up import make_runs, make_search
 
+ROOT = Path(__file__).resolve().parents[1]
 MEGABYTES, FIRST_TABLE, ACTION = 12.0, 1.5, 1.0
 ROWS_NOW = 100
 BUILD = """
@@ -65,8 +65,14 @@ RESET = CLICK.format("#reset")
 BEFORE = {
     "sort": (CLICK.format("#runs th[data-column=seconds]"),) * 2,
     "filter": (SET.format("filter", "k=5", "input"), SET.format("filter", "", "input")),
-    "metric": (SET.format("metric", "test/bound", "change"), SET.format("metric", "test/nll", "change")),
-    "curves": (SET.format("curve", "val/bound", "change"), SET.format("curve", "val/loss", "change")),
+    "metric": (
+        SET.format("metric", "test/bound", "change"),
+        SET.format("metric", "test/nll", "change"),
+    ),
+    "curves": (
+        SET.format("curve", "val/bound", "change"),
+        SET.format("curve", "val/loss", "change"),
+    ),
     "tick": (CLICK.format("#runs tbody input"),) * 2,
     "show all": (CLICK.format("#all"), CLICK.format("#none")),
     "show none": (CLICK.format("#none"), CLICK.format("#all")),
@@ -157,7 +163,13 @@ def main() -> int:
             pages["before"] = (options.before.resolve(), folder / "before", BEFORE)
         found = measured(pages, options.rounds, folder / "profile")
     passed = judge(found)
-    result = {"runs": options.runs, "rows": ROWS_NOW, "rounds": options.rounds, **found, "passed": passed}
+    result = {
+        "runs": options.runs,
+        "rows": ROWS_NOW,
+        "rounds": options.rounds,
+        **found,
+        "passed": passed,
+    }
     if options.before:
         path = ROOT / "benchmarks" / "results" / "page.json"
         path.write_text(json.dumps(result, indent=2) + "\n")
@@ -189,7 +201,9 @@ def judge(found: dict[str, Any]) -> bool:
     """Tells the figures, and whether all are met."""
     before, passed = found.get("before"), True
     for kind, of in found.items():
-        print(f"{kind}: built in {of['build_seconds']:.1f} s, {of['megabytes']:.1f} MB, table in {of['table']:.2f} s")
+        print(
+            f"{kind}: built in {of['build_seconds']:.1f} s, {of['megabytes']:.1f} MB, table in {of['table']:.2f} s"
+        )
         for name, seconds in of["actions"].items():
             print(f"  {name}: {1000 * seconds:.0f} ms")
         if kind == "before" or not before:

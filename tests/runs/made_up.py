@@ -101,7 +101,9 @@ def make_run(
         table["val/active_units"] = active
         clock = [f"{step},{step / 50:.3f},{step / 600:.6g},{steps[-1]}" for step in steps]
         (folder / "clock.csv").write_text("\n".join(["step,seconds,epoch,of", *clock]) + "\n")
-    lines = "\n".join(",".join(f"{x:.7g}" for x in row) for row in zip(*table.values(), strict=True))
+    lines = "\n".join(
+        ",".join(f"{x:.7g}" for x in row) for row in zip(*table.values(), strict=True)
+    )
     (folder / "metrics.csv").write_text(f"{','.join(table)}\n{lines}\n")
     if examples:
         each = np.random.default_rng(7).normal(0, 10, examples) + noise.normal(nll, 1, examples)

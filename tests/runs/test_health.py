@@ -10,7 +10,11 @@ from vaebench.runs.health import PATIENCE, collapsed_from, undone, warnings
 
 def history(*active, kl=0.01):
     steps = np.arange(1, len(active) + 1) * 10.0
-    return {"step": steps, "val/active_units": np.array(active, float), "val/kl": np.full(len(active), kl)}
+    return {
+        "step": steps,
+        "val/active_units": np.array(active, float),
+        "val/kl": np.full(len(active), kl),
+    }
 
 
 @pytest.mark.parametrize(

@@ -57,4 +57,6 @@ def test_what_does_not_vary_or_is_too_little_says_nothing():
     assert importance(runs[: FEWEST - 1], ["lr"], "test/nll") == {}
     assert importance([Made({"lr": 1.0}, None)] * 9, ["lr"], "test/nll") == {}
     truths = [Made({"flag": i % 2 == 0}, float(i % 2)) for i in range(8)]
-    assert importance(truths, ["flag"], "test/nll") == {"flag": pytest.approx(1)}  # words, not numbers
+    assert importance(truths, ["flag"], "test/nll") == {
+        "flag": pytest.approx(1)
+    }  # words, not numbers

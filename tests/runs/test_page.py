@@ -154,10 +154,16 @@ def test_a_column_sorts_both_ways_and_says_so(page):
     sorts = '#runs th[data-column="k"]'
     click(page, f"{sorts} button")
     assert column(page, "k") == sorted(column(page, "k"), key=int)
-    assert page.execute_script("return document.querySelector(arguments[0]).ariaSort", sorts) == "ascending"
+    assert (
+        page.execute_script("return document.querySelector(arguments[0]).ariaSort", sorts)
+        == "ascending"
+    )
     click(page, f"{sorts} button")
     assert column(page, "k") == sorted(column(page, "k"), key=int, reverse=True)
-    assert page.execute_script("return document.querySelector(arguments[0]).ariaSort", sorts) == "descending"
+    assert (
+        page.execute_script("return document.querySelector(arguments[0]).ariaSort", sorts)
+        == "descending"
+    )
 
 
 def test_the_filter_takes_words_equalities_and_comparisons(page, members):
@@ -236,7 +242,9 @@ def test_columns_come_on_demand_and_stand_in_what_is_exported(page, members):
     table = list(csv.DictReader(io.StringIO(text)))
     assert len(table) == GROUPS
     best = min(members, key=lambda g: np.mean([*g.values("test/nll").values()]))
-    assert float(table[0]["test/nll"]) == pytest.approx(np.mean([*best.values("test/nll").values()]), rel=1e-5)
+    assert float(table[0]["test/nll"]) == pytest.approx(
+        np.mean([*best.values("test/nll").values()]), rel=1e-5
+    )
     assert {"parameters", "test/nll sd", "difference se"} <= set(table[0])
     click(page, "#export-close")
     click(page, "[data-format=Markdown]")
@@ -258,7 +266,9 @@ def test_curves_of_several_metrics_have_the_mean_and_spread_of_the_seeds(page, m
     assert len(shown(page)) == len(texts(page, "#legend .key")) == 7
     best = min(members, key=lambda g: np.mean([*g.values("test/nll").values()]))
     last = [read_arrays(run.folder / HISTORY)["val/bound"][-1] for run in best.runs]
-    found = page.execute_script("const l = linesOf(0, 'val/bound')[0]; return [l.ys.at(-1), l.high.at(-1)]")
+    found = page.execute_script(
+        "const l = linesOf(0, 'val/bound')[0]; return [l.ys.at(-1), l.high.at(-1)]"
+    )
     assert found == pytest.approx([np.mean(last), np.mean(last) + np.std(last, ddof=1)], rel=1e-5)
 
 
@@ -289,7 +299,9 @@ def test_the_pointer_names_a_curve_and_a_drag_looks_closer(page):
     named = page.execute_script("return document.querySelector('#curves .tip b').textContent")
     assert "(3 seeds)" in named
     before = texts(page, "#curves .panel:first-child .axis text")
-    ActionChains(page).move_to_element_with_offset(svg, -60, 0).click_and_hold().move_by_offset(90, 0).release().perform()
+    ActionChains(page).move_to_element_with_offset(svg, -60, 0).click_and_hold().move_by_offset(
+        90, 0
+    ).release().perform()
     closer = texts(page, "#curves .panel:first-child .axis text")
     assert closer != before
     assert page.execute_script("return range[1] - range[0]") < 4000
@@ -333,7 +345,9 @@ def test_any_number_stands_against_any_other(page):
 def test_a_brush_along_an_axis_chooses_by_it(page):
     names = page.execute_script("return parallelAxes()")
     assert names == ["model", "k", "optimizer.lr", "test/nll"]
-    page.execute_script("const y = parallelScale('model', 320).at('iwae'); setBrush('model', [y - 5, y + 5])")
+    page.execute_script(
+        "const y = parallelScale('model', 320).at('iwae'); setBrush('model', [y - 5, y + 5])"
+    )
     assert set(column(page, "model")) == {"iwae"}
     assert texts(page, "#count")[0].startswith("18 of")
     page.execute_script("setBrush('model', null)")
@@ -368,7 +382,9 @@ def test_pictures_stand_under_each_other_by_kind_in_one_size(page):
     before = page.execute_script(width)
     choose(page, "zoom", 200, "input")
     assert page.execute_script(width) == pytest.approx(2 * before, abs=2)
-    naturals = page.execute_script("return [...document.querySelectorAll('#pictures img')].map(i => i.naturalWidth)")
+    naturals = page.execute_script(
+        "return [...document.querySelectorAll('#pictures img')].map(i => i.naturalWidth)"
+    )
     assert len(naturals) == 7
 
 

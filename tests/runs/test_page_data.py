@@ -89,7 +89,7 @@ def test_a_run_has_its_curves_clock_and_examples(data, found):
     assert whole[at : at + n] == pytest.approx(run.examples["test/nll"], rel=1e-5)
     names = [data.told["curves"][i] for i in row["curves"][::4]]
     assert {"val/bound", "train/kl", "val/active_units"} <= set(names)
-    step, seconds, epochs, n = row["clock"]
+    step, seconds, _, n = row["clock"]
     assert whole[step : step + n].tolist() == list(range(100, 2100, 100))
     assert whole[seconds : seconds + n] == pytest.approx(np.arange(100, 2100, 100) / 50, rel=1e-4)
     assert row["examples"] == 30

@@ -70,7 +70,9 @@ def test_a_run_that_appears_has_its_row_and_the_end_is_the_static_page(address, 
     runs = find([folder])
     static = gather(runs.runs, runs.skipped, "followed")
     assert {job["state"] for job in found["data"].pop("jobs")} == {"done"}
-    assert found["data"] == json.loads(json.dumps({k: v for k, v in static.told.items() if k != "jobs"}))
+    assert found["data"] == json.loads(
+        json.dumps({k: v for k, v in static.told.items() if k != "jobs"})
+    )
     assert found["numbers"] == static.numbers
 
 
@@ -78,10 +80,13 @@ def test_nobody_gets_twice_what_has_not_changed(address, folder):
     _, headers = ask(f"{address}/data")
     assert code(f"{address}/data", **{"If-None-Match": headers["ETag"]}) == 304
     add(folder, 1)
-    assert ask(f"{address}/data", **{"If-None-Match": headers["ETag"]})[1]["ETag"] != headers["ETag"]
+    assert (
+        ask(f"{address}/data", **{"If-None-Match": headers["ETag"]})[1]["ETag"] != headers["ETag"]
+    )
 
 
 def test_half_a_line_corrupts_nothing(address, folder):
+    add(folder, 1)
     before = told(address)["runs"]
     with (folder / "0" / "metrics.csv").open("a") as file:
         file.write("600,-1.5,9")
@@ -94,7 +99,13 @@ def test_half_a_line_corrupts_nothing(address, folder):
 
 def test_another_host_gets_nothing(address):
     port = address.rpartition(":")[2]
-    for host in ("evil.example", f"evil.example:{port}", "127.0.0.1", f"127.0.0.1:{int(port) + 1}", ""):
+    for host in (
+        "evil.example",
+        f"evil.example:{port}",
+        "127.0.0.1",
+        f"127.0.0.1:{int(port) + 1}",
+        "",
+    ):
         assert code(f"{address}/data", Host=host) == 403
         assert code(address, Host=host) == 403
     assert ask(f"http://localhost:{port}/")[0].startswith(b"<!doctype html>")
@@ -120,7 +131,9 @@ def test_an_open_page_gains_the_row_and_keeps_what_was_chosen(address, folder, t
         driver.execute_script("state.smooth = 50; state.metric = 'test/bound'; changed(drawTable)")
         add(folder, 1)
         wait.until(lambda d: "2 of 2 runs" in d.find_element("id", "count").text)
-        chosen = driver.execute_script("return [state.x, state.smooth, state.metric, state.shown.size]")
+        chosen = driver.execute_script(
+            "return [state.x, state.smooth, state.metric, state.shown.size]"
+        )
         assert chosen == ["seconds", 50, "test/bound", 2]
         assert driver.find_element("id", "jobs-count").text == "2 done"
         assert [e for e in driver.get_log("browser") if e["level"] == "SEVERE"] == []

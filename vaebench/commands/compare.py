@@ -84,7 +84,9 @@ def _follow(paths: Sequence[Path], title: str, options: Options) -> None:
 
     for name in ("metric", "baseline", "out"):
         if getattr(options, name) != getattr(Options, name):
-            raise Refusal(f"{name}= is of the page that is written; with {FOLLOW} it is chosen there.")
+            raise Refusal(
+                f"{name}= is of the page that is written; with {FOLLOW} it is chosen there."
+            )
     follow(paths, title, options.port)
 
 

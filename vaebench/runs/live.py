@@ -77,7 +77,8 @@ def job_of(folder: Path) -> Job:
     begun, history = _begun(folder), read_arrays(folder / HISTORY, whole=True)
     clock = read_clock(folder / CLOCK)
     state, reason = _state(folder, begun)
-    known = {"state": state, "reason": reason, "warned": warnings(history, ended=state != RUNNING)}
+    warned = warnings(history, ended=state != RUNNING)
+    known: dict[str, Any] = {"state": state, "reason": reason, "warned": warned}
     if len(clock.get("step", ())):
         step, seconds, _, of = (clock[name][-1] for name in ("step", "seconds", "epoch", "of"))
         known |= {"step": int(step), "steps": int(of), "seconds": float(seconds)}
@@ -134,9 +135,7 @@ def _lives(process: int) -> bool:
     return True
 
 
-def _so_far(
-    folder: Path, begun: Mapping[str, Any], history: Mapping[str, Any]
-) -> Run | None:
+def _so_far(folder: Path, begun: Mapping[str, Any], history: Mapping[str, Any]) -> Run | None:
     """The run with the last value of each metric; nothing before it has any."""
     if "quantity" not in begun or "choices.dataset" not in begun:
         return None

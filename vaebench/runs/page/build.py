@@ -19,9 +19,7 @@ NOBODY, SERVER = "'none'", "'self'"
 """Whom a page may ask: a page that is written nobody, one that is served its server."""
 
 
-def build(
-    runs: Sequence[Run], skipped: Sequence[str], title: str, at: Path | None = None
-) -> str:
+def build(runs: Sequence[Run], skipped: Sequence[str], title: str, at: Path | None = None) -> str:
     """The page of finished runs.
 
     Args:
@@ -55,7 +53,9 @@ def page(data: Data, ask: str = NOBODY) -> str:
 def _filled(text: str, parts: dict[str, str]) -> str:
     """The text with its parts; what stands in a part is not looked into."""
     first, *rest = text.split("{{")
-    return first + "".join(parts[name] + after for name, _, after in (r.partition("}}") for r in rest))
+    return first + "".join(
+        parts[name] + after for name, _, after in (r.partition("}}") for r in rest)
+    )
 
 
 def _asset(name: str) -> str:
@@ -64,4 +64,6 @@ def _asset(name: str) -> str:
 
 def as_json(data: Any) -> str:
     """JSON that may stand inside a script element, without what JSON has no word for."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace(
+        "<", "\\u003c"
+    )

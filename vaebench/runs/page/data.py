@@ -160,7 +160,11 @@ def _plain(value: Any) -> Any:
 def _protocol(runs: Sequence[Run], subjects: Any) -> str:
     """What of their data's protocol tells them from other runs of the same quantity and data set."""
     mine = section(runs[0].summary, "protocol.")
-    others = [section(of[0].summary, "protocol.") for of in subjects if of[0].subject[:2] == runs[0].subject[:2]]
+    others = [
+        section(of[0].summary, "protocol.")
+        for of in subjects
+        if of[0].subject[:2] == runs[0].subject[:2]
+    ]
     names = [n for n in mine if any(other.get(n) != mine[n] for other in others)]
     return " ".join(f"{name}={mine[name]}" for name in names)
 
@@ -264,7 +268,10 @@ class _Each:
         if not len(found.get("step", ())):
             return []
         at = thinned(len(found["step"]), self.points)
-        first = [self.numbers.add(found[name][at], exact=name == "step") for name in ("step", "seconds", "epoch")]
+        first = [
+            self.numbers.add(found[name][at], exact=name == "step")
+            for name in ("step", "seconds", "epoch")
+        ]
         return [*first, len(at)]
 
     def values(self, run: Run) -> dict[str, list[int]]:
@@ -278,7 +285,11 @@ class _Each:
 
 def _k(run: Run, found: Mapping[str, float]) -> int | None:
     """The k of L_k that `test/nll` is the negative of; nothing where it is exact."""
-    return int(run.summary["config.eval.k"]) if found.get("test/kl") and "config.eval.k" in run.summary else None
+    return (
+        int(run.summary["config.eval.k"])
+        if found.get("test/kl") and "config.eval.k" in run.summary
+        else None
+    )
 
 
 def thinned(size: int, most: int) -> Any:

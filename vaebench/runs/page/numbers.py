@@ -48,5 +48,7 @@ def rounded(values: NDArray[Any]) -> NDArray[np.float32]:
     drop = 23 - KEPT_BITS
     bits = np.asarray(values, "<f4").view(np.uint32)
     finite = np.isfinite(values)
-    bits = np.where(finite, (bits + (1 << (drop - 1))) & np.uint32(~((1 << drop) - 1) & 0xFFFFFFFF), bits)
+    bits = np.where(
+        finite, (bits + (1 << (drop - 1))) & np.uint32(~((1 << drop) - 1) & 0xFFFFFFFF), bits
+    )
     return bits.astype(np.uint32).view("<f4")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from vaebench.runs.find import Found, Run, find
 from vaebench.runs.layout import BEGUN, CLOCK, ERROR, EVALUATION, EXAMPLES, GRID, HISTORY, SUMMARY
@@ -49,7 +49,9 @@ class Followed:
         """As the folders are at the moment, or were a moment ago."""
         with self.lock:
             if time.monotonic() >= self.until:
-                with contextlib.suppress(OSError):  # somebody moves a folder: the next look finds out
+                with contextlib.suppress(
+                    OSError
+                ):  # somebody moves a folder: the next look finds out
                     self._look()
             return self.data
 
@@ -87,11 +89,15 @@ def _stamps(paths: Iterable[Path]) -> list[tuple[str, int, int]]:
     found = []
     for path in paths:
         for folder, inside, names in os.walk(path):
-            inside[:] = [name for name in inside if name not in ("checkpoints", "wandb", "pictures")]
+            inside[:] = [
+                name for name in inside if name not in ("checkpoints", "wandb", "pictures")
+            ]
             for name in names:
                 if name not in WATCHED:
                     continue
-                with contextlib.suppress(FileNotFoundError):  # a run that begins anew takes some away
+                with contextlib.suppress(
+                    FileNotFoundError
+                ):  # a run that begins anew takes some away
                     stat = os.stat(os.path.join(folder, name))
                     found.append((os.path.join(folder, name), stat.st_mtime_ns, stat.st_size))
     return sorted(found)
@@ -121,12 +127,16 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if not self._from_here():
             return self._send(HTTPStatus.FORBIDDEN, "text/plain", b"not from here\n")
-        answers: dict[str, Callable[[], None]] = {"/": self._page, "/data": self._data}
+        answers: dict[str, Callable[[], None]] = {
+            "/": self._page,
+            "/data": self._data,
+            "/favicon.ico": self._icon,
+        }
         answer = answers.get(self.path.partition("?")[0])
         return answer() if answer else self._send(HTTPStatus.NOT_FOUND, "text/plain", b"not here\n")
 
     def _from_here(self) -> bool:
-        port = self.server.server_address[1]
+        port = cast(ThreadingHTTPServer, self.server).server_port
         return self.headers.get("Host", "") in [f"{name}:{port}" for name in NAMES]
 
     def _page(self) -> None:
@@ -140,6 +150,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("If-None-Match") == mark:
             return self._send(HTTPStatus.NOT_MODIFIED, "application/json", b"", mark)
         return self._send(HTTPStatus.OK, "application/json", text, mark)
+
+    def _icon(self) -> None:
+        """A browser asks for one whether or not there is any."""
+        self._send(HTTPStatus.NO_CONTENT, "image/x-icon", b"")
 
     def _send(self, status: HTTPStatus, kind: str, body: bytes, mark: str = "") -> None:
         self.send_response(status)
