@@ -77,14 +77,13 @@ function panelOf(name, groups) {
   const lines = [];
   let after = 0; // the first group that is not drawn
   for (; after < groups.length && lines.length < LINES; after++) lines.push(...linesOf(groups[after], name));
-  const unit = about(name)?.unit || unitByName(name);
+  const unit = data.curveUnits[data.curves.indexOf(name)];
   const host = h("div", { className: "plot" });
   const figure = h("figure", { className: "panel" }, h("figcaption", {}, h("b", {}, name), unit ? ` ${unit}` : ""), host);
   const xName = { step: "step", epoch: "epoch", seconds: "seconds of training" }[state.x];
   const options = { logx: state.logx, logy: state.logy, range, xName, height: PANEL, name: `${name} by ${xName}: ${lines.length} curves`, onrange: (to) => { range = to; drawCurves(); } };
   return { figure, host, lines, options, left: groups.length - after };
 }
-const unitByName = (name) => about(`test/${name.split("/").pop()}`)?.unit ?? "";
 
 const LEGEND = 24;
 function drawLegend(groups) {

@@ -94,6 +94,7 @@ def gather(
         "sections": told,
         "runs": rows,
         "curves": each.names,
+        "curveUnits": [known(name).unit for name in each.names],
         "picturesLeftOut": left_out,
         "skipped": list(skipped),
         "jobs": None if jobs is None else [_job(job, root) for job in jobs],

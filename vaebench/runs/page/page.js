@@ -77,6 +77,7 @@ function drawAbout() {
   $("sections").hidden = names.length < 2;
   $("sections").replaceChildren(...names.map((name, i) => {
     const tab = h("button", { role: "tab", onclick: () => turnTo(i), onkeydown: (event) => alongTabs(event, i) }, name, h("small", {}, ` ${data.runs.filter((r) => r.section === i).length}`));
+    tab.setAttribute("aria-controls", "table-panel");
     tab.setAttribute("aria-selected", String(i === state.section));
     tab.tabIndex = i === state.section ? 0 : -1;
     return tab;
@@ -95,6 +96,10 @@ function turnTo(section) {
   range = null;
   drawnRows = MORE;
   changed(() => { drawControls(); drawAll(); });
+}
+
+function closeMenus(but) {
+  for (const menu of document.querySelectorAll("details.menu[open]")) if (menu !== but) menu.open = false;
 }
 
 function shows(wanted) {
@@ -134,6 +139,8 @@ function listen() {
   for (const button of document.querySelectorAll("[data-format]")) button.onclick = () => openExport(button.dataset.format);
   $("export-copy").onclick = copyExport;
   $("export-close").onclick = () => $("export").close();
+  document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu")));
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") closeMenus(null); });
   window.onhashchange = () => { load(location.hash); drawControls(); drawAll(); };
   window.onbeforeprint = () => { document.body.dataset.printing = "1"; redraw(...stale); };
   window.onafterprint = () => { delete document.body.dataset.printing; };

@@ -87,7 +87,9 @@ function tableColumns() {
   if (!here.keys.length) found.push({ name: "", text: "runs", kind: "option" });
   if (!single()) found.push({ name: "n", text: "n", kind: "n" });
   if (hasMetric(state.metric)) found.push({ name: state.metric, kind: "metric", text: state.metric, unit: unitOf(state.metric), main: true });
-  if (several) found.push({ name: "difference", kind: "difference", text: "difference", unit: "to baseline ± se" }, { name: "p", kind: "p", text: "p", unit: "paired" });
+  const byExample = state.metric in here.errors, bySeed = !single();
+  if (several) found.push({ name: "difference", kind: "difference", text: "difference", unit: `to baseline${byExample ? " ± se over examples" : bySeed ? " ± se over seeds" : ""}` });
+  if (several) found.push({ name: "p", kind: "p", text: "p", unit: bySeed ? "paired by seed" : byExample ? "paired by example" : "" });
   for (const name of state.columns) if (name !== state.metric && !here.keys.includes(name)) found.push({ name, text: hasMetric(name) ? name : short(name), kind: hasMetric(name) ? "metric" : "option", unit: unitOf(name) });
   for (const column of found) column.number = isNumber(column);
   return found;
@@ -142,7 +144,7 @@ function drawTable() {
 
 function heads(columns) {
   const line = h("tr");
-  line.append(h("th", { className: "pick", scope: "col" }, h("span", { className: "quiet" }, "show")));
+  line.append(h("th", { className: "pick", scope: "col" }, h("span", { className: "quiet" }, "draw")));
   for (const column of columns) {
     const sorts = column.kind !== "p" && column.name !== "";
     const order = state.sort === column.name ? (state.up ? "ascending" : "descending") : "none";
