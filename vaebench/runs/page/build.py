@@ -12,7 +12,19 @@ from typing import Any
 from vaebench.runs.find import Run
 from vaebench.runs.page.data import Data, gather
 
-SCRIPTS = ("statistics", "view", "chart", "table", "curves", "plots", "side", "export", "page")
+SCRIPTS = (
+    "statistics",
+    "view",
+    "chart",
+    "ranking",
+    "table",
+    "curves",
+    "plots",
+    "side",
+    "export",
+    "follow",
+    "page",
+)
 """In the order in which they build on one another."""
 
 NOBODY, SERVER = "'none'", "'self'"

@@ -1,7 +1,8 @@
 /* What happens when: the controls, what is drawn where somebody looks, and what arrives while runs train. */
 
 const DRAWN = { curves: drawCurves, plots: drawPlots, side: drawSide, pictures: drawPictures };
-const seen = new Set(), stale = new Set(Object.keys(DRAWN));
+const seen = new Set(),
+  stale = new Set(Object.keys(DRAWN));
 
 /* A part is drawn at once where it is in view, else as soon as it comes into view. */
 function redraw(...names) {
@@ -27,17 +28,27 @@ function fill(select, names, chosen, texts = names) {
   select.replaceChildren(...names.map((name, i) => new Option(texts[i], name, false, name === chosen)));
 }
 function fillGroups(select, groups, chosen) {
-  select.replaceChildren(...groups.filter(([, names]) => names.length).map(([title, names]) => {
-    const group = h("optgroup", { label: title });
-    group.append(...names.map((name) => new Option(name, name, false, name === chosen)));
-    return group;
-  }));
+  select.replaceChildren(
+    ...groups
+      .filter(([, names]) => names.length)
+      .map(([title, names]) => {
+        const group = h("optgroup", { label: title });
+        group.append(...names.map((name) => new Option(name, name, false, name === chosen)));
+        return group;
+      }),
+  );
 }
 function ticks(host, names, chosen, done) {
-  host.replaceChildren(...names.map((name) => {
-    const box = h("input", { type: "checkbox", checked: chosen().includes(name), onchange: () => done(box.checked ? [...chosen(), name] : chosen().filter((n) => n !== name)) });
-    return h("label", {}, box, name);
-  }));
+  host.replaceChildren(
+    ...names.map((name) => {
+      const box = h("input", {
+        type: "checkbox",
+        checked: chosen().includes(name),
+        onchange: () => done(box.checked ? [...chosen(), name] : chosen().filter((n) => n !== name)),
+      });
+      return h("label", {}, box, name);
+    }),
+  );
 }
 
 function drawControls() {
@@ -45,17 +56,59 @@ function drawControls() {
   $("filter").value = state.filter;
   fill($("metric"), metrics, state.metric);
   $("better").textContent = better(state.metric);
-  fill($("baseline"), here.groups.map((_, g) => String(g)), String(state.baseline), here.groups.map((_, g) => fullLabel(g)));
-  for (const [id, names] of [["px", [["options", options], ["metrics", metrics]]], ["py", [["metrics", metrics], ["options", options]]]]) fillGroups($(id), names, state[id]);
+  fill(
+    $("baseline"),
+    here.groups.map((_, g) => String(g)),
+    String(state.baseline),
+    here.groups.map((_, g) => fullLabel(g)),
+  );
+  for (const [id, names] of [
+    [
+      "px",
+      [
+        ["options", options],
+        ["metrics", metrics],
+      ],
+    ],
+    [
+      "py",
+      [
+        ["metrics", metrics],
+        ["options", options],
+      ],
+    ],
+  ])
+    fillGroups($(id), names, state[id]);
   $("x").value = state.x;
   for (const id of ["logx", "logy", "each", "plogx", "plogy", "prun"]) $(id).checked = state[id];
   $("smooth").value = state.smooth;
   $("zoom").value = state.zoom;
   document.body.style.setProperty("--zoom", state.zoom / 100);
   const more = here.differing.filter((n) => !here.keys.includes(n));
-  const columnNames = [...more, ...metrics.filter((n) => n !== state.metric), ...new Set(runsHere().map((r) => r.examples)).size > 1 ? ["examples"] : [], ...new Set(runsHere().map((r) => r.k)).size > 1 ? ["k of L_k"] : []];
-  ticks($("columns"), columnNames, () => state.columns, (to) => { state.columns = to; changed(drawTable); });
-  ticks($("curve-names"), here.curves, () => state.curves, (to) => { state.curves = to; changed(() => redraw("curves")); });
+  const columnNames = [
+    ...more,
+    ...metrics.filter((n) => n !== state.metric),
+    ...(new Set(runsHere().map((r) => r.examples)).size > 1 ? ["examples"] : []),
+    ...(new Set(runsHere().map((r) => r.k)).size > 1 ? ["k of L_k"] : []),
+  ];
+  ticks(
+    $("columns"),
+    columnNames,
+    () => state.columns,
+    (to) => {
+      state.columns = to;
+      changed(drawTable);
+    },
+  );
+  ticks(
+    $("curve-names"),
+    here.curves,
+    () => state.curves,
+    (to) => {
+      state.curves = to;
+      changed(() => redraw("curves"));
+    },
+  );
   const several = here.groups.length > 1;
   $("baseline").closest("label").hidden = !several;
   const one = runsHere().length < 2;
@@ -68,20 +121,31 @@ function drawControls() {
 
 function drawAbout() {
   const several = here.groups.length > 1;
-  $("about").textContent = `${runsHere().length} ${runsHere().length === 1 ? "run" : "runs"}${several ? ` in ${here.groups.length} configurations that differ by more than the seed` : ""}, in ${data.root}${here.units ? ` · ${here.units}` : ""}`;
+  $("about").textContent =
+    `${runsHere().length} ${runsHere().length === 1 ? "run" : "runs"}${several ? ` in ${here.groups.length} configurations that differ by more than the seed` : ""}, in ${data.root}${here.units ? ` · ${here.units}` : ""}`;
   $("also-differ").textContent = here.alsoDiffer;
   const firsts = new Set(members.slice(0, SHOWN_AT_FIRST).flat());
-  const hidden = runsHere().length > firsts.size ? `The plots begin with the best ${SHOWN_AT_FIRST}; ` : "The ";
+  const hidden =
+    runsHere().length > firsts.size ? `The plots begin with the best ${SHOWN_AT_FIRST}; ` : "The ";
   $("ticked").textContent = `${hidden}ticks in the table say which are drawn.`;
-  const names = data.sections.map((one) => [`${one.quantity} · ${one.dataset}`, one.protocol].filter(Boolean).join(" · "));
+  const names = data.sections.map((one) =>
+    [`${one.quantity} · ${one.dataset}`, one.protocol].filter(Boolean).join(" · "),
+  );
   $("sections").hidden = names.length < 2;
-  $("sections").replaceChildren(...names.map((name, i) => {
-    const tab = h("button", { role: "tab", onclick: () => turnTo(i), onkeydown: (event) => alongTabs(event, i) }, name, h("small", {}, ` ${data.runs.filter((r) => r.section === i).length}`));
-    tab.setAttribute("aria-controls", "table-panel");
-    tab.setAttribute("aria-selected", String(i === state.section));
-    tab.tabIndex = i === state.section ? 0 : -1;
-    return tab;
-  }));
+  $("sections").replaceChildren(
+    ...names.map((name, i) => {
+      const tab = h(
+        "button",
+        { role: "tab", onclick: () => turnTo(i), onkeydown: (event) => alongTabs(event, i) },
+        name,
+        h("small", {}, ` ${data.runs.filter((r) => r.section === i).length}`),
+      );
+      tab.setAttribute("aria-controls", "table-panel");
+      tab.setAttribute("aria-selected", String(i === state.section));
+      tab.tabIndex = i === state.section ? 0 : -1;
+      return tab;
+    }),
+  );
   $("subject").textContent = names[state.section];
 }
 function alongTabs(event, i) {
@@ -95,7 +159,10 @@ function turnTo(section) {
   Object.assign(state, defaults(section));
   range = null;
   drawnRows = MORE;
-  changed(() => { drawControls(); drawAll(); });
+  changed(() => {
+    drawControls();
+    drawAll();
+  });
 }
 
 function closeMenus(but) {
@@ -104,7 +171,10 @@ function closeMenus(but) {
 
 function shows(wanted) {
   state.shown = new Set(wanted.map((run) => run.index));
-  changed(() => { drawTicks(); redraw("curves", "plots", "pictures"); });
+  changed(() => {
+    drawTicks();
+    redraw("curves", "plots", "pictures");
+  });
 }
 
 function listen() {
@@ -118,108 +188,75 @@ function listen() {
   $("metric").onchange = () => {
     state.metric = state.sort = state.py = $("metric").value;
     state.up = !about(state.metric).higher;
-    changed(() => { drawControls(); drawTable(); redraw("plots", "side"); });
+    changed(() => {
+      drawControls();
+      drawTable();
+      redraw("plots", "side");
+    });
   };
-  $("baseline").onchange = () => { state.baseline = Number($("baseline").value); changed(drawAll); };
-  const on = (id, read, ...parts) => { $(id).onchange = () => { state[id] = read($(id)); range = id.startsWith("p") ? range : null; changed(() => redraw(...parts)); }; };
+  $("baseline").onchange = () => {
+    state.baseline = Number($("baseline").value);
+    changed(drawAll);
+  };
+  const on = (id, read, ...parts) => {
+    $(id).onchange = () => {
+      state[id] = read($(id));
+      range = id.startsWith("p") ? range : null;
+      changed(() => redraw(...parts));
+    };
+  };
   on("x", (e) => e.value, "curves");
   for (const id of ["logx", "logy", "each"]) on(id, (e) => e.checked, "curves");
   for (const id of ["plogx", "plogy", "prun"]) on(id, (e) => e.checked, "plots");
   for (const id of ["px", "py"]) on(id, (e) => e.value, "plots");
   on("kind", (e) => e.value, "pictures");
-  $("smooth").oninput = () => { state.smooth = Number($("smooth").value); redraw("curves"); };
+  $("smooth").oninput = () => {
+    state.smooth = Number($("smooth").value);
+    redraw("curves");
+  };
   $("smooth").onchange = remember;
-  $("zoom").oninput = () => { state.zoom = Number($("zoom").value); document.body.style.setProperty("--zoom", state.zoom / 100); };
+  $("zoom").oninput = () => {
+    state.zoom = Number($("zoom").value);
+    document.body.style.setProperty("--zoom", state.zoom / 100);
+  };
   $("zoom").onchange = remember;
   $("all").onclick = () => shows(rows.flatMap((row) => row.runs));
   $("best").onclick = () => shows(rows.slice(0, SHOWN_AT_FIRST).flatMap((row) => row.runs));
   $("none").onclick = () => shows([]);
   $("reset").onclick = () => turnTo(state.section);
-  $("more").onclick = () => { drawnRows += MORE; drawRows(tableColumns()); };
-  for (const button of document.querySelectorAll("[data-format]")) button.onclick = () => openExport(button.dataset.format);
+  $("more").onclick = () => {
+    drawnRows += MORE;
+    drawRows(tableColumns());
+  };
+  for (const button of document.querySelectorAll("[data-format]"))
+    button.onclick = () => openExport(button.dataset.format);
   $("export-copy").onclick = copyExport;
   $("export-close").onclick = () => $("export").close();
   document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu")));
-  document.addEventListener("keydown", (event) => { if (event.key === "Escape") closeMenus(null); });
-  window.onhashchange = () => { load(location.hash); drawControls(); drawAll(); };
-  window.onbeforeprint = () => { document.body.dataset.printing = "1"; redraw(...stale); };
-  window.onafterprint = () => { delete document.body.dataset.printing; };
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") closeMenus(null);
+  });
+  window.onhashchange = () => {
+    load(location.hash);
+    drawControls();
+    drawAll();
+  };
+  window.onbeforeprint = () => {
+    document.body.dataset.printing = "1";
+    redraw(...stale);
+  };
+  window.onafterprint = () => {
+    delete document.body.dataset.printing;
+  };
   onDark.onchange = () => redraw("plots");
-  let width = innerWidth, resizing;
+  let width = innerWidth,
+    resizing;
   window.onresize = () => {
     if (innerWidth === width) return;
     width = innerWidth;
     clearTimeout(resizing);
     resizing = setTimeout(() => redraw("curves", "plots", "side"), 100);
   };
-}
-
-/* ---- runs that train: the server is asked again and again; what was chosen stays chosen */
-const EVERY = 2000;
-async function followRuns() {
-  let mark = "";
-  for (;;) {
-    await new Promise((next) => setTimeout(next, EVERY));
-    try {
-      const answer = await fetch("data", { headers: mark ? { "If-None-Match": mark } : {}, cache: "no-store" });
-      $("lost").hidden = true;
-      if (answer.status !== 200) continue;
-      mark = answer.headers.get("ETag");
-      const found = await answer.json();
-      await arrive(found);
-    } catch {
-      $("lost").hidden = false; // whoever served the page has ended; what is here stays
-    }
-  }
-}
-
-/* New data: runs and groups may have other places, so that choices are kept by name. */
-async function arrive(found) {
-  const fresh = await unpack(found.numbers);
-  const path = (run) => run && `${data.root}/${run.folder}`.replace(/\/\.$/, "");
-  const folders = (list) => [...list].map((i) => path(data.runs[i]));
-  const keys = (list) => [...list].map((g) => JSON.stringify(here?.groups[g]?.options));
-  const was = { shown: new Set(folders(state.shown ?? [])), known: new Set(data.runs.map(path)), side: folders(state.side ?? []), open: new Set(keys(state.open ?? [])), baseline: keys([state.baseline])[0], subject: `${here?.quantity} ${here?.dataset} ${here?.protocol}` };
-  const chosen = { ...state }, untouched = { metric: state.metric === here?.metric, side: !here || written("side", state.side) === written("side", atFirst.side ?? []), curves: !here || written("curves", state.curves) === written("curves", atFirst.curves ?? []) };
-  data = found.data;
-  numbers = fresh;
-  if (!data.sections.length) return drawJobs();
-  const section = Math.max(0, data.sections.findIndex((one) => `${one.quantity} ${one.dataset} ${one.protocol}` === was.subject));
-  atFirst = defaults(section);
-  Object.assign(state, defaults(section), { shown: state.shown });
-  for (const name of ["filter", "columns", "x", "logx", "logy", "smooth", "each", "px", "plogx", "plogy", "prun", "chosen", "kind", "zoom"]) if (name in chosen) state[name] = chosen[name];
-  if (!untouched.metric) Object.assign(state, { metric: chosen.metric, py: chosen.py, sort: chosen.sort, up: chosen.up });
-  if (!untouched.curves) state.curves = chosen.curves;
-  const at = new Map(data.runs.map((run) => [path(run), run.index ?? -1]));
-  if (!untouched.side) state.side = was.side.map((folder) => at.get(folder) ?? -1);
-  const place = new Map(here.groups.map((group, i) => [JSON.stringify(group.options), i]));
-  state.open = new Set([...was.open].map((key) => place.get(key)).filter((g) => g !== undefined));
-  state.baseline = place.get(was.baseline) ?? here.baseline;
-  state.shown = new Set(runsHere().filter((run) => was.shown.has(path(run)) || (!was.known.has(path(run)) && state.shown.size < 100)).map((run) => run.index));
-  mend();
-  document.body.classList.remove("empty");
-  drawJobs();
-  if (document.activeElement?.closest("#controls") === null) drawControls();
-  drawAll();
-}
-
-function drawJobs() {
-  $("jobs-panel").hidden = !data.jobs;
-  if (!data.jobs) return;
-  const count = (state) => data.jobs.filter((job) => job.state === state).length;
-  const left = Math.max(...data.jobs.map((job) => job.left ?? 0));
-  const parts = ["done", "running", "waiting", "stopped", "failed"].filter(count).map((state) => `${count(state)} ${state}`);
-  $("jobs-count").textContent = `${parts.join(", ")}${left ? ` · about ${duration(left)} of training left of those that run` : ""}`;
-  $("jobs").replaceChildren(...data.jobs.filter((job) => job.state !== "done" && job.state !== "waiting").map(jobLine));
-}
-function jobLine(job) {
-  const bar = h("progress", { max: job.steps || 1, value: job.step, "aria-label": `progress of ${job.folder}` });
-  const run = here && data.runs.find((one) => one.folder === job.folder && one.section === state.section);
-  const line = h("li", { className: job.state }, h("b", {}, job.folder), run ? ` ${runLabel(run)}` : "", bar, ` ${job.state}${job.steps ? `, step ${job.step} of ${job.steps}` : ""}${job.left ? `, about ${duration(job.left)} left` : ""}`);
-  if (job.reason) line.append(h("span", { className: "hint" }, ` ${job.reason}`));
-  for (const warning of job.warnings) line.append(h("span", { className: "badge warn" }, `⚠ ${warning.text}`));
-  if (job.resume) line.append(h("code", { title: "continues it in its own folder" }, job.resume));
-  return line;
 }
 
 /* ---- the beginning: the table first, all else after it */
@@ -242,14 +279,17 @@ async function begin() {
 }
 
 function watch() {
-  const observer = new IntersectionObserver((entries) => {
-    for (const entry of entries) {
-      const name = entry.target.dataset.part;
-      entry.isIntersecting ? seen.add(name) : seen.delete(name);
-      if (entry.isIntersecting && stale.has(name) && data.sections.length) redraw(name);
-    }
-    document.body.dataset.drawn = "all";
-  }, { rootMargin: "50px" });
+  const observer = new IntersectionObserver(
+    (entries) => {
+      for (const entry of entries) {
+        const name = entry.target.dataset.part;
+        entry.isIntersecting ? seen.add(name) : seen.delete(name);
+        if (entry.isIntersecting && stale.has(name) && data.sections.length) redraw(name);
+      }
+      document.body.dataset.drawn = "all";
+    },
+    { rootMargin: "50px" },
+  );
   for (const part of document.querySelectorAll("[data-part]")) observer.observe(part);
 }
 

@@ -9,7 +9,10 @@ function deviation(values) {
 }
 
 /* log Γ(x) by Lanczos (1964), with the usual nine coefficients. */
-const LANCZOS = [676.5203681218851, -1259.1392167224028, 771.3234287776531, -176.6150291621406, 12.507343278686905, -0.13857109526572012, 9.984369578019572e-6, 1.5056327351493116e-7];
+const LANCZOS = [
+  676.5203681218851, -1259.1392167224028, 771.3234287776531, -176.6150291621406, 12.507343278686905,
+  -0.13857109526572012, 9.984369578019572e-6, 1.5056327351493116e-7,
+];
 function logGamma(x) {
   if (x < 0.5) return Math.log(Math.PI / Math.sin(Math.PI * x)) - logGamma(1 - x);
   const t = x + 6.5;
@@ -20,7 +23,9 @@ function logGamma(x) {
 /* The continued fraction of the incomplete beta function, from its front (Lentz 1976). */
 function betaFraction(x, a, b) {
   const tiny = 1e-300;
-  let d = 1 / (1 - ((a + b) * x) / (a + 1) || tiny), c = 1, value = d;
+  let d = 1 / (1 - ((a + b) * x) / (a + 1) || tiny),
+    c = 1,
+    value = d;
   for (let m = 1; m < 2000; m++) {
     const even = (m * (b - m) * x) / ((a + 2 * m - 1) * (a + 2 * m));
     const odd = (-(a + m) * (a + b + m) * x) / ((a + 2 * m) * (a + 2 * m + 1));
@@ -37,7 +42,9 @@ function betaFraction(x, a, b) {
 function incompleteBeta(x, a, b) {
   if (x <= 0 || x >= 1) return x <= 0 ? 0 : 1;
   const front = Math.exp(a * Math.log(x) + b * Math.log1p(-x) + logGamma(a + b) - logGamma(a) - logGamma(b));
-  return x < (a + 1) / (a + b + 2) ? (front * betaFraction(x, a, b)) / a : 1 - (front * betaFraction(1 - x, b, a)) / b;
+  return x < (a + 1) / (a + b + 2)
+    ? (front * betaFraction(x, a, b)) / a
+    : 1 - (front * betaFraction(1 - x, b, a)) / b;
 }
 
 /* Two-sided p of Student's t with so many degrees of freedom. */
@@ -92,7 +99,8 @@ function duration(seconds) {
 /* A line smoothed by an exponential average that does not start from zero (Kingma, Ba 2015, section 3). */
 function smoothed(values, weight) {
   if (!weight) return values;
-  let sum = 0, norm = 0;
+  let sum = 0,
+    norm = 0;
   return values.map((v) => {
     sum = weight * sum + (1 - weight) * v;
     norm = weight * norm + (1 - weight);

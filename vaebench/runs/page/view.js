@@ -2,7 +2,10 @@
 
 let data = JSON.parse(document.getElementById("data").textContent);
 let numbers = null; // unpacked once the first table stands
-const COLOURS = 7, DASHES = ["", "7 3", "2 3", "9 3 2 3"], SHOWN_AT_FIRST = 7, LEVEL = 0.05;
+const COLOURS = 7,
+  DASHES = ["", "7 3", "2 3", "9 3 2 3"],
+  SHOWN_AT_FIRST = 7,
+  LEVEL = 0.05;
 const SVG = "http://www.w3.org/2000/svg";
 const $ = (id) => document.getElementById(id);
 
@@ -33,7 +36,8 @@ const runsHere = () => members.flat();
 const metricIndex = (name) => here.at.get(name) ?? -1;
 const about = (name) => here.metrics[metricIndex(name)];
 const hasMetric = (name) => here.at.has(name);
-const isOption = (name) => here.differing.includes(name) || here.keys.includes(name) || here.groups.some((g) => name in g.options);
+const isOption = (name) =>
+  here.differing.includes(name) || here.keys.includes(name) || here.groups.some((g) => name in g.options);
 
 function metricOf(run, name) {
   const value = run.metrics[metricIndex(name)];
@@ -41,7 +45,7 @@ function metricOf(run, name) {
 }
 
 /* What no option and no metric says of a run. */
-const OWN = { seed: "seed", "k of L_k": "k", "examples": "examples" };
+const OWN = { seed: "seed", "k of L_k": "k", examples: "examples" };
 
 /* A run's number or word under any name that a column, an axis or a filter may have. */
 function valueOf(run, name) {
@@ -50,7 +54,8 @@ function valueOf(run, name) {
   return here.groups[run.group].options[name] ?? here.shared[name] ?? null;
 }
 
-const seeds = (runs, metric) => runs.map((run) => [run.seed, metricOf(run, metric)]).filter(([, value]) => value !== null);
+const seeds = (runs, metric) =>
+  runs.map((run) => [run.seed, metricOf(run, metric)]).filter(([, value]) => value !== null);
 const values = (runs, metric) => seeds(runs, metric).map(([, value]) => value);
 
 /* The error over the test examples of the difference between two groups, which Python has computed. */
@@ -77,17 +82,30 @@ const short = (key) => {
   return here.keys.filter((k) => k.split(".").pop() === last).length > 1 ? key : last;
 };
 const optionText = (group, key) => String(here.groups[group].options[key] ?? here.shared[key] ?? "–");
-const fullLabel = (group) => here.keys.map((key) => `${short(key)}=${optionText(group, key)}`).join(" ") || `model=${here.shared.model ?? "–"}`;
+const fullLabel = (group) =>
+  here.keys.map((key) => `${short(key)}=${optionText(group, key)}`).join(" ") ||
+  `model=${here.shared.model ?? "–"}`;
 function label(group) {
   const differs = here.keys.filter((key) => optionText(group, key) !== optionText(state.baseline, key));
-  return differs.length ? differs.map((key) => `${short(key)}=${optionText(group, key)}`).join(" ") : fullLabel(group);
+  return differs.length
+    ? differs.map((key) => `${short(key)}=${optionText(group, key)}`).join(" ")
+    : fullLabel(group);
 }
-const runLabel = (run) => `${label(run.group)}${members[run.group].length > 1 || !here.keys.length ? ` · seed ${run.seed}` : ""}`;
+const runLabel = (run) =>
+  `${label(run.group)}${members[run.group].length > 1 || !here.keys.length ? ` · seed ${run.seed}` : ""}`;
 
 const colour = (group) => `var(--c${group % COLOURS})`;
 const dash = (group) => DASHES[Math.floor(group / COLOURS) % DASHES.length];
 function swatch(group) {
-  const line = s("line", { x1: 1, x2: 21, y1: 5, y2: 5, stroke: colour(group), "stroke-width": 3, "stroke-dasharray": dash(group) });
+  const line = s("line", {
+    x1: 1,
+    x2: 21,
+    y1: 5,
+    y2: 5,
+    stroke: colour(group),
+    "stroke-width": 3,
+    "stroke-dasharray": dash(group),
+  });
   return s("svg", { class: "swatch", width: 22, height: 10, "aria-hidden": "true" }, line);
 }
 
@@ -97,7 +115,8 @@ function unitOf(name, runs = runsHere()) {
   const found = about(name).unit ? [about(name).unit] : [];
   if (name.startsWith("test/")) {
     const of = (key) => [...new Set(runs.filter((r) => metricOf(r, name) !== null).map((r) => r[key]))];
-    const ks = name === "test/nll" ? of("k") : [], counts = of("examples");
+    const ks = name === "test/nll" ? of("k") : [],
+      counts = of("examples");
     if (ks.length === 1 && ks[0]) found.unshift(`−L${subscript(ks[0])}`);
     if (ks.length > 1) found.unshift("−L of several k");
     if (counts.length === 1 && counts[0]) found.push(`${counts[0]} examples`);
@@ -114,17 +133,22 @@ async function unpack(text) {
   const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   const planes = new Uint8Array(await new Response(stream).arrayBuffer());
-  const n = planes.length / 4, whole = new Uint8Array(planes.length);
-  for (let plane = 0; plane < 4; plane++) for (let i = 0; i < n; i++) whole[4 * i + plane] = planes[plane * n + i];
+  const n = planes.length / 4,
+    whole = new Uint8Array(planes.length);
+  for (let plane = 0; plane < 4; plane++)
+    for (let i = 0; i < n; i++) whole[4 * i + plane] = planes[plane * n + i];
   return new Float32Array(whole.buffer);
 }
 
 /* ---- the address: what differs from what is chosen at first */
-const LISTS = ["columns", "curves", "shown", "side", "open"], FLAGS = ["up", "logx", "logy", "each", "plogx", "plogy", "prun"], COUNTS = ["section", "baseline", "smooth", "zoom"];
+const LISTS = ["columns", "curves", "shown", "side", "open"],
+  FLAGS = ["up", "logx", "logy", "each", "plogx", "plogy", "prun"],
+  COUNTS = ["section", "baseline", "smooth", "zoom"];
 
 /* [0, 1, 2, 5] as "0-2,5", so that the runs of a large page fit into an address. */
 function ranges(list) {
-  const sorted = [...list].sort((a, b) => a - b), found = [];
+  const sorted = [...list].sort((a, b) => a - b),
+    found = [];
   for (const i of sorted) {
     const last = found.at(-1);
     if (last && i === last[1] + 1) last[1] = i;
@@ -133,10 +157,13 @@ function ranges(list) {
   return found.map(([a, b]) => (a === b ? `${a}` : `${a}-${b}`)).join(",");
 }
 function unranges(text) {
-  return text.split(",").filter(Boolean).flatMap((part) => {
-    const [a, b = a] = part.split("-").map(Number);
-    return Array.from({ length: Math.max(0, Math.min(b, 1e5) - a + 1) }, (_, i) => a + i);
-  });
+  return text
+    .split(",")
+    .filter(Boolean)
+    .flatMap((part) => {
+      const [a, b = a] = part.split("-").map(Number);
+      return Array.from({ length: Math.max(0, Math.min(b, 1e5) - a + 1) }, (_, i) => a + i);
+    });
 }
 
 function written(name, value) {
@@ -172,20 +199,57 @@ function defaults(section) {
     run.index = index;
     if (run.section === section) members[run.group].push(run);
   });
-  const drawn = new Set(runsHere().flatMap((run) => run.curves.filter((_, i) => i % 4 === 0).map((i) => data.curves[i])));
+  const drawn = new Set(
+    runsHere().flatMap((run) => run.curves.filter((_, i) => i % 4 === 0).map((i) => data.curves[i])),
+  );
   here.curves = data.curves.filter((name) => drawn.has(name)).sort();
-  const wanted = ["val/bound", "val/loss", "train/bound", "val/kl", "val/recon", "train/loss", "val/active_units"];
-  const curves = wanted.filter((name) => drawn.has(name) && !(name.endsWith("/loss") && drawn.has(name.replace("loss", "bound"))));
-  const first = members.slice(0, SHOWN_AT_FIRST).flat().map((run) => run.index);
+  const wanted = [
+    "val/bound",
+    "val/loss",
+    "train/bound",
+    "val/kl",
+    "val/recon",
+    "train/loss",
+    "val/active_units",
+  ];
+  const curves = wanted.filter(
+    (name) => drawn.has(name) && !(name.endsWith("/loss") && drawn.has(name.replace("loss", "bound"))),
+  );
+  const first = members
+    .slice(0, SHOWN_AT_FIRST)
+    .flat()
+    .map((run) => run.index);
   const numeric = here.keys.filter((key) => here.groups.some((g) => typeof g.options[key] === "number"));
   const px = numeric[0] ?? here.keys[0] ?? "seed";
-  const beside = ["test/bound", "test/kl", "test/active_units", "seconds"].filter((name) => hasMetric(name) && name !== here.metric);
+  const beside = ["test/bound", "test/kl", "test/active_units", "seconds"].filter(
+    (name) => hasMetric(name) && name !== here.metric,
+  );
   return {
-    section, metric: here.metric, baseline: here.baseline, filter: "", sort: here.metric, up: !about(here.metric)?.higher,
-    columns: beside, open: new Set(here.groups.length === 1 && members[0].length > 1 ? [0] : []), shown: new Set(first),
-    curves: (curves.length ? curves : here.curves).slice(0, 3), x: "step", logx: false, logy: false, smooth: 0, each: false, from: "",
-    px, py: here.metric, plogx: spansPowers(px), plogy: false, prun: false, chosen: "",
-    side: sideAtFirst(), kind: "", zoom: runsHere().length > 1 ? 100 : 180,
+    section,
+    metric: here.metric,
+    baseline: here.baseline,
+    filter: "",
+    sort: here.metric,
+    up: !about(here.metric)?.higher,
+    columns: beside,
+    open: new Set(here.groups.length === 1 && members[0].length > 1 ? [0] : []),
+    shown: new Set(first),
+    curves: (curves.length ? curves : here.curves).slice(0, 3),
+    x: "step",
+    logx: false,
+    logy: false,
+    smooth: 0,
+    each: false,
+    from: "",
+    px,
+    py: here.metric,
+    plogx: spansPowers(px),
+    plogy: false,
+    prun: false,
+    chosen: "",
+    side: sideAtFirst(),
+    kind: "",
+    zoom: runsHere().length > 1 ? 100 : 180,
   };
 }
 
@@ -200,7 +264,9 @@ function sideAtFirst() {
   const best = members.find((runs) => runs.length)?.[0];
   if (!best) return [];
   const other = best.group === here.baseline ? members[1] : members[here.baseline];
-  const twin = (other ?? members[0]).find((run) => run.seed === best.seed && run !== best) ?? (other ?? members[0]).find((run) => run !== best);
+  const twin =
+    (other ?? members[0]).find((run) => run.seed === best.seed && run !== best) ??
+    (other ?? members[0]).find((run) => run !== best);
   return twin ? [best.index, twin.index] : [best.index];
 }
 
@@ -209,7 +275,8 @@ function load(address) {
   const section = Math.min(data.sections.length - 1, Math.max(0, Number(params.get("section")) || 0));
   atFirst = defaults(section);
   Object.assign(state, defaults(section));
-  for (const [name, text] of params) if (name in atFirst && name !== "section") state[name] = read(name, text);
+  for (const [name, text] of params)
+    if (name in atFirst && name !== "section") state[name] = read(name, text);
   mend();
 }
 
