@@ -120,31 +120,29 @@ function pathOf(xs, ys, chart) {
       y = chart.y.at(ys[i]);
     down = down && Number.isFinite(x + y);
     if (!Number.isFinite(x + y)) continue;
-    path += `${down ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
+    path += (down ? "L" : "M") + Math.round(x * 10) / 10 + " " + Math.round(y * 10) / 10;
     down = true;
   }
   return path;
 }
 
+/* The heights that lines and bands have between two values of x, or anywhere. */
+function heights(lines, range) {
+  const found = [];
+  for (const { xs, ys, low, high } of lines)
+    for (let i = 0; i < xs.length; i++) {
+      if (range && (xs[i] < range[0] || xs[i] > range[1])) continue;
+      if (low) found.push(low[i], high[i]);
+      else found.push(ys[i]);
+    }
+  return found;
+}
+
 /* Lines with bands. A line: {xs, ys, low?, high?, group, name, marks?: [{x, text}]}. */
 function lineChart(host, lines, options) {
-  const inView = (line, i) =>
-    !options.range || (line.xs[i] >= options.range[0] && line.xs[i] <= options.range[1]);
-  const all = lines.flatMap((line) =>
-    [...(line.low ?? []), ...(line.high ?? []), ...line.ys].filter((_, i) =>
-      inView(line, i % line.xs.length),
-    ),
-  );
-  const x = {
-    values: lines.flatMap((line) => [
-      line.xs[0],
-      line.xs.at(-1),
-      ...(options.logx ? line.xs.slice(0, 3) : []),
-    ]),
-    log: options.logx,
-    fixed: options.range,
-    room: 0.01,
-  };
+  const all = heights(lines, options.range);
+  const ends = ({ xs }) => [xs[0], xs.at(-1), ...(options.logx ? xs.slice(0, 3) : [])];
+  const x = { values: lines.flatMap(ends), log: options.logx, fixed: options.range, room: 0.01 };
   const chart = axes(host, {
     x,
     y: { values: all, log: options.logy },

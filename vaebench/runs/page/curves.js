@@ -1,6 +1,6 @@
 /* Curves: several metrics at once, by step, epoch or seconds; a mean with its spread, or each run. */
 
-const LINES = 200; // drawn in a panel at most
+const LINES = 100; // drawn in a panel at most
 const PANEL = 250;
 let range = null; // of x, looked at more closely
 

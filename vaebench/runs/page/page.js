@@ -224,9 +224,11 @@ function listen() {
   $("best").onclick = () => shows(rows.slice(0, SHOWN_AT_FIRST).flatMap((row) => row.runs));
   $("none").onclick = () => shows([]);
   $("reset").onclick = () => turnTo(state.section);
-  $("more").onclick = () => {
-    drawnRows += MORE;
-    drawRows(tableColumns());
+  $("more").onclick = drawMore;
+  const scroll = $("runs").parentElement;
+  scroll.onscroll = () => {
+    const left = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight;
+    if (left < 200 && rows.length > drawnRows) drawMore();
   };
   for (const button of document.querySelectorAll("[data-format]"))
     button.onclick = () => openExport(button.dataset.format);

@@ -1,6 +1,6 @@
 /* The table: a row a configuration, opened into its runs; what is best, and how far the others are from a baseline. */
 
-const MORE = 50; // rows that are drawn at a time
+const MORE = 30; // rows that are drawn at a time: a screen of them
 let drawnRows = MORE;
 
 /* ---- columns */
@@ -143,6 +143,11 @@ function drawRows(columns) {
   $("more").hidden = rows.length <= drawnRows;
   $("more").textContent =
     `show ${Math.min(MORE, rows.length - drawnRows)} more of ${rows.length - drawnRows} rows that are left`;
+}
+
+function drawMore() {
+  drawnRows += MORE;
+  drawRows(tableColumns());
 }
 
 function groupRow(row, columns) {
