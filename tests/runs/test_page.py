@@ -166,6 +166,19 @@ def test_a_column_sorts_both_ways_and_says_so(page):
     )
 
 
+def test_the_keyboard_keeps_its_place_in_a_table_that_is_drawn_anew(page):
+    from selenium.webdriver.common.keys import Keys
+
+    page.find_element("css selector", "#runs button.open").send_keys(Keys.ENTER)
+    focus = "return [document.activeElement.className, document.activeElement.ariaExpanded]"
+    assert page.execute_script(focus) == ["open", "true"]
+    page.switch_to.active_element.send_keys(Keys.SPACE)
+    assert page.execute_script(focus) == ["open", "false"]
+    assert (
+        page.find_element("css selector", "a.skip").get_attribute("href").endswith("#table-panel")
+    )
+
+
 def test_the_filter_takes_words_equalities_and_comparisons(page, members):
     choose(page, "filter", "k=5 iwae", "input")
     assert set(column(page, "k")) == {"5"}

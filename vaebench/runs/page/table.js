@@ -94,8 +94,10 @@ function drawTable() {
   judge();
   tellVerdict();
   const columns = tableColumns();
+  const key = $("runs").contains(document.activeElement) ? document.activeElement.dataset.key : null;
   $("runs").tHead.replaceChildren(heads(columns));
   drawRows(columns);
+  if (key) document.querySelector(`#runs [data-key="${CSS.escape(key)}"]`)?.focus(); // of the keyboard
   const n = rows.reduce((sum, row) => sum + row.runs.length, 0);
   $("count").textContent =
     `${n} of ${runsHere().length} runs in ${rows.length} of ${here.groups.length} configurations`;
@@ -108,7 +110,11 @@ function heads(columns) {
     const sorts = column.kind !== "p" && column.name !== "";
     const order = state.sort === column.name ? (state.up ? "ascending" : "descending") : "none";
     const name = sorts
-      ? h("button", { className: "sort", onclick: () => sortBy(column.name) }, column.text)
+      ? h(
+          "button",
+          { className: "sort", dataset: { key: `sort ${column.name}` }, onclick: () => sortBy(column.name) },
+          column.text,
+        )
       : column.text;
     const cell = h(
       "th",
@@ -128,18 +134,19 @@ function sortBy(name) {
   state.up = state.sort === name ? !state.up : first;
   state.sort = name;
   changed(drawTable);
-  document.querySelector(`#runs th[data-column="${CSS.escape(name)}"] button`)?.focus();
 }
 
-function drawRows(columns) {
+/* The rows that are drawn at a time, or those after some that are there. */
+function drawRows(columns, after = 0) {
   const body = document.createDocumentFragment();
-  for (const row of rows.slice(0, drawnRows)) {
+  for (const row of rows.slice(after, drawnRows)) {
     row.told = undefined;
     body.append(groupRow(row, columns));
     if (state.open.has(row.group) && row.runs.length > 1)
       for (const run of row.runs) body.append(runRow(run, columns));
   }
-  $("runs").tBodies[0].replaceChildren(body);
+  if (!after) $("runs").tBodies[0].replaceChildren();
+  $("runs").tBodies[0].append(body);
   $("more").hidden = rows.length <= drawnRows;
   $("more").textContent =
     `show ${Math.min(MORE, rows.length - drawnRows)} more of ${rows.length - drawnRows} rows that are left`;
@@ -147,7 +154,7 @@ function drawRows(columns) {
 
 function drawMore() {
   drawnRows += MORE;
-  drawRows(tableColumns());
+  drawRows(tableColumns(), drawnRows - MORE);
 }
 
 function groupRow(row, columns) {
@@ -192,6 +199,7 @@ function opener(group) {
     "button",
     {
       className: "open",
+      dataset: { key: `open ${group}` },
       onclick: () => {
         open ? state.open.delete(group) : state.open.add(group);
         changed(drawTable);
@@ -225,6 +233,7 @@ function lastCell(runs, one) {
         "button",
         {
           className: "quiet pin",
+          dataset: { key: `pin ${runs[0].index}` },
           "aria-pressed": String(pinned),
           title: "put this run beside others, below",
           onclick: () => pin(runs[0]),
@@ -239,6 +248,7 @@ function lastCell(runs, one) {
         "button",
         {
           className: "quiet",
+          dataset: { key: `baseline ${runs[0].group}` },
           title: "differences are to this configuration",
           onclick: () => {
             state.baseline = runs[0].group;
