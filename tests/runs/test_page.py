@@ -326,6 +326,7 @@ def test_where_a_run_began_to_collapse_is_in_table_and_curve(page):
     click(page, "#sections [role=tab]:nth-child(2)")
     step = 100 * (ASLEEP + 1)
     assert any(f"collapsed from step {step}" in text for text in texts(page, "#runs .badge.warn"))
+    assert f"seed 1 collapsed from step {step}" in texts(page, "#verdict")[0]
     assert any(f"from step {step}" in text for text in texts(page, "#curves .flag title"))
 
 

@@ -131,7 +131,15 @@ function tellVerdict() {
     parts.push(
       `Of ${unknown.length} nobody can say: a test needs two seeds in common, or values of the test examples.`,
     );
-  $("verdict").replaceChildren(...parts);
+  $("verdict").replaceChildren(...parts, ...warningsTold());
+}
+/* Which of the runs listed are not well, since when. */
+function warningsTold() {
+  const ill = rows.flatMap((row) => row.runs).filter((run) => run.warnings.length);
+  if (!ill.length) return [];
+  const told = ill.slice(0, 3).map((run) => `${fullLabel(run.group)} seed ${run.seed} ${brief(run)}`);
+  const more = ill.length > 3 ? ` and ${ill.length - 3} more` : "";
+  return [h("span", { className: "badge warn" }, "⚠"), `${told.join("; ")}${more}.`];
 }
 const meanOf = (row) => {
   const n = values(row.runs, state.metric).length;
