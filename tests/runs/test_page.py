@@ -86,7 +86,7 @@ def look(driver, address):
 
     driver.get("about:blank")
     driver.get(address)
-    WebDriverWait(driver, 30).until(lambda d: d.execute_script(DRAWN) == "all")
+    WebDriverWait(driver, 120).until(lambda d: d.execute_script(DRAWN) == "all")
 
 
 def texts(page, css):

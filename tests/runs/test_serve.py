@@ -126,7 +126,7 @@ def test_an_open_page_gains_the_row_and_keeps_what_was_chosen(address, folder, t
 
     with browser(tmp_path_factory.mktemp("profile")) as driver:
         driver.get(f"{address}/#x=seconds")
-        wait = WebDriverWait(driver, 30)
+        wait = WebDriverWait(driver, 120)
         wait.until(lambda d: d.execute_script(DRAWN) == "all")
         driver.execute_script("state.smooth = 50; state.metric = 'test/bound'; changed(drawTable)")
         add(folder, 1)
