@@ -38,7 +38,7 @@ usage
   vaebench sample RUN               samples, interpolations, traversals and maps of a finished run
   vaebench study NAME               a measurement with a table and a plot: flow_energies, flow_gaps,
                                     prior_sampling, gradient_variance, local_reparam
-  vaebench compare RUN… | FOLDER    mean ± sd over seeds, and one HTML page
+  vaebench compare RUN… | FOLDER    mean ± sd over seeds, and one HTML page; --follow while they train
   vaebench list [GROUP]             what can be chosen, one line each
   vaebench --cfg job [CHOICE=…]     print the composed config instead of running it
   vaebench --config-dir DIR …       choices of your own from DIR/GROUP/NAME.yaml

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from tests.commands.conftest import QUICK, run_folders
 from vaebench.commands.saved import load_config
+from vaebench.runs.clock import read_clock
 from vaebench.training.fitting import identity
 
 
@@ -60,6 +62,16 @@ def test_metrics_csv_is_a_history_with_one_row_a_step(here, tmp_path):
         )
     assert rows[-1]["val/bound"]
     assert rows[-1]["test/nll"]
+    clock = read_clock(folder / "clock.csv")
+    assert clock["step"].tolist() == steps
+    assert clock["epoch"].tolist() == pytest.approx([step / 12 for step in steps], rel=1e-4)
+    assert set(clock["of"]) == {24}
+    begun = json.loads((folder / "begun.json").read_text())
+    summary = json.loads((folder / "summary.json").read_text())
+    assert begun.pop("process") == os.getpid()
+    assert begun.pop("machine")
+    assert begun == {name: summary[name] for name in begun}
+    assert {"quantity", "seed", "choices.model", "config.k"} <= set(begun)
 
 
 @pytest.mark.usefixtures("undrawn")

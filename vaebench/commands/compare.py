@@ -14,6 +14,7 @@ from vaebench.commands.options import read
 from vaebench.errors import Refusal
 from vaebench.runs.find import Found, Run, find
 from vaebench.runs.groups import also_differ, columns, groups
+from vaebench.runs.metrics import reading_order
 from vaebench.runs.page import build
 from vaebench.runs.tables import (
     EXAMPLES,
@@ -41,22 +42,25 @@ class Options:
     baseline: str = ""
     metric: str = ""
     out: str = "."
+    port: int = 0
 
 
+FOLLOW = "--follow"
 ASKED = "eval.examples"
 """What `EXAMPLES` says in numbers that count: it has 0 for all of them."""
 
-MEASURED = ("test", "evaluation", "val", "train")
 PAGE, MARKDOWN, CSV = "compare.html", "compare.md", "compare.csv"
 
 
 def compare(arguments: Sequence[str]) -> None:
-    """Prints a table for each subject and writes the page, Markdown and CSV.
+    """Prints a table for each subject and writes the page, Markdown and CSV; or serves the page while
+    runs train.
 
     Raises:
         Refusal: no runs, an unknown option, a baseline that is none of the runs.
     """
-    words, options = read("compare", arguments, Options)
+    following = FOLLOW in arguments
+    words, options = read("compare", [a for a in arguments if a != FOLLOW], Options)
     paths = [Path(word).expanduser() for word in words]
     for path in paths:
         if not path.is_dir():
@@ -65,6 +69,29 @@ def compare(arguments: Sequence[str]) -> None:
         raise Refusal(
             "vaebench compare takes run folders, or folders that hold some. Use vaebench compare runs."
         )
+    title = "vaebench: " + ", ".join(os.path.relpath(path) for path in paths)
+    if following:
+        _follow(paths, title, options)
+    elif options.port:
+        raise Refusal(f"port={options.port} is where a page is served. Use {FOLLOW}, or no port.")
+    else:
+        _write(paths, title, options)
+
+
+def _follow(paths: Sequence[Path], title: str, options: Options) -> None:
+    """Serves the page, in which metric and baseline are chosen."""
+    from vaebench.commands.follow import follow
+
+    for name in ("metric", "baseline", "out"):
+        if getattr(options, name) != getattr(Options, name):
+            raise Refusal(
+                f"{name}= is of the page that is written; with {FOLLOW} it is chosen there."
+            )
+    follow(paths, title, options.port)
+
+
+def _write(paths: Sequence[Path], title: str, options: Options) -> None:
+    """The table, and the page beside its Markdown and CSV."""
     found = find(paths)
     if not found.runs:
         skipped = f"; skipped: {'; '.join(found.skipped[:3])}" if found.skipped else ""
@@ -74,9 +101,8 @@ def compare(arguments: Sequence[str]) -> None:
     for line in found.skipped:
         console.print(f"skipped {line}", highlight=False, soft_wrap=True)
     out = Path(options.out).expanduser()
-    title = "vaebench: " + ", ".join(os.path.relpath(path) for path in paths)
     written = {
-        PAGE: build(found.runs, found.skipped, title),
+        PAGE: build(found.runs, found.skipped, title, out),
         MARKDOWN: text,
         CSV: runs_csv(found.runs),
     }
@@ -136,17 +162,11 @@ def _other_metric(metric: str, known: Collection[str], runs: Sequence[Run]) -> s
         line = command_line("evaluate", near(runs[0].folder), f"measures=[{first}]")
         return f": each is to be evaluated first.{use(line)}"
     tail = metric.rpartition("/")[2]
-    alike = sorted((n for n in known if n.rpartition("/")[2] == tail), key=_rank)
+    alike = sorted((n for n in known if n.rpartition("/")[2] == tail), key=reading_order)
     if alike:
         return f".{use(*(override('metric', name) for name in alike[:3]))}"
     hint = did_you_mean(metric, known, "metric={}")
-    return f".{hint}" if hint else f"; there are {', '.join(sorted(known, key=_rank)[:12])}"
-
-
-def _rank(metric: str) -> tuple[int, str]:
-    """Of the test before all, and of validation before training."""
-    part = metric.partition("/")[0]
-    return (MEASURED.index(part) if part in MEASURED else len(MEASURED)), metric
+    return f".{hint}" if hint else f"; there are {', '.join(sorted(known, key=reading_order)[:12])}"
 
 
 def _subject(

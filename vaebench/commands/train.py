@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import traceback
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from vaebench.measures.base import Subject
 from vaebench.pictures import View, curves, draw
 from vaebench.progress import doing
 from vaebench.runs.history import read_rows
-from vaebench.runs.layout import CURVES, HISTORY, LAST, PICTURES, SUMMARY
+from vaebench.runs.layout import BEGUN, CURVES, HISTORY, LAST, PICTURES, SUMMARY
 from vaebench.runs.metrics import telling_order, written
 from vaebench.runs.results import forget_failure, write_examples, write_failure
 from vaebench.runs.write import config_of, flat, near, write_json
@@ -74,9 +75,10 @@ def train(
             forget_failure(folder)
             for logger in loggers:
                 if isinstance(logger, History):
-                    logger.file.rewind(0 if resume_from is None else step_of(resume_from))
+                    logger.rewind(0 if resume_from is None else step_of(resume_from))
             console.print(config_tree(cfg, choices, composition))
         with ending(folder, loggers):
+            write_json(folder / BEGUN, known_before(cfg, choices, composition) | whereabouts())
             options: Any = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
             for logger in loggers:
                 logger.log_hyperparams(options)
@@ -134,27 +136,40 @@ def summarise(cfg: DictConfig, choices: dict[str, str], result: Result) -> dict[
     """summary.json: flat, so that a table of runs is a list of these."""
     composition = result.system.composition
     notes = [*composition.report.notes, *result.system.notes, *result.tested.notes]
-    about = {
-        "quantity": composition.report.quantity,
+    taken = {
         "notes": " | ".join(notes),
-        "seed": cfg.seed,
         "device": result.device,
         "seconds": round(result.seconds, 3),
-        "parameters": sum(p.numel() for p in composition.model.parameters()),
         "peak_memory_mb": round(result.peak_memory_mb, 1),
     }
     if result.system.compile_seconds is not None:
-        about["compile_seconds"] = round(result.system.compile_seconds, 3)
+        taken["compile_seconds"] = round(result.system.compile_seconds, 3)
+    return dict(sorted(result.metrics.items())) | taken | known_before(cfg, choices, composition)
+
+
+def known_before(
+    cfg: DictConfig, choices: dict[str, str], composition: Composition
+) -> dict[str, Any]:
+    """What summary.json holds and is known before the first step."""
+    about = {
+        "quantity": composition.report.quantity,
+        "seed": cfg.seed,
+        "parameters": sum(p.numel() for p in composition.model.parameters()),
+    }
     versions = {"vaebench": __version__, "python": platform.python_version()}
     versions |= {name: version(name) for name in PACKAGES}
     return (
-        dict(sorted(result.metrics.items()))
-        | about
+        about
         | flat(composition.data.protocol, "protocol.")
         | flat(versions, "versions.")
         | flat(choices, "choices.")
         | config_of(cfg)
     )
+
+
+def whereabouts() -> dict[str, Any]:
+    """Of the process, for who wants to know whether it still lives."""
+    return {"process": os.getpid(), "machine": platform.node()}
 
 
 def failure(error: BaseException, folder: Path) -> RunFailed:

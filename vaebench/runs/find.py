@@ -126,16 +126,21 @@ class Found:
 
 def find(paths: Iterable[Path]) -> Found:
     """The runs in or below some folders; what cannot be read is named, not an error."""
+    runs, skipped = [], []
+    for folder in run_folders(paths):
+        run = _read(folder)
+        runs.append(run) if isinstance(run, Run) else skipped.append(f"{folder}: {run}")
+    return Found(runs, skipped)
+
+
+def run_folders(paths: Iterable[Path]) -> list[Path]:
+    """The folders in or below some others that a run has left something in, each once."""
     folders: dict[Path, None] = {}
     for path in paths:
         marks = [m for n in (SUMMARY, ERROR, CONFIG) for m in path.rglob(n)]
         for mark in sorted(marks):
             folders[mark.parent.parent if mark.parent.name == HYDRA else mark.parent] = None
-    runs, skipped = [], []
-    for folder in folders:
-        run = _read(folder)
-        runs.append(run) if isinstance(run, Run) else skipped.append(f"{folder}: {run}")
-    return Found(runs, skipped)
+    return list(folders)
 
 
 def _read(folder: Path) -> Run | str:

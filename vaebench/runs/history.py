@@ -82,19 +82,26 @@ def read_rows(path: Path) -> list[Row]:
     return [dict(zip_longest(names, row[: len(names)], fillvalue="")) for row in rows]
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
-    """Column → its values, `step` among them; not a number where a row has no entry."""
-    names, rows = _read(path)
+def read_arrays(path: Path, whole: bool = False) -> dict[str, np.ndarray[Any, Any]]:
+    """Column → its values, `step` among them; not a number where a row has no entry.
+
+    Args:
+        path: of the file.
+        whole: leave out a last line without an end, which somebody is about to write: half of its
+            last number is a number too.
+    """
+    names, rows = _read(path, whole)
     columns = zip_longest(*rows, fillvalue="")
     return {n: np.array([*map(_number, cells)]) for n, cells in zip(names, columns, strict=False)}
 
 
-def _read(path: Path) -> tuple[list[str], list[list[str]]]:
+def _read(path: Path, whole: bool = False) -> tuple[list[str], list[list[str]]]:
     """The names of the columns, and the rows; the last may be short, where a run was killed."""
     if not path.exists():
         return [], []
-    with path.open(newline="", encoding="utf-8") as file:
-        lines = [line for line in csv.reader(file) if line]
+    text = path.read_bytes().decode(errors="replace")  # at once: the next look may see other rows
+    text = text[: text.rfind("\n") + 1] if whole else text
+    lines = [line for line in csv.reader(io.StringIO(text, newline="")) if line]
     return (lines[0], lines[1:]) if lines else ([], [])
 
 

@@ -10,7 +10,13 @@ from vaebench.errors import Refusal
 SUMMARY = "summary.json"
 """Final metrics, config, versions: written last, so that a run which has one is finished."""
 
+BEGUN = "begun.json"
+"""What of the summary is known before the first step, and which process takes it."""
+
 HISTORY = "metrics.csv"
+CLOCK = "clock.csv"
+"""When the steps of the history were taken, and how many there are to be."""
+
 EXAMPLES = "examples.csv"
 """What was measured of each test example, in the order of the split."""
 

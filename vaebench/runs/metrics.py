@@ -18,6 +18,7 @@ class Metric:
         label: of its column beside the metric that runs are compared by; empty where it is no
             number to be read beside that.
         counts: what it counts the test examples by; empty where it counts none.
+        unit: what it is measured in; empty where it is a bare number.
     """
 
     name: str
@@ -26,15 +27,18 @@ class Metric:
     digits: int = 3
     label: str = ""
     counts: str = ""
+    unit: str = ""
 
+
+NATS = "nats"
 
 METRICS = (
-    Metric("nll", leads=True),
-    Metric("exact_nll", leads=True),
-    Metric("bpd", leads=True),
-    Metric("bound", higher=True, leads=True),
-    Metric("recon", higher=True, leads=True),
-    Metric("kl", leads=True, label="KL"),
+    Metric("nll", leads=True, unit=NATS),
+    Metric("exact_nll", leads=True, unit=NATS),
+    Metric("bpd", leads=True, unit="bits/dim"),
+    Metric("bound", higher=True, leads=True, unit=NATS),
+    Metric("recon", higher=True, leads=True, unit=NATS),
+    Metric("kl", leads=True, label="KL", unit=NATS),
     Metric("error", leads=True),
     Metric("perplexity_without_end", label="PPL w/o end"),
     Metric("perplexity", label="PPL"),
@@ -44,6 +48,11 @@ METRICS = (
     Metric("active_units", higher=True, digits=0),
     *(Metric(name, digits=0) for name in ("dimensions", "k", "train", "examples", "ess_few")),
     *(Metric(name, digits=0) for name in ("temperatures", "chains")),
+    Metric("loss", unit=NATS),
+    Metric("seconds", digits=1, unit="s"),
+    Metric("compile_seconds", digits=1, unit="s"),
+    Metric("peak_memory_mb", digits=0, unit="MB"),
+    Metric("parameters", digits=0),
     Metric("tokens", digits=0, counts="test tokens with end tokens"),
     Metric("tokens_without_end", digits=0, counts="without"),
 )
@@ -70,3 +79,12 @@ def telling_order(name: str) -> tuple[float, str]:
     """Sorts those that lead before all others, which are told by their name."""
     metric = known(name)
     return (METRICS.index(metric) if metric.leads else math.inf), name
+
+
+PARTS = ("test", "evaluation", "val", "train")
+
+
+def reading_order(name: str) -> tuple[int, float, str]:
+    """Sorts the test's before all others, and validation's before training's; what a run took last."""
+    part = name.partition("/")[0] if "/" in name else ""
+    return (PARTS.index(part) if part in PARTS else len(PARTS)), *telling_order(name)

@@ -97,6 +97,11 @@ def paired_error(group: Group, baseline: Group, metric: str) -> float:
     return float(each.std(ddof=1) / math.sqrt(len(each)))
 
 
+def paired_errors(groups: Sequence[Group], metric: str) -> list[list[float]]:
+    """`paired_error` of each pair of groups: row i holds those of i and each group before it."""
+    return [[paired_error(a, b, metric) for b in groups[:i]] for i, a in enumerate(groups)]
+
+
 def paired_p(pairs: Sequence[tuple[float, float]]) -> float:
     """Two-sided p of Student's paired t-test."""
     if len(pairs) < 2:

@@ -17,8 +17,9 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from vaebench.errors import Refusal, RunFailed
 from vaebench.pictures.sentences import TABLE, read_table
+from vaebench.runs.clock import ClockFile
 from vaebench.runs.history import HistoryFile
-from vaebench.runs.layout import HISTORY, TENSORBOARD, WANDB_ID
+from vaebench.runs.layout import CLOCK, HISTORY, TENSORBOARD, WANDB_ID
 from vaebench.runs.tables import markdown
 from vaebench.training.beside import Beside
 
@@ -39,7 +40,7 @@ class Identity:
 
 
 class History(Logger):
-    """metrics.csv, for Lightning.
+    """metrics.csv for Lightning, and clock.csv beside it.
 
     Args:
         folder: the run folder.
@@ -49,6 +50,7 @@ class History(Logger):
     def __init__(self, folder: Path, identity: Identity) -> None:
         super().__init__()
         self.file, self._name = HistoryFile(folder / HISTORY), identity.name
+        self.clock = ClockFile(folder / CLOCK)
 
     @property
     def name(self) -> str:
@@ -65,6 +67,12 @@ class History(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         self.file.add({n: value for n, value in metrics.items() if n != "epoch"}, step)
+        self.clock.tick(step or 0)
+
+    def rewind(self, step: int) -> None:
+        """Forget what came after a step."""
+        self.file.rewind(step)
+        self.clock.rewind(step)
 
 
 class RunLogger(ABC):

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from vaebench.progress import Loop, doing
 from vaebench.training.learning_rate import total_steps
+from vaebench.training.loggers import History
 from vaebench.training.system import System
 
 LINES = 10
@@ -30,6 +31,9 @@ class Bar(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, system: System) -> None:
         self.begun, steps = time.monotonic(), Steps(trainer, system)
         self.total = steps.total
+        for logger in trainer.loggers:
+            if isinstance(logger, History):
+                logger.clock.begin(self.total, int(trainer.num_training_batches))
         self.training.enter_context(doing(steps))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, system: System) -> None:

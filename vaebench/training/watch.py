@@ -10,14 +10,12 @@ import torch
 from rich.console import Console
 
 from vaebench.config.schema import OnNan
+from vaebench.runs.health import PATIENCE
 from vaebench.runs.layout import LAST
 from vaebench.training.diagnosis import diagnose
 from vaebench.training.keeper import save
 from vaebench.training.stepwise import Stepwise
 from vaebench.training.system import Diverged, System
-
-PATIENCE = 3
-"""Validations in a row without an active unit before a run warns of it."""
 
 LIMIT = 100
 """Steps in a row that may be undone before a run gives up."""

@@ -1,3 +1,3 @@
-"""One self-contained HTML page that compares runs: no server, no network."""
+"""One self-contained HTML page that compares runs, written once or served while they train."""
 
 from vaebench.runs.page.build import build

@@ -1,237 +1,298 @@
-"use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
-const $ = (id) => document.getElementById(id);
-const COLOURS = ["#2f6fab", "#d1732a", "#3a9050", "#b8434e", "#7d5fa8", "#8a6a4f", "#cc6fa6", "#6b7280", "#a3a02c", "#2a9aa8", "#1f3f6b", "#f0a35e", "#7cc08e", "#e58a90", "#b9a2d8", "#5b4636", "#8d2f6c", "#aab2bd", "#6f6c12", "#7fd0da"];
-const CURVES_AT_FIRST = 20;
-const CATEGORIES = 8; // a grid's few values stand evenly, however far apart they are
-const colour = (group) => COLOURS[group % COLOURS.length];
-const state = { column: data.metric, up: !data.higher.includes(data.metric), metric: data.metric, shown: new Set(), chosen: null, gridSeen: false };
+/* What happens when: the controls, what is drawn where somebody looks, and what arrives while runs train. */
 
-const options = [...data.keys, "seed"];
-const subjects = new Set(data.runs.map((r) => r.subject));
-if (subjects.size > 1 && !data.keys.includes("dataset")) options.unshift("subject");
+const DRAWN = { curves: drawCurves, plots: drawPlots, side: drawSide, pictures: drawPictures };
+const seen = new Set(),
+  stale = new Set(Object.keys(DRAWN));
 
-function value(run, column) {
-  if (column === "seed" || column === "subject" || column === "examples") return run[column];
-  const v = run.metrics[column] !== undefined ? run.metrics[column] : run.options[column];
-  if (v === undefined) return null;
-  return v !== "" && !Number.isNaN(Number(v)) ? Number(v) : v;
+/* A part is drawn at once where it is in view, else as soon as it comes into view. */
+function redraw(...names) {
+  for (const name of names) {
+    stale.add(name);
+    if (numbers && (seen.has(name) || document.body.dataset.printing)) {
+      stale.delete(name);
+      DRAWN[name]();
+    }
+  }
+}
+function drawAll() {
+  drawTable();
+  redraw(...Object.keys(DRAWN));
+}
+function changed(draw) {
+  draw();
+  remember();
 }
 
-function compare(a, b) {
-  if (a === null || b === null) return (a === null) - (b === null);
-  if (typeof a === "number" && typeof b === "number") return a - b;
-  return String(a).localeCompare(String(b), "en", { numeric: true });
+/* ---- controls */
+function fill(select, names, chosen, texts = names) {
+  select.replaceChildren(...names.map((name, i) => new Option(texts[i], name, false, name === chosen)));
+}
+function fillGroups(select, groups, chosen) {
+  select.replaceChildren(
+    ...groups
+      .filter(([, names]) => names.length)
+      .map(([title, names]) => {
+        const group = h("optgroup", { label: title });
+        group.append(...names.map((name) => new Option(name, name, false, name === chosen)));
+        return group;
+      }),
+  );
+}
+function ticks(host, names, chosen, done) {
+  host.replaceChildren(
+    ...names.map((name) => {
+      const box = h("input", {
+        type: "checkbox",
+        checked: chosen().includes(name),
+        onchange: () => done(box.checked ? [...chosen(), name] : chosen().filter((n) => n !== name)),
+      });
+      return h("label", {}, box, name);
+    }),
+  );
 }
 
-/* Missing values stay last whichever way the column is sorted. */
-function sorted(runs) {
-  return [...runs].sort((r, s) => {
-    const a = value(r, state.column), b = value(s, state.column);
-    if (a === null || b === null) return compare(a, b);
-    return state.up ? compare(a, b) : -compare(a, b);
+function drawControls() {
+  const { options, metrics } = axisNames();
+  $("filter").value = state.filter;
+  fill($("metric"), metrics, state.metric);
+  $("better").textContent = better(state.metric);
+  fill(
+    $("baseline"),
+    here.groups.map((_, g) => String(g)),
+    String(state.baseline),
+    here.groups.map((_, g) => fullLabel(g)),
+  );
+  for (const [id, names] of [
+    [
+      "px",
+      [
+        ["options", options],
+        ["metrics", metrics],
+      ],
+    ],
+    [
+      "py",
+      [
+        ["metrics", metrics],
+        ["options", options],
+      ],
+    ],
+  ])
+    fillGroups($(id), names, state[id]);
+  $("x").value = state.x;
+  for (const id of ["logx", "logy", "each", "plogx", "plogy", "prun"]) $(id).checked = state[id];
+  $("smooth").value = state.smooth;
+  $("zoom").value = state.zoom;
+  document.body.style.setProperty("--zoom", state.zoom / 100);
+  const more = here.differing.filter((n) => !here.keys.includes(n));
+  const columnNames = [
+    ...more,
+    ...metrics.filter((n) => n !== state.metric),
+    ...(new Set(runsHere().map((r) => r.examples)).size > 1 ? ["examples"] : []),
+    ...(new Set(runsHere().map((r) => r.k)).size > 1 ? ["k of L_k"] : []),
+  ];
+  ticks(
+    $("columns"),
+    columnNames,
+    () => state.columns,
+    (to) => {
+      state.columns = to;
+      changed(drawTable);
+    },
+  );
+  ticks(
+    $("curve-names"),
+    here.curves,
+    () => state.curves,
+    (to) => {
+      state.curves = to;
+      changed(() => redraw("curves"));
+    },
+  );
+  const several = here.groups.length > 1;
+  $("baseline").closest("label").hidden = !several;
+  const one = runsHere().length < 2;
+  $("plots-panel").hidden = one;
+  $("side-title").textContent = one ? "The run" : "Runs side by side";
+  $("side-differs").hidden = $("side-chosen").hidden = one;
+  if (one) $("side-shared").closest("details").open = true;
+  drawAbout();
+}
+
+function drawAbout() {
+  const several = here.groups.length > 1;
+  $("about").textContent =
+    `${runsHere().length} ${runsHere().length === 1 ? "run" : "runs"}${several ? ` in ${here.groups.length} configurations that differ by more than the seed` : ""}, in ${data.root}${here.units ? ` · ${here.units}` : ""}`;
+  $("also-differ").textContent = here.alsoDiffer;
+  const firsts = new Set(members.slice(0, SHOWN_AT_FIRST).flat());
+  const hidden =
+    runsHere().length > firsts.size ? `The plots begin with the best ${SHOWN_AT_FIRST}; ` : "The ";
+  $("ticked").textContent = `${hidden}ticks in the table say which are drawn.`;
+  const names = data.sections.map((one) =>
+    [`${one.quantity} · ${one.dataset}`, one.protocol].filter(Boolean).join(" · "),
+  );
+  $("sections").hidden = names.length < 2;
+  $("sections").replaceChildren(
+    ...names.map((name, i) => {
+      const tab = h(
+        "button",
+        { role: "tab", onclick: () => turnTo(i), onkeydown: (event) => alongTabs(event, i) },
+        name,
+        h("small", {}, ` ${data.runs.filter((r) => r.section === i).length}`),
+      );
+      tab.setAttribute("aria-controls", "table-panel");
+      tab.setAttribute("aria-selected", String(i === state.section));
+      tab.tabIndex = i === state.section ? 0 : -1;
+      return tab;
+    }),
+  );
+  $("subject").textContent = names[state.section];
+}
+function alongTabs(event, i) {
+  const to = { ArrowRight: i + 1, ArrowLeft: i - 1 }[event.key];
+  if (to === undefined) return;
+  turnTo((to + data.sections.length) % data.sections.length);
+  $("sections").querySelector("[aria-selected=true]").focus();
+}
+function turnTo(section) {
+  atFirst = defaults(section);
+  Object.assign(state, defaults(section));
+  range = null;
+  drawnRows = MORE;
+  changed(() => {
+    drawControls();
+    drawAll();
   });
 }
 
-/* Every word must be found: `name=part` in that column, any other word anywhere. */
-function passes(run) {
-  if (state.chosen && !state.chosen.has(run)) return false;
-  const words = $("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
-  const names = [...new Set([...options, ...data.differing])];
-  const all = [run.folder, data.groups[run.group], ...names.map((c) => `${c}=${value(run, c)}`)].join(" ").toLowerCase();
-  return words.every((word) => {
-    const [name, part] = word.split("=");
-    const column = names.find((c) => c.toLowerCase() === name);
-    if (part === undefined || !column) return all.includes(word);
-    return String(value(run, column)).toLowerCase() === part;
+function closeMenus(but) {
+  for (const menu of document.querySelectorAll("details.menu[open]")) if (menu !== but) menu.open = false;
+}
+
+function shows(wanted) {
+  state.shown = new Set(wanted.map((run) => run.index));
+  changed(() => {
+    drawTicks();
+    redraw("curves", "plots", "pictures");
   });
 }
 
-function columns() {
-  const first = [state.metric, "test/bound", "test/active_units", "seconds"];
-  const examples = data.examplesDiffer ? ["examples"] : [];
-  return [...options, ...examples, ...new Set(first.filter((m) => data.metrics.includes(m))), "folder"];
-}
-
-function text(run, column) {
-  if (column === "folder") return run.folder;
-  const v = value(run, column);
-  if (v === null) return "–";
-  if (run.options[column] !== undefined) return run.options[column];
-  return typeof v === "number" && !Number.isInteger(v) ? v.toPrecision(5) : String(v);
-}
-
-function drawTable() {
-  const rows = sorted(data.runs.filter(passes));
-  const head = document.createElement("tr");
-  head.append(document.createElement("th"));
-  for (const column of columns()) {
-    const cell = document.createElement("th");
-    cell.textContent = column;
-    cell.dataset.column = column;
-    if (column !== "folder" && data.runs.some((r) => typeof value(r, column) === "number")) cell.className = "number";
-    if (column === state.column) cell.dataset.order = state.up ? "up" : "down";
-    cell.onclick = () => { state.up = state.column === column ? !state.up : true; state.column = column; drawTable(); };
-    head.append(cell);
-  }
-  $("runs").tHead.replaceChildren(head);
-  const body = document.createDocumentFragment();
-  for (const run of rows) body.append(row(run));
-  $("runs").tBodies[0].replaceChildren(body);
-  $("count").textContent = `${rows.length} of ${data.runs.length} runs`;
-}
-
-function row(run) {
-  const line = document.createElement("tr");
-  const tick = document.createElement("input");
-  tick.type = "checkbox";
-  tick.checked = state.shown.has(run);
-  tick.setAttribute("aria-label", `show ${run.folder}`);
-  tick.onchange = () => { tick.checked ? state.shown.add(run) : state.shown.delete(run); drawCurves(); };
-  const swatch = document.createElement("span");
-  swatch.className = "swatch";
-  swatch.style.background = colour(run.group);
-  const first = document.createElement("td");
-  first.append(tick, swatch);
-  line.append(first);
-  for (const column of columns()) {
-    const cell = document.createElement("td");
-    cell.textContent = text(run, column);
-    if (column !== "folder" && typeof value(run, column) === "number") cell.className = "number";
-    line.append(cell);
-  }
-  return line;
-}
-
-function interpolate(xs, ys, x) {
-  if (x < xs[0] || x > xs[xs.length - 1]) return null;
-  let i = 1;
-  while (i < xs.length - 1 && xs[i] < x) i++;
-  const t = xs[i] === xs[i - 1] ? 0 : (x - xs[i - 1]) / (xs[i] - xs[i - 1]);
-  return ys[i - 1] + t * (ys[i] - ys[i - 1]);
-}
-
-function band(curves) {
-  const steps = [...new Set(curves.flatMap((c) => c[0]))].sort((a, b) => a - b);
-  const x = [], mean = [], low = [], high = [];
-  for (const step of steps) {
-    const ys = curves.map((c) => interpolate(c[0], c[1], step)).filter((y) => y !== null);
-    if (ys.length < curves.length) continue;
-    const m = ys.reduce((a, b) => a + b, 0) / ys.length;
-    const v = ys.length > 1 ? ys.reduce((a, b) => a + (b - m) ** 2, 0) / (ys.length - 1) : 0;
-    x.push(step); mean.push(m); low.push(m - Math.sqrt(v)); high.push(m + Math.sqrt(v));
-  }
-  return { x, mean, low, high };
-}
-
-function traces(group, runs) {
-  const curves = runs.map((r) => r.curves[$("curve").value]).filter(Boolean);
-  if (!curves.length) return [];
-  const { x, mean, low, high } = band(curves);
-  const name = data.groups[group] + (curves.length > 1 ? ` (${curves.length} seeds)` : "");
-  const line = { type: "scatter", mode: "lines", x, y: mean, name, line: { color: colour(group), width: 2 } };
-  if (curves.length < 2) return [line];
-  const area = { type: "scatter", mode: "lines", x: [...x, ...[...x].reverse()], y: [...high, ...[...low].reverse()], fill: "toself", fillcolor: colour(group) + "2e", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
-  return [area, line];
-}
-
-function drawCurves() {
-  if (!window.Plotly) return; // it is on its way, and draws when it is there
-  const byGroup = new Map();
-  for (const run of data.runs) if (state.shown.has(run)) byGroup.set(run.group, [...(byGroup.get(run.group) || []), run]);
-  const all = [...byGroup].flatMap(([group, runs]) => traces(group, runs));
-  Plotly.react("curves", all, { margin: { l: 60, r: 10, t: 10, b: 45 }, xaxis: { title: { text: "step" } }, yaxis: { title: { text: $("curve").value } }, legend: { font: { size: 11 } }, height: 400 }, { responsive: true, displayModeBar: false });
-}
-
-function axis(column) {
-  const values = data.runs.map((r) => value(r, column));
-  const many = new Set(values).size > CATEGORIES;
-  if (many && values.every((v) => typeof v === "number")) return { label: column, values };
-  const names = [...new Set(values.map(String))].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
-  return { label: column, values: values.map((v) => names.indexOf(String(v))), tickvals: names.map((_, i) => i), ticktext: names };
-}
-
-function drawGrid() {
-  if (!state.gridSeen) return;
-  const known = data.runs.map((r) => value(r, state.metric)).filter((v) => v !== null);
-  if (!known.length) return;
-  const worst = data.higher.includes(state.metric) ? Math.min(...known) : Math.max(...known);
-  const metric = { label: state.metric, values: data.runs.map((r) => value(r, state.metric) ?? worst) };
-  const dimensions = [...data.keys.map(axis), metric];
-  const line = { color: metric.values, colorscale: "Viridis", reversescale: !data.higher.includes(state.metric), showscale: true };
-  Plotly.react("grid", [{ type: "parcoords", dimensions, line }], { margin: { l: 70, r: 70, t: 45, b: 25 }, height: 380 }, { responsive: true, displayModeBar: false });
-  $("grid").removeAllListeners?.("plotly_restyle");
-  $("grid").on("plotly_restyle", () => {
-    const chosen = $("grid").data[0].dimensions.filter((d) => d.constraintrange);
-    const inside = (d, i) => [d.constraintrange].flat(Infinity).some((_, j, all) => j % 2 === 0 && d.values[i] >= all[j] && d.values[i] <= all[j + 1]);
-    state.chosen = chosen.length ? new Set(data.runs.filter((_, i) => chosen.every((d) => inside(d, i)))) : null;
+function listen() {
+  let waiting;
+  $("filter").oninput = () => {
+    state.filter = $("filter").value;
     drawTable();
+    clearTimeout(waiting);
+    waiting = setTimeout(remember, 300); // a browser counts how often an address changes
+  };
+  $("metric").onchange = () => {
+    state.metric = state.sort = state.py = $("metric").value;
+    state.up = !about(state.metric).higher;
+    changed(() => {
+      drawControls();
+      drawTable();
+      redraw("plots", "side");
+    });
+  };
+  $("baseline").onchange = () => {
+    state.baseline = Number($("baseline").value);
+    changed(drawAll);
+  };
+  const on = (id, read, ...parts) => {
+    $(id).onchange = () => {
+      state[id] = read($(id));
+      range = id.startsWith("p") ? range : null;
+      changed(() => redraw(...parts));
+    };
+  };
+  on("x", (e) => e.value, "curves");
+  for (const id of ["logx", "logy", "each"]) on(id, (e) => e.checked, "curves");
+  for (const id of ["plogx", "plogy", "prun"]) on(id, (e) => e.checked, "plots");
+  for (const id of ["px", "py"]) on(id, (e) => e.value, "plots");
+  on("kind", (e) => e.value, "pictures");
+  $("smooth").oninput = () => {
+    state.smooth = Number($("smooth").value);
+    redraw("curves");
+  };
+  $("smooth").onchange = remember;
+  $("zoom").oninput = () => {
+    state.zoom = Number($("zoom").value);
+    document.body.style.setProperty("--zoom", state.zoom / 100);
+  };
+  $("zoom").onchange = remember;
+  $("all").onclick = () => shows(rows.flatMap((row) => row.runs));
+  $("best").onclick = () => shows(rows.slice(0, SHOWN_AT_FIRST).flatMap((row) => row.runs));
+  $("none").onclick = () => shows([]);
+  $("reset").onclick = () => turnTo(state.section);
+  $("more").onclick = drawMore;
+  const scroll = $("runs").parentElement;
+  scroll.onscroll = () => {
+    const left = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight;
+    if (left < 200 && rows.length > drawnRows) drawMore();
+  };
+  for (const button of document.querySelectorAll("[data-format]"))
+    button.onclick = () => openExport(button.dataset.format);
+  $("export-copy").onclick = copyExport;
+  $("export-close").onclick = () => $("export").close();
+  document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu")));
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") closeMenus(null);
   });
+  window.onhashchange = () => {
+    load(location.hash);
+    drawControls();
+    drawAll();
+  };
+  window.onbeforeprint = () => {
+    document.body.dataset.printing = "1";
+    redraw(...stale);
+  };
+  window.onafterprint = () => {
+    delete document.body.dataset.printing;
+  };
+  onDark.onchange = () => redraw("plots");
+  let width = innerWidth,
+    resizing;
+  window.onresize = () => {
+    if (innerWidth === width) return;
+    width = innerWidth;
+    clearTimeout(resizing);
+    resizing = setTimeout(() => redraw("curves", "plots", "side"), 100);
+  };
 }
 
-function drawPictures() {
-  const kind = $("kind").value;
-  const figures = data.pictures.filter((p) => p.pictures[kind]).map((p) => {
-    const figure = document.createElement("figure");
-    const image = document.createElement("img");
-    image.src = p.pictures[kind];
-    image.alt = `${kind} of ${data.groups[p.group]}`;
-    const caption = document.createElement("figcaption");
-    caption.textContent = `${data.groups[p.group]} · seed ${p.seed}`;
-    figure.append(image, caption);
-    return figure;
-  });
-  $("pictures").replaceChildren(...figures);
-}
-
-function fill(select, names, chosen) {
-  select.replaceChildren(...names.map((name) => new Option(name, name, false, name === chosen)));
-}
-
-function begin() {
-  fill($("metric"), data.metrics, data.metric);
-  const curves = [...new Set(data.runs.flatMap((r) => Object.keys(r.curves)))].sort();
-  fill($("curve"), curves, ["val/bound", "val/loss"].find((m) => curves.includes(m)) || curves[0]);
-  const kinds = [...new Set(data.pictures.flatMap((p) => Object.keys(p.pictures)))];
-  fill($("kind"), kinds, kinds.includes("samples") ? "samples" : kinds[0]);
-  const best = [...new Set(sorted(data.runs).map((r) => r.group))].slice(0, CURVES_AT_FIRST);
-  state.shown = new Set(data.runs.filter((r) => best.includes(r.group)));
-  const more = data.groups.length > best.length ? ` The curves begin with the best ${best.length}.` : "";
-  $("about").textContent = `${data.runs.length} runs in ${data.groups.length} groups that differ by more than the seed, in ${data.root}.${more}${data.ofExamples ? ` ${data.ofExamples}.` : ""}`;
-  $("also-differ").textContent = data.alsoDiffer;
-  $("left-out").textContent = data.picturesLeftOut ? `${data.picturesLeftOut} groups' pictures are left out to keep the page light` : "";
-  $("skipped").replaceChildren(...data.skipped.map((line) => { const li = document.createElement("li"); li.textContent = line; return li; }));
-  $("skipped-section").hidden = !data.skipped.length;
-  $("grid-section").hidden = data.keys.length < 2;
-  $("filter").oninput = drawTable;
-  $("metric").onchange = () => { state.metric = state.column = $("metric").value; state.up = !data.higher.includes(state.metric); drawTable(); drawGrid(); };
-  $("curve").onchange = drawCurves;
-  $("kind").onchange = drawPictures;
-  $("all").onclick = () => { data.runs.filter(passes).forEach((r) => state.shown.add(r)); drawTable(); drawCurves(); };
-  $("none").onclick = () => { state.shown.clear(); drawTable(); drawCurves(); };
-  drawTable(); drawPictures();
-}
-
-/* The plotting library comes packed inside the page, and is unpacked after the table is drawn. */
-async function loadPlotly() {
+/* ---- the beginning: the table first, all else after it */
+async function begin() {
+  listen();
+  $("skipped").replaceChildren(...data.skipped.map((line) => h("li", {}, line)));
+  $("skipped-panel").hidden = !data.skipped.length;
+  document.body.classList.toggle("empty", !data.sections.length);
+  if (data.sections.length) {
+    load(location.hash);
+    drawControls();
+    drawTable();
+  }
+  drawJobs();
+  document.body.dataset.drawn = "table";
   await new Promise((next) => requestAnimationFrame(() => setTimeout(next)));
-  const packed = await (await fetch(`data:application/gzip;base64,${$("plotly").textContent}`)).blob();
-  const script = document.createElement("script");
-  script.textContent = await new Response(packed.stream().pipeThrough(new DecompressionStream("gzip"))).text();
-  document.head.append(script);
+  numbers = await unpack($("numbers").textContent);
+  watch();
+  if (data.jobs) followRuns();
 }
 
-/* The grid's drawing takes a second to set up: it waits until somebody can see it. */
-function drawPlots() {
-  drawCurves();
-  document.body.dataset.drawn = "curves";
-  new IntersectionObserver((seen, observer) => {
-    if (!seen.some((entry) => entry.isIntersecting)) return;
-    observer.disconnect();
-    state.gridSeen = true;
-    drawGrid();
-    document.body.dataset.drawn = "all";
-  }).observe($("grid-section"));
+function watch() {
+  const observer = new IntersectionObserver(
+    (entries) => {
+      for (const entry of entries) {
+        const name = entry.target.dataset.part;
+        entry.isIntersecting ? seen.add(name) : seen.delete(name);
+        if (entry.isIntersecting && stale.has(name) && data.sections.length) redraw(name);
+      }
+      document.body.dataset.drawn = "all";
+    },
+    { rootMargin: "50px" },
+  );
+  for (const part of document.querySelectorAll("[data-part]")) observer.observe(part);
 }
 
 begin();
