@@ -71,7 +71,8 @@ def test_four_jobs_at_once_are_the_four_one_by_one(words):
         stacked([dict(job.step.named_parameters()) for job in jobs]),
         stacked([dict(job.step.named_buffers()) for job in jobs]),
         stacked([job.batch for job in jobs]),
-        AT,
+        AT.expand(len(jobs)),
         stacked([job.drawn for job in jobs]),
+        [],
     )
     assert_close(together, each, **CLOSE)

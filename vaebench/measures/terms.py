@@ -29,9 +29,13 @@ class Means:
 
     def add(self, terms: dict[str, Tensor], size: int) -> None:
         """Adds a batch's means; the same names at every call."""
-        self.names = list(terms)
-        means = torch.stack([term.detach().mean() for term in terms.values()]) * size
-        self.total = means if self.total is None else self.total + means
+        means = torch.stack([term.detach().mean() for term in terms.values()])
+        self.add_means(list(terms), means, size)
+
+    def add_means(self, names: list[str], means: Tensor, size: int) -> None:
+        """The same of means `[T]` that are known by name."""
+        self.names = names
+        self.total = means * size if self.total is None else self.total + means * size
         self.count += size
 
     def state(self) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Keeper(Stepwise):
     def on_train_start(self, trainer: pl.Trainer, system: System) -> None:
         self.system = system
         if threading.current_thread() is threading.main_thread():
-            self.before = {s: signal.signal(s, self._note) for s in SIGNALS}
+            self.before = {s: signal.signal(s, self.note) for s in SIGNALS}
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
@@ -63,7 +63,8 @@ class Keeper(Stepwise):
     def on_exception(self, *args: Any) -> None:
         self.on_train_end()
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """Somebody asks the run to stop."""
         self.asked = signal.Signals(number)
         self.system.interrupted = True
 

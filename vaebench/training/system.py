@@ -19,8 +19,9 @@ from vaebench.measures.base import BATCH as EVAL_BATCH
 from vaebench.measures.base import named
 from vaebench.measures.terms import HeldOut, Means
 from vaebench.training.average import WeightAverage
-from vaebench.training.blocks import AUTO, Blocks, Pending
+from vaebench.training.blocks import AUTO, Pending
 from vaebench.training.compiled import compiled, plain
+from vaebench.training.fused import blocks_of
 
 STATE = "vaebench"
 COUNTS = "epoch_loop.manual_optimization.optim_step_progress"
@@ -120,7 +121,7 @@ class System(pl.LightningModule):
         return ("val/bound", "max") if self.objective.has_bound else ("val/loss", "min")
 
     def on_train_start(self) -> None:
-        self.blocks = Blocks(self, self.block)
+        self.blocks = blocks_of(self, self.block)
 
     def training_step(self, dataloader_iter: Iterator[Any]) -> None:
         self.blocks.take(dataloader_iter)

@@ -1,0 +1,214 @@
+"""One job of a stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from vaebench.data import Batch, Support
+from vaebench.distributions import Noise
+from vaebench.objectives.pure import Step
+from vaebench.training.blocks import Blocks, Pending
+from vaebench.training.fused.strand import Strand
+
+if TYPE_CHECKING:
+    from vaebench.training.system import System
+
+Draw = tuple[str, tuple[int, ...], torch.dtype]
+"""Which method of a noise was asked, and for what."""
+
+
+class Unfit(Exception):
+    """Why a job cannot train in a stack."""
+
+
+@dataclass
+class Asked:
+    """A run that is about to take a block of steps.
+
+    Attributes:
+        blocks: how it would take them alone.
+        iterator: of its batches.
+    """
+
+    blocks: Blocks
+    iterator: Iterator[Any]
+
+
+@dataclass
+class Taken:
+    """A block that was taken.
+
+    Attributes:
+        steps: of it, that counted.
+        undone: the step after these, if it was not finite: what there is to look into.
+    """
+
+    steps: int
+    undone: Pending | None = None
+
+
+class Recorder(Noise):
+    """Draws from a generator, and remembers what it was asked for."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__(generator)
+        self.draws: list[Draw] = []
+        self.kept: list[Tensor] = []
+
+    def lent(self) -> torch.Generator | None:
+        """None can be lent: what was drawn from it would not be known."""
+        raise Unfit("it draws inside torch.distributions")
+
+    def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        return self._keep("normal", super().normal(shape, like))
+
+    def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        return self._keep("uniform", super().uniform(shape, like))
+
+    def _keep(self, kind: str, noise: Tensor) -> Tensor:
+        self.draws.append((kind, tuple(noise.shape), noise.dtype))
+        self.kept.append(noise)
+        return noise
+
+
+@dataclass
+class Trial:
+    """A step that was tried alone, on the first examples.
+
+    Attributes:
+        batch: these.
+        noise: all that was drawn, in order, and how it was asked for.
+        loss: scalar.
+        gradients: by name.
+        names: of terms, and of the objective's state.
+    """
+
+    batch: Batch
+    noise: list[Tensor]
+    draws: list[Draw]
+    loss: Tensor
+    gradients: dict[str, Tensor]
+    names: tuple[list[str], list[str]]
+
+
+class Lane:
+    """One job of a stack.
+
+    Args:
+        strand: its work, which waits for a block of steps.
+
+    Attributes:
+        step: its model and objective.
+        generator: of its noise, while it is in a block.
+        living: whether it still asks for steps; of what no longer does, the results are ignored.
+    """
+
+    def __init__(self, strand: Strand) -> None:
+        self.strand, self.living = strand, True
+        self.system: System = strand.asked.blocks.system
+        self.device = self.system.device
+        self.step = Step(self.system.model, self.system.objective)
+        self.generator = torch.Generator(self.device)
+        self.optimizer = self.asked.blocks.optimizer
+        self.check()
+
+    @property
+    def asked(self) -> Asked:
+        """What the job waits for."""
+        return self.strand.asked
+
+    def check(self) -> None:
+        """Refuses what is known not to train in a stack.
+
+        Raises:
+            Unfit: why.
+        """
+        fields = self.system.data.spec.fields.values()
+        if any(field.support is Support.TOKENS for field in fields):
+            raise Unfit("its batches of sentences differ in width from other jobs'")
+        if self.asked.blocks.heard:
+            raise Unfit("a callback of its own listens to each step")
+
+    def tried(self) -> Trial:
+        """A step alone, which changes nothing.
+
+        Raises:
+            Unfit: noise of it comes from where nobody knows it.
+        """
+        loader = self.system.loader
+        index = torch.arange(min(loader.batch_size, len(loader.split)))
+        batch = loader.split.batch(index, torch.Generator(self.device).manual_seed(0))
+        noise, named = self.recorded(), dict(self.step.named_parameters())
+        loss, (terms, state) = self.step(batch, self.at(), noise)
+        found = torch.autograd.grad(loss, [*named.values()], materialize_grads=True)
+        gradients = dict(zip(named, found, strict=True))
+        return Trial(
+            batch, noise.kept, noise.draws, loss.detach(), gradients, ([*terms], [*state])
+        )
+
+    def kind(self, trial: Trial) -> Any:
+        """What jobs of a stack have in common."""
+        tensors = {**dict(self.step.named_parameters()), **dict(self.step.named_buffers())}
+        shapes = [(n, tuple(v.shape), str(v.dtype)) for n, v in (tensors | trial.batch).items()]
+        loader = self.system.loader
+        return repr((shapes, trial.draws, trial.names, loader.count, loader.position))
+
+    def draws(self, batch: Batch) -> list[Draw]:
+        """What a step on such a batch draws."""
+        noise = self.recorded()
+        self.step(batch, self.at(), noise)
+        return noise.draws
+
+    def recorded(self) -> Recorder:
+        """Noise of nobody's."""
+        return Recorder(torch.Generator(self.device).manual_seed(0))
+
+    def at(self) -> Tensor:
+        """How many steps are done."""
+        return torch.tensor(self.system.global_step, device=self.device)
+
+    # ----------------------------------------------------------------- a block
+    def left(self) -> int:
+        """Steps until somebody is due, or the epoch ends."""
+        loader = self.system.loader
+        return min(self.asked.blocks.length(), loader.count - loader.position)
+
+    def begin(self) -> None:
+        """A block: random numbers come from where the job stands."""
+        self.generator.set_state(self.strand.surroundings.noise[self.device.type])
+
+    def advance(self) -> None:
+        """The batch of the next step."""
+        self.batch: Batch = next(self.asked.iterator)[0]
+
+    def draw(self, draws: Sequence[Draw]) -> None:
+        """The noise of the next step."""
+        self.before = self.generator.get_state()
+        self.noise = [self._drawn(*draw) for draw in draws]
+
+    def noise_before(self) -> dict[str, Tensor]:
+        """Where generators stood before the step."""
+        return self.strand.surroundings.noise | {self.device.type: self.before}
+
+    def _drawn(self, kind: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        draw = torch.randn if kind == "normal" else torch.rand
+        return draw(shape, generator=self.generator, dtype=dtype, device=self.device)
+
+    def tell(self, what: str) -> None:
+        """Whoever listens to steps hears of `before_step` or `after_step`."""
+        for listener in self.asked.blocks.listeners:
+            getattr(listener, what)(self.system.trainer, self.system)
+
+    def count_step(self) -> None:
+        """One more is done."""
+        self.asked.blocks.set_count(self.system.global_step + 1)
+        self.tell("after_step")
+
+    def end(self) -> None:
+        """Of a block."""
+        self.strand.surroundings.noise[self.device.type] = self.generator.get_state()

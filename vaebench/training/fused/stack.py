@@ -1,0 +1,191 @@
+"""Jobs that take their steps together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vaebench.data import Batch
+from vaebench.inference import batch_size
+from vaebench.objectives.pure import vectorised
+from vaebench.training.blocks import Pending
+from vaebench.training.fused.lane import Draw, Lane, Taken, Trial, Unfit
+from vaebench.training.fused.merged import Merged
+from vaebench.training.fused.numbers import differing
+
+CLOSE = 1e-3
+"""Part of the largest entry by which a gradient in the stack may differ from the job's own."""
+
+Whole = Callable[..., tuple[dict[str, Tensor], Tensor, Tensor, dict[str, Tensor]]]
+
+
+class Stack:
+    """Jobs whose parameters are slices of common tensors, `[J, *]`, and whose steps are one.
+
+    A job that no longer asks for steps stays as a lane whose results are ignored: the others need
+    not be compiled anew.
+
+    Args:
+        lanes: the jobs.
+        trials: a step of each alone.
+        compiles: whether the common step is compiled, for complete batches.
+
+    Raises:
+        Unfit: they cannot be vectorised.
+    """
+
+    def __init__(self, lanes: Sequence[Lane], trials: Sequence[Trial], *, compiles: bool) -> None:
+        self.lanes = list(lanes)
+        steps = [lane.step for lane in lanes]
+        self.names = ["loss", *trials[0].names[0]]
+        self.numbers = differing(steps)
+        self.parameters = _tied([dict(step.named_parameters()) for step in steps])
+        self.buffers = _tied([dict(step.named_buffers()) for step in steps])
+        named = [dict(step.named_parameters()) for step in steps]
+        self.own = [[one[name] for one in named] for name in self.parameters]
+        self.optimizer = Merged([lane.optimizer for lane in lanes], lanes[0].system.optimizer)
+        self.draws: dict[Any, list[Draw]] = {}
+        places = [number.place for number in self.numbers]
+        self.plain = self.run = _whole(vectorised(steps[0], places))
+        self._hold_against(trials)
+        self.size = lanes[0].system.batch_size
+        if compiles:
+            self.run = compiled(self.plain)
+
+    @property
+    def living(self) -> list[Lane]:
+        """Those that still ask for steps."""
+        return [lane for lane in self.lanes if lane.living]
+
+    def told(self) -> str:
+        """What they differ in beside weights and data, and whether they are compiled."""
+        names = ", ".join(dict.fromkeys(number.place[1] for number in self.numbers))
+        own = f", each with its own {names}" if names else ""
+        return own + (", compiled" if self.run is not self.plain else "")
+
+    def _hold_against(self, trials: Sequence[Trial]) -> None:
+        """Each job's step in the stack against its step alone.
+
+        Raises:
+            Unfit: they differ, or torch cannot vectorise them.
+        """
+        try:
+            batch, noise = _stacked([t.batch for t in trials]), _each([t.noise for t in trials])
+            gradients, seen, told, _ = self._call(self.plain, batch, noise)
+        except Exception as error:
+            reason = " ".join(str(error).split())[:120]
+            raise Unfit(f"torch cannot vectorise it ({type(error).__name__}: {reason})") from error
+        for j, trial in enumerate(trials):
+            pairs = [(told[j, 0], trial.loss)]
+            pairs += [(gradients[name][j], own) for name, own in trial.gradients.items()]
+            if not all(_close(*pair) for pair in pairs):
+                raise Unfit("its step in the stack is not its step alone")
+
+    def _call(self, run: Whole, batch: Batch, noise: Sequence[Tensor]) -> Any:
+        at = torch.stack([lane.at() for lane in self.lanes])
+        numbers = [number.at(at) for number in self.numbers]
+        return run(self.parameters, self.buffers, batch, at, noise, numbers)
+
+    # ----------------------------------------------------------------- a block
+    def take(self) -> dict[Lane, Taken]:
+        """The next block of all; of whom a step was not finite, it is the end of the block."""
+        for lane in self.living:
+            lane.begin()
+            lane.step.train()
+        self.optimizer.begin()
+        taken = {lane: Taken(0) for lane in self.living}
+        for _ in range(min(lane.left() for lane in self.living)):
+            self._step(taken)
+            interrupted = any(lane.system.interrupted for lane in self.living)
+            if interrupted or any(block.undone for block in taken.values()):
+                break
+        self.optimizer.end()
+        for lane in self.living:
+            lane.end()
+        return taken
+
+    @torch.no_grad()
+    def _step(self, taken: dict[Lane, Taken]) -> None:
+        for lane in self.living:
+            lane.tell("before_step")
+            lane.advance()
+            lane.draw(self._draws_of(lane))
+        batch = _stacked([lane.batch for lane in self.lanes])
+        noise = _each([lane.noise for lane in self.lanes])
+        whole = self.size == batch_size(self.lanes[0].batch)
+        gradients, seen, told, state = self._call(self.run if whole else self.plain, batch, noise)
+        finite = seen.isfinite().tolist()
+        good = [lane.living and fine for lane, fine in zip(self.lanes, finite, strict=True)]
+        for own, found in zip(self.own, gradients.values(), strict=True):
+            for parameter, gradient, counts in zip(own, found.unbind(), good, strict=True):
+                parameter.grad = gradient if counts else None
+        for lane, counts in zip(self.lanes, good, strict=True):
+            if counts:
+                lane.system.clip(lane.optimizer)
+        self.optimizer.step()
+        for j, lane in enumerate(self.lanes):
+            if good[j]:
+                lane.system.objective.keep({n: v[j] for n, v in state.items()})
+                lane.system.means.add_means(self.names, told[j] , batch_size(lane.batch))
+                taken[lane].steps += 1
+                lane.count_step()
+            elif lane.living:
+                terms = dict(zip(self.names, told[j], strict=True))
+                here = {n: v[j] for n, v in state.items()}
+                taken[lane].undone = Pending(
+                    lane.batch, lane.noise_before(), terms["loss"], terms, here
+                )
+
+    def _draws_of(self, lane: Lane) -> list[Draw]:
+        shapes = tuple(value.shape for value in lane.batch.values())
+        if shapes not in self.draws:
+            self.draws[shapes] = lane.draws(lane.batch)
+        return self.draws[shapes]
+
+
+def _whole(step: Callable[..., Any]) -> Whole:
+    """Gradients of each job by name; what is finite if its loss and all gradients are, `[J]`; the
+    means of loss and terms, `[J, T]`; and the objective's new state."""
+
+    def run(*given: Any) -> Any:
+        gradients, (loss, (terms, state)) = step(*given)
+        norms = [torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients.values()]
+        seen = torch.stack([loss, *norms]).sum(0)
+        told = torch.stack([loss, *(term.flatten(1).mean(1) if term.ndim > 1 else term for term in terms.values())], 1)
+        return gradients, seen, told, state
+
+    return run
+
+
+def compiled(run: Whole) -> Whole:
+    """The same, compiled; on a GPU one graph."""
+    torch._dynamo.config.trace_autograd_ops = True
+    options: dict[str, Any] = {"triton.cudagraphs": True}
+    return torch.compile(run, dynamic=False, options=options)
+
+
+def _tied(jobs: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The tensors of all jobs in one, of which each job's are slices from now on."""
+    stacked = {}
+    for name in jobs[0]:
+        own = [job[name] for job in jobs]
+        stacked[name] = torch.stack([one.detach() for one in own])
+        for one, part in zip(own, stacked[name], strict=True):
+            one.data = part
+    return stacked
+
+
+def _stacked(batches: Sequence[Batch]) -> Batch:
+    return {name: torch.stack([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def _each(noise: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """The jobs' first draws as one, and so on."""
+    return [torch.stack(draws) for draws in zip(*noise, strict=True)]
+
+
+def _close(found: Tensor, own: Tensor) -> bool:
+    return bool((found - own).abs().max() <= CLOSE * own.abs().max() + 1e-6)
