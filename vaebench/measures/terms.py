@@ -30,12 +30,12 @@ class Means:
     def add(self, terms: dict[str, Tensor], size: int) -> None:
         """Adds a batch's means; the same names at every call."""
         means = torch.stack([term.detach().mean() for term in terms.values()])
-        self.add_means(list(terms), means, size)
+        self.add_sums(list(terms), means * size, size)
 
-    def add_means(self, names: list[str], means: Tensor, size: int) -> None:
-        """The same of means `[T]` that are known by name."""
+    def add_sums(self, names: list[str], sums: Tensor, size: int) -> None:
+        """Adds sums `[T]` over so many examples."""
         self.names = names
-        self.total = means * size if self.total is None else self.total + means * size
+        self.total = sums if self.total is None else self.total + sums
         self.count += size
 
     def state(self) -> dict[str, Any]:

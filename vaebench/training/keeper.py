@@ -7,12 +7,15 @@ import os
 import shutil
 import signal
 import threading
+from copy import deepcopy
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.trainer.states import TrainerFn
 
+from vaebench.progress import clock
 from vaebench.runs.layout import BEST, LAST, PREVIOUS
 from vaebench.training.checkpoints import Stopped
 from vaebench.training.stepwise import NEVER, Stepwise
@@ -31,10 +34,13 @@ class Keeper(Stepwise):
     Args:
         folder: the run folder.
         every: steps between checkpoints within an epoch; 0: none.
+        best: which is to be on disk before.
+        spacing: seconds within which an epoch's end saves nothing more, unless it is the last.
     """
 
-    def __init__(self, folder: Path, every: int) -> None:
-        self.folder, self.every = folder, every
+    def __init__(self, folder: Path, every: int, best: Best, spacing: float) -> None:
+        self.folder, self.every, self.best, self.spacing = folder, every, best, spacing
+        self.saved, self.behind = clock(), False
         self.asked: signal.Signals | None = None
         self.before: dict[signal.Signals, Any] = {}
 
@@ -53,15 +59,24 @@ class Keeper(Stepwise):
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
-        self._save(trainer)
+        self.behind = clock() - self.saved < self.spacing and not self._stopping(trainer)
+        if not self.behind:
+            self._save(trainer)
 
-    def on_train_end(self, *args: Any) -> None:
+    def on_train_end(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
+        if self.behind:
+            self._save(trainer)
+        self._let_go()
+
+    def on_exception(self, trainer: pl.Trainer, system: pl.LightningModule, error: Any) -> None:
+        self.best.settle(trainer)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Signals are another's again."""
         for number, handler in self.before.items():
             signal.signal(number, handler)
         self.before = {}
-
-    def on_exception(self, *args: Any) -> None:
-        self.on_train_end()
 
     def note(self, number: int, frame: FrameType | None) -> None:
         """Somebody asks the run to stop."""
@@ -73,7 +88,9 @@ class Keeper(Stepwise):
         return trainer.strategy.reduce_boolean_decision(self.asked is not None, all=False)
 
     def _save(self, trainer: pl.Trainer) -> None:
+        self.best.settle(trainer)
         save(trainer, self.folder)
+        self.saved, self.behind = clock(), False
         if self._stopping(trainer):
             line = f"stopped by {(self.asked or SIGNALS[0]).name} at step {trainer.global_step}"
             raise Stopped(f"{line}; continue with: vaebench resume {self.folder}")
@@ -86,17 +103,28 @@ class Best(pl.Callback):
         folder: the run folder.
         monitor: the metric.
         mode: `max` or `min`.
+        waits: whether it is written with the next `last.ckpt` alone, and kept in memory until then.
     """
 
-    def __init__(self, folder: Path, monitor: str, mode: str) -> None:
+    def __init__(self, folder: Path, monitor: str, mode: str, *, waits: bool) -> None:
         self.folder, self.monitor, self.sign = folder, monitor, 1 if mode == "max" else -1
-        self.best = -math.inf
+        self.best, self.waits = -math.inf, waits
+        self.held: dict[str, Any] | None = None
 
     def on_validation_end(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
         value = self.sign * float(trainer.callback_metrics[self.monitor])
         if value > self.best:
             self.best = value
-            write(trainer, self.folder / BEST)
+            if self.waits and trainer.state.fn == TrainerFn.FITTING:
+                self.held = deepcopy(trainer._checkpoint_connector.dump_checkpoint(False))
+            else:
+                write(trainer, self.folder / BEST)
+
+    def settle(self, trainer: pl.Trainer) -> None:
+        """What is kept in memory goes to the disk."""
+        if self.held is not None:
+            write(trainer, self.folder / BEST, self.held)
+            self.held = None
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}
@@ -105,12 +133,15 @@ class Best(pl.Callback):
         self.best = state["best"]
 
 
-def write(trainer: pl.Trainer, path: Path) -> None:
-    """A checkpoint, whole or not at all."""
+def write(trainer: pl.Trainer, path: Path, held: dict[str, Any] | None = None) -> None:
+    """A checkpoint, of now or of what was held, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     try:
-        trainer.save_checkpoint(part)
+        if held is None:
+            trainer.save_checkpoint(part)
+        else:
+            trainer.strategy.save_checkpoint(held, part)
         if trainer.is_global_zero:
             os.replace(part, path)
     except BaseException:

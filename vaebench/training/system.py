@@ -13,7 +13,14 @@ from torch import Tensor
 
 from vaebench.compose import Composition
 from vaebench.data import Batch, Loader
-from vaebench.data.seeds import BINARIZATION, EVALUATION, derived, noise_state, set_noise_state
+from vaebench.data.seeds import (
+    BINARIZATION,
+    EVALUATION,
+    derived,
+    noise_state,
+    reseed,
+    set_noise_state,
+)
 from vaebench.inference import batch_size
 from vaebench.measures.base import BATCH as EVAL_BATCH
 from vaebench.measures.base import named
@@ -165,6 +172,7 @@ class System(pl.LightningModule):
 
     # ------------------------------------------------------------------ resume
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["state_dict"] = {n: whole(v) for n, v in checkpoint["state_dict"].items()}
         checkpoint[STATE] = {
             "noise": self._everyone(noise_state(self.device)),
             "loader": self.loader.state(),
@@ -202,7 +210,7 @@ class System(pl.LightningModule):
         self._exchange_average()
         self.held_out = HeldOut(self.model, self.objective)
         self.training_noise = noise_state(self.device)
-        torch.manual_seed(derived(0, EVALUATION))
+        reseed(self.device, derived(0, EVALUATION))
 
     def validation_step(self, batch: Batch, index: int) -> None:
         self.held_out.add(batch, self.at())
@@ -212,7 +220,8 @@ class System(pl.LightningModule):
         # For the choice of the best checkpoint, and callbacks; what is told of each dimension of a
         # latent would cost more than the validation.
         whole = {name: value for name, value in metrics.items() if name.startswith("val/")}
-        self.log_dict(whole, logger=False)
+        # Not through `self.log_dict` either.
+        self.trainer.callback_metrics.update({n: torch.tensor(v) for n, v in whole.items()})
         self.tell(metrics)
         self.validated = self.global_step
         set_noise_state(self.device, self.training_noise)
@@ -221,3 +230,8 @@ class System(pl.LightningModule):
     def _exchange_average(self) -> None:
         if self.average is not None:
             self.average.swap(self.model)
+
+
+def whole(value: Tensor) -> Tensor:
+    """The same value, and no larger tensor behind it, which would be saved with a slice of it."""
+    return value.clone() if value.untyped_storage().nbytes() > value.nbytes else value

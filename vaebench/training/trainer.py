@@ -16,6 +16,8 @@ from rich.console import Console
 
 from vaebench.compose import instantiate
 from vaebench.errors import Refusal
+from vaebench.config.schema import OnNan
+from vaebench.training.fused.strand import MINE
 from vaebench.training.keeper import Best, Keeper
 from vaebench.training.learning_rate import LearningRate
 from vaebench.training.log import Log
@@ -23,6 +25,10 @@ from vaebench.training.progress import Bar
 from vaebench.training.rejected import lacking
 from vaebench.training.system import System
 from vaebench.training.watch import Averaging, Collapse, Guard
+
+SPACING = 5.0
+"""Seconds between the checkpoints of a job that shares its steps with others: all of them save at the
+end of an epoch that they have gone through together, which takes longer than a short epoch itself."""
 
 
 def build_trainer(cfg: DictConfig, system: System, folder: Path, console: Console) -> pl.Trainer:
@@ -69,6 +75,8 @@ def _trainer(option: str, accelerator: str, **options: Any) -> pl.Trainer:
 def callbacks(cfg: DictConfig, system: System, folder: Path, console: Console) -> list[pl.Callback]:
     """In this order: a checkpoint holds what the others did at its step."""
     monitor, mode = system.monitor
+    spacing = SPACING if MINE.get() and cfg.trainer.on_nan is not OnNan.rollback else 0.0
+    best = Best(folder, monitor, mode, waits=spacing > 0)
     chosen: list[pl.Callback] = [
         Guard(cfg.trainer.on_nan, folder),
         Averaging(),
@@ -77,8 +85,8 @@ def callbacks(cfg: DictConfig, system: System, folder: Path, console: Console) -
         Collapse(console),
         Bar(console),
         *own_callbacks(cfg),
-        Best(folder, monitor, mode),
-        Keeper(folder, cfg.checkpoint.every),
+        best,
+        Keeper(folder, cfg.checkpoint.every, best, spacing),
     ]
     if cfg.trainer.patience:
         # After validation rather than at the epoch's end, whose checkpoint must know of it.

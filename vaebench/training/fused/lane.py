@@ -14,6 +14,7 @@ from vaebench.distributions import Noise
 from vaebench.objectives.pure import Step
 from vaebench.training.blocks import Blocks, Pending
 from vaebench.training.fused.strand import Strand
+from vaebench.training.stepwise import Stepwise, hears
 
 if TYPE_CHECKING:
     from vaebench.training.system import System
@@ -116,6 +117,10 @@ class Lane:
         self.generator = torch.Generator(self.device)
         self.optimizer = self.asked.blocks.optimizer
         self.check()
+        heard = self.asked.blocks.listeners
+        self.before_listeners = [c for c in heard if hears(c, Stepwise.before_step)]
+        self.after_listeners = [c for c in heard if hears(c, Stepwise.after_step)]
+        self.done = self.system.global_step
 
     @property
     def asked(self) -> Asked:
@@ -181,6 +186,7 @@ class Lane:
     def begin(self) -> None:
         """A block: random numbers come from where the job stands."""
         self.generator.set_state(self.strand.surroundings.noise[self.device.type])
+        self.done = self.system.global_step
 
     def advance(self) -> None:
         """The batch of the next step."""
@@ -191,23 +197,35 @@ class Lane:
         self.before = self.generator.get_state()
         self.noise = [self._drawn(*draw) for draw in draws]
 
-    def noise_before(self) -> dict[str, Tensor]:
-        """Where generators stood before the step."""
-        return self.strand.surroundings.noise | {self.device.type: self.before}
-
     def _drawn(self, kind: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         draw = torch.randn if kind == "normal" else torch.rand
         return draw(shape, generator=self.generator, dtype=dtype, device=self.device)
 
-    def tell(self, what: str) -> None:
-        """Whoever listens to steps hears of `before_step` or `after_step`."""
-        for listener in self.asked.blocks.listeners:
-            getattr(listener, what)(self.system.trainer, self.system)
+    def before_step(self) -> None:
+        """Whoever listens to steps hears of the next."""
+        for listener in self.before_listeners:
+            listener.before_step(self.system.trainer, self.system)
 
-    def count_step(self) -> None:
-        """One more is done."""
-        self.asked.blocks.set_count(self.system.global_step + 1)
-        self.tell("after_step")
+    def accept(self, names: list[str], sums: Tensor, size: int, state: dict[str, Tensor]) -> None:
+        """The step counts.
+
+        Args:
+            names: of loss and terms.
+            sums: of these, over the examples, `[T]`.
+            size: how many there are.
+            state: of the objective, after it.
+        """
+        self.system.objective.keep(state)
+        self.system.means.add_sums(names, sums, size)
+        self.done += 1
+        self.asked.blocks.set_count(self.done)
+        for listener in self.after_listeners:
+            listener.after_step(self.system.trainer, self.system)
+
+    def pending(self, terms: dict[str, Tensor], state: dict[str, Tensor]) -> Pending:
+        """The step at hand, which does not count."""
+        noise = self.strand.surroundings.noise | {self.device.type: self.before}
+        return Pending(self.batch, noise, terms["loss"], terms, state)
 
     def end(self) -> None:
         """Of a block."""

@@ -85,13 +85,13 @@ class Stack:
                 raise Unfit("its step in the stack is not its step alone")
 
     def _call(self, run: Whole, batch: Batch, noise: Sequence[Tensor]) -> Any:
-        at = torch.stack([lane.at() for lane in self.lanes])
+        at = torch.tensor([lane.done for lane in self.lanes], device=self.lanes[0].device)
         numbers = [number.at(at) for number in self.numbers]
         return run(self.parameters, self.buffers, batch, at, noise, numbers)
 
     # ----------------------------------------------------------------- a block
     def take(self) -> dict[Lane, Taken]:
-        """The next block of all; of whom a step was not finite, it is the end of the block."""
+        """The next block of all; a step of anybody's that is not finite ends it."""
         for lane in self.living:
             lane.begin()
             lane.step.train()
@@ -99,26 +99,38 @@ class Stack:
         taken = {lane: Taken(0) for lane in self.living}
         for _ in range(min(lane.left() for lane in self.living)):
             self._step(taken)
-            interrupted = any(lane.system.interrupted for lane in self.living)
+            interrupted = any(lane.system.interrupted for lane in taken)
             if interrupted or any(block.undone for block in taken.values()):
                 break
         self.optimizer.end()
-        for lane in self.living:
+        for lane in taken:
             lane.end()
         return taken
 
     @torch.no_grad()
     def _step(self, taken: dict[Lane, Taken]) -> None:
-        for lane in self.living:
-            lane.tell("before_step")
+        for lane in taken:
+            lane.before_step()
             lane.advance()
             lane.draw(self._draws_of(lane))
-        batch = _stacked([lane.batch for lane in self.lanes])
-        noise = _each([lane.noise for lane in self.lanes])
-        whole = self.size == batch_size(self.lanes[0].batch)
-        gradients, seen, told, state = self._call(self.run if whole else self.plain, batch, noise)
-        finite = seen.isfinite().tolist()
-        good = [lane.living and fine for lane, fine in zip(self.lanes, finite, strict=True)]
+        size = batch_size(self.lanes[0].batch)
+        run = self.run if size == self.size else self.plain
+        batch, noise = _stacked([lane.batch for lane in self.lanes]), _each([lane.noise for lane in self.lanes])
+        gradients, seen, told, state = self._call(run, batch, noise)
+        good = [lane in taken and fine for lane, fine in zip(self.lanes, seen.isfinite().tolist(), strict=True)]
+        self._update(gradients, good)
+        sums = told * size
+        for j, lane in enumerate(self.lanes):
+            here = {name: value[j] for name, value in state.items()}
+            if good[j]:
+                lane.accept(self.names, sums[j], size, here)
+                taken[lane].steps += 1
+            elif lane in taken:
+                terms = dict(zip(self.names, told[j], strict=True))
+                taken[lane].undone = lane.pending(terms, here)
+
+    def _update(self, gradients: dict[str, Tensor], good: Sequence[bool]) -> None:
+        """Of those whose step counts."""
         for own, found in zip(self.own, gradients.values(), strict=True):
             for parameter, gradient, counts in zip(own, found.unbind(), good, strict=True):
                 parameter.grad = gradient if counts else None
@@ -126,18 +138,6 @@ class Stack:
             if counts:
                 lane.system.clip(lane.optimizer)
         self.optimizer.step()
-        for j, lane in enumerate(self.lanes):
-            if good[j]:
-                lane.system.objective.keep({n: v[j] for n, v in state.items()})
-                lane.system.means.add_means(self.names, told[j] , batch_size(lane.batch))
-                taken[lane].steps += 1
-                lane.count_step()
-            elif lane.living:
-                terms = dict(zip(self.names, told[j], strict=True))
-                here = {n: v[j] for n, v in state.items()}
-                taken[lane].undone = Pending(
-                    lane.batch, lane.noise_before(), terms["loss"], terms, here
-                )
 
     def _draws_of(self, lane: Lane) -> list[Draw]:
         shapes = tuple(value.shape for value in lane.batch.values())
