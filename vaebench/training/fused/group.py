@@ -103,11 +103,12 @@ class Group:
                 continue
             try:
                 stacks.append(Stack(lanes, trials, compiles=self._compiles(lanes[0])))
-                self.say(f"{len(lanes)} jobs train together{stacks[-1].told()}")
+                strands = [lane.strand for lane in lanes]
+                self.say(f"{named(strands)} together{stacks[-1].told()}")
             except Unfit as why:
                 lone[str(why)].extend(lane.strand for lane in lanes)
         for reason, those in lone.items():
-            self.say(f"{len(those)} {'jobs train' if len(those) > 1 else 'job trains'} alone: {reason}")
+            self.say(f"{named(those)} alone: {reason}")
         return stacks, [strand for those in lone.values() for strand in those]
 
     def _compiles(self, lane: Lane) -> bool:
@@ -145,3 +146,10 @@ def together(stack: Stack) -> None:
             lane.living = lane.strand.asked is not None
     for lane in stack.living:
         lane.strand.resume(ALONE)
+
+
+def named(strands: Sequence[Strand]) -> str:
+    """Jobs by number, and that they train."""
+    numbers = [str(strand.surroundings.job.hydra.job.num) for strand in strands]
+    several = len(numbers) > 1
+    return f"job{'s' if several else ''} {', '.join(numbers)} train{'' if several else 's'}"

@@ -85,7 +85,7 @@ class Trial:
         batch: these.
         noise: all that was drawn, in order, and how it was asked for.
         loss: scalar.
-        gradients: by name.
+        gradients: by name, of those that the loss depends on.
         names: of terms, and of the objective's state.
     """
 
@@ -150,8 +150,8 @@ class Lane:
         batch = loader.split.batch(index, torch.Generator(self.device).manual_seed(0))
         noise, named = self.recorded(), dict(self.step.named_parameters())
         loss, (terms, state) = self.step(batch, self.at(), noise)
-        found = torch.autograd.grad(loss, [*named.values()], materialize_grads=True)
-        gradients = dict(zip(named, found, strict=True))
+        found = torch.autograd.grad(loss, [*named.values()], allow_unused=True)
+        gradients = {n: g for n, g in zip(named, found, strict=True) if g is not None}
         return Trial(
             batch, noise.kept, noise.draws, loss.detach(), gradients, ([*terms], [*state])
         )
@@ -161,7 +161,7 @@ class Lane:
         tensors = {**dict(self.step.named_parameters()), **dict(self.step.named_buffers())}
         shapes = [(n, tuple(v.shape), str(v.dtype)) for n, v in (tensors | trial.batch).items()]
         loader = self.system.loader
-        return repr((shapes, trial.draws, trial.names, loader.count, loader.position))
+        return repr((shapes, trial.draws, trial.names, [*trial.gradients], loader.count, loader.position))
 
     def draws(self, batch: Batch) -> list[Draw]:
         """What a step on such a batch draws."""

@@ -45,8 +45,8 @@ class Stack:
         self.parameters = _tied([dict(step.named_parameters()) for step in steps])
         self.buffers = _tied([dict(step.named_buffers()) for step in steps])
         named = [dict(step.named_parameters()) for step in steps]
-        self.own = [[one[name] for one in named] for name in self.parameters]
-        self.optimizer = Merged([lane.optimizer for lane in lanes], lanes[0].system.optimizer)
+        own = {name: [one[name] for one in named] for name in self.parameters}
+        self.optimizer = Merged(self.lanes, own, self.parameters, trials[0].gradients)
         self.draws: dict[Any, list[Draw]] = {}
         places = [number.place for number in self.numbers]
         self.plain = self.run = _whole(vectorised(steps[0], places))
@@ -118,7 +118,7 @@ class Stack:
         batch, noise = _stacked([lane.batch for lane in self.lanes]), _each([lane.noise for lane in self.lanes])
         gradients, seen, told, state = self._call(run, batch, noise)
         good = [lane in taken and fine for lane, fine in zip(self.lanes, seen.isfinite().tolist(), strict=True)]
-        self._update(gradients, good)
+        self.optimizer.step(gradients, good)
         sums = told * size
         for j, lane in enumerate(self.lanes):
             here = {name: value[j] for name, value in state.items()}
@@ -128,16 +128,6 @@ class Stack:
             elif lane in taken:
                 terms = dict(zip(self.names, told[j], strict=True))
                 taken[lane].undone = lane.pending(terms, here)
-
-    def _update(self, gradients: dict[str, Tensor], good: Sequence[bool]) -> None:
-        """Of those whose step counts."""
-        for own, found in zip(self.own, gradients.values(), strict=True):
-            for parameter, gradient, counts in zip(own, found.unbind(), good, strict=True):
-                parameter.grad = gradient if counts else None
-        for lane, counts in zip(self.lanes, good, strict=True):
-            if counts:
-                lane.system.clip(lane.optimizer)
-        self.optimizer.step()
 
     def _draws_of(self, lane: Lane) -> list[Draw]:
         shapes = tuple(value.shape for value in lane.batch.values())
