@@ -99,7 +99,7 @@ class Group:
         for pairs in alike.values():
             lanes, trials = zip(*pairs, strict=True)
             if len(lanes) == 1:
-                lone["none of the others is of its shapes"].append(lanes[0].strand)
+                lone["no other job has a step of the same shapes and terms"].append(lanes[0].strand)
                 continue
             try:
                 stacks.append(Stack(lanes, trials, compiles=self._compiles(lanes[0])))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vaebench.data import Batch, Support
 from vaebench.distributions import Noise
+from vaebench.inference import infer
 from vaebench.objectives.pure import Step
 from vaebench.training.blocks import Blocks, Pending
 from vaebench.training.fused.strand import Strand
@@ -139,15 +140,30 @@ class Lane:
         if self.asked.blocks.heard:
             raise Unfit("a callback of its own listens to each step")
 
+    def check_draws(self, batch: Batch) -> None:
+        """Refuses draws that are no smooth function of the weights: where rounding turns one over, as
+        it now and then does, the run is no longer the run alone.
+
+        Raises:
+            Unfit: why.
+        """
+        objective = self.system.objective
+        evidence = infer(self.system.model, batch, 1, noise=self.recorded())
+        discrete = any(evidence.q[name].dist.is_discrete for name in evidence.latents)
+        if objective.dreams or (discrete and objective.draws != "enumerated"):
+            what = "it learns from dreams" if objective.dreams else "it draws discrete latents"
+            raise Unfit(f"{what}, which rounding would change now and then")
+
     def tried(self) -> Trial:
         """A step alone, which changes nothing.
 
         Raises:
-            Unfit: noise of it comes from where nobody knows it.
+            Unfit: its noise comes from where nobody knows it, or turns on rounding.
         """
         loader = self.system.loader
         index = torch.arange(min(loader.batch_size, len(loader.split)))
         batch = loader.split.batch(index, torch.Generator(self.device).manual_seed(0))
+        self.check_draws(batch)
         noise, named = self.recorded(), dict(self.step.named_parameters())
         loss, (terms, state) = self.step(batch, self.at(), noise)
         found = torch.autograd.grad(loss, [*named.values()], allow_unused=True)
