@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import threading
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from types import FrameType
@@ -15,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 from pytorch_lightning.trainer.states import TrainerFn
 
-from vaebench.progress import clock
 from vaebench.runs.layout import BEST, LAST, PREVIOUS
 from vaebench.training.checkpoints import Stopped
 from vaebench.training.stepwise import NEVER, Stepwise
@@ -35,12 +35,12 @@ class Keeper(Stepwise):
         folder: the run folder.
         every: steps between checkpoints within an epoch; 0: none.
         best: which is to be on disk before.
-        spacing: seconds within which an epoch's end saves nothing more, unless it is the last.
+        spared: tells whether an epoch's end, if it is not the last, may go without.
     """
 
-    def __init__(self, folder: Path, every: int, best: Best, spacing: float) -> None:
-        self.folder, self.every, self.best, self.spacing = folder, every, best, spacing
-        self.saved, self.behind = clock(), False
+    def __init__(self, folder: Path, every: int, best: Best, spared: Callable[[], bool]) -> None:
+        self.folder, self.every, self.best, self.spared = folder, every, best, spared
+        self.behind = False
         self.asked: signal.Signals | None = None
         self.before: dict[signal.Signals, Any] = {}
 
@@ -59,7 +59,7 @@ class Keeper(Stepwise):
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
-        self.behind = clock() - self.saved < self.spacing and not self._stopping(trainer)
+        self.behind = self.spared() and not self._stopping(trainer)
         if not self.behind:
             self._save(trainer)
 
@@ -90,7 +90,7 @@ class Keeper(Stepwise):
     def _save(self, trainer: pl.Trainer) -> None:
         self.best.settle(trainer)
         save(trainer, self.folder)
-        self.saved, self.behind = clock(), False
+        self.behind = False
         if self._stopping(trainer):
             line = f"stopped by {(self.asked or SIGNALS[0]).name} at step {trainer.global_step}"
             raise Stopped(f"{line}; continue with: vaebench resume {self.folder}")

@@ -21,6 +21,7 @@ from vaebench.runs.history import HistoryFile
 from vaebench.runs.layout import HISTORY, TENSORBOARD, WANDB_ID
 from vaebench.runs.tables import markdown
 from vaebench.training.beside import Beside
+from vaebench.training.fused.strand import MINE
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,10 @@ SETTINGS = {
 """Of every wandb run: no word of its own, no look at anything but what it is told."""
 
 
+BESIDE_OTHERS = {"reinit": "create_new"}
+"""Of the runs of several jobs that go on at once in one process, none of which is wandb's only one."""
+
+
 class Wandb(WandbLogger, RunLogger):
     """Weights & Biases that never asks: offline wherever there is no account.
 
@@ -126,7 +131,8 @@ class Wandb(WandbLogger, RunLogger):
         run_id = known or os.environ.get("WANDB_RUN_ID") or uuid.uuid4().hex[:8]
         called: dict[str, Any] = {"name": identity.name, "tags": list(identity.tags)}
         called |= {"project": project, "group": identity.group or None, "id": run_id}
-        super().__init__(**called, save_dir=folder, settings=SETTINGS, resume="allow")
+        beside = BESIDE_OTHERS if MINE.get() else {}
+        super().__init__(**called, save_dir=folder, settings=SETTINGS | beside, resume="allow")
         self._wandb_init.pop("anonymous", None)  # an option of the past that wandb warns of
         self.mode = mode
         self.contact = Beside(self._contact)
@@ -219,7 +225,7 @@ class Wandb(WandbLogger, RunLogger):
         try:
             self._wait()  # a run that ends early has not told all yet
         finally:
-            wandb.finish()
+            (self._experiment or wandb).finish()
 
 
 class TensorBoard(TensorBoardLogger, RunLogger):

@@ -26,11 +26,6 @@ from vaebench.training.rejected import lacking
 from vaebench.training.system import System
 from vaebench.training.watch import Averaging, Collapse, Guard
 
-SPACING = 5.0
-"""Seconds between the checkpoints of a job that shares its steps with others: all of them save at the
-end of an epoch that they have gone through together, which takes longer than a short epoch itself."""
-
-
 def build_trainer(cfg: DictConfig, system: System, folder: Path, console: Console) -> pl.Trainer:
     """Lightning's trainer with our checkpoints and bar, and no logger yet.
 
@@ -75,8 +70,8 @@ def _trainer(option: str, accelerator: str, **options: Any) -> pl.Trainer:
 def callbacks(cfg: DictConfig, system: System, folder: Path, console: Console) -> list[pl.Callback]:
     """In this order: a checkpoint holds what the others did at its step."""
     monitor, mode = system.monitor
-    spacing = SPACING if MINE.get() and cfg.trainer.on_nan is not OnNan.rollback else 0.0
-    best = Best(folder, monitor, mode, waits=spacing > 0)
+    strand = None if cfg.trainer.on_nan is OnNan.rollback else MINE.get()
+    best = Best(folder, monitor, mode, waits=strand is not None)
     chosen: list[pl.Callback] = [
         Guard(cfg.trainer.on_nan, folder),
         Averaging(),
@@ -86,7 +81,7 @@ def callbacks(cfg: DictConfig, system: System, folder: Path, console: Console) -
         Bar(console),
         *own_callbacks(cfg),
         best,
-        Keeper(folder, cfg.checkpoint.every, best, spacing),
+        Keeper(folder, cfg.checkpoint.every, best, strand.spared if strand else never),
     ]
     if cfg.trainer.patience:
         # After validation rather than at the epoch's end, whose checkpoint must know of it.
@@ -119,3 +114,8 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     warnings.filterwarnings("ignore", module="lightning_fabric")
+
+
+def never() -> bool:
+    """No."""
+    return False

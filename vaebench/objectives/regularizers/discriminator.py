@@ -52,7 +52,7 @@ class Discriminator(AlongPath):
 
     def seen(self, evidence: Evidence, step: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         z = codes(evidence)
-        order = evidence.q.noise.uniform(z.shape, z).argsort(1, stable=True)
+        order = evidence.q.noise.uniform(z.shape, z).argsort(1)
         permuted = z.detach().gather(1, order)
         constants = {name: value.detach() for name, value in self.net.named_parameters()}
         told = torch.func.functional_call(self.net, constants, (z,)).squeeze(-1)

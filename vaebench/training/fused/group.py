@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from vaebench.progress import clock
 from vaebench.training.blocks import Blocks
 from vaebench.training.fused.lane import Lane, Trial, Unfit
 from vaebench.training.fused.memory import fitting
@@ -22,6 +23,10 @@ from vaebench.training.learning_rate import total_steps
 AUTO = "auto"
 WORTH = 1000
 """Steps from which compiling them pays: it takes as long as it saves in about so many."""
+
+SPACING = 5.0
+"""Seconds between checkpoints. All jobs save at the end of an epoch that they have gone through together,
+which takes longer than a short epoch itself."""
 
 Say = Callable[[str], None]
 
@@ -139,12 +144,18 @@ class Group:
 
 
 def together(stack: Stack) -> None:
-    """Until none of its jobs asks for steps any more."""
+    """Until none of its jobs asks for steps any more, or one alone."""
+    saved = clock()
     while len(stack.living) > 1:
-        for lane, taken in stack.take().items():
-            lane.strand.resume(taken)
+        taken = stack.take()
+        due = clock() - saved >= SPACING and any(lane.is_between_epochs for lane in taken)
+        saved = clock() if due else saved
+        for lane, block in taken.items():
+            lane.strand.saves = due
+            lane.strand.resume(block)
             lane.living = lane.strand.asked is not None
     for lane in stack.living:
+        lane.strand.saves = True
         lane.strand.resume(ALONE)
 
 

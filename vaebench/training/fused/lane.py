@@ -199,6 +199,11 @@ class Lane:
         loader = self.system.loader
         return min(self.asked.blocks.length(), loader.count - loader.position)
 
+    @property
+    def is_between_epochs(self) -> bool:
+        """Whether an epoch has ended, and the next has not begun."""
+        return self.system.loader.position == 0
+
     def begin(self) -> None:
         """A block: random numbers come from where the job stands."""
         self.generator.set_state(self.strand.surroundings.noise[self.device.type])

@@ -113,9 +113,11 @@ class Stack:
             lane.before_step()
             lane.advance()
             lane.draw(self._draws_of(lane))
-        size = batch_size(self.lanes[0].batch)
+        some = next(iter(taken))  # in place of those that ask for nothing
+        given = [lane if lane in taken else some for lane in self.lanes]
+        size = batch_size(some.batch)
         run = self.run if size == self.size else self.plain
-        batch, noise = _stacked([lane.batch for lane in self.lanes]), _each([lane.noise for lane in self.lanes])
+        batch, noise = _stacked([lane.batch for lane in given]), _each([lane.noise for lane in given])
         gradients, seen, told, state = self._call(run, batch, noise)
         good = [lane in taken and fine for lane, fine in zip(self.lanes, seen.isfinite().tolist(), strict=True)]
         self.optimizer.step(gradients, good)

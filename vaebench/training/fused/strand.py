@@ -52,11 +52,13 @@ class Strand:
     Attributes:
         asked: what it waits for; None once the work is done.
         surroundings: where it is to go on, while it waits.
+        saves: whether it may write a checkpoint at the end of an epoch, if that is the next.
     """
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self.work, self.asked, self.answer = work, None, None
         self.result: Any = None
+        self.saves = True
         self.error: BaseException | None = None
         self.turn, self.back = threading.Semaphore(0), threading.Semaphore(0)
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -85,6 +87,10 @@ class Strand:
         if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer
+
+    def spared(self) -> bool:
+        """Whether the end of an epoch may go without a checkpoint."""
+        return not self.saves
 
     def _run(self) -> None:
         MINE.set(self)
