@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,8 +18,11 @@ from omegaconf import DictConfig, open_dict
 
 from vaebench.commands.importing import importing
 from vaebench.config.alike import apart, plan
+from vaebench.errors import Refusal
+from vaebench.progress import doing
 from vaebench.runs.layout import SUMMARY
 
+AUTO = "auto"
 NAME = "hydra_plugins.vaebench.FusedLauncher"
 """Hydra takes a launcher by a name in the package of plugins alone."""
 
@@ -48,6 +52,8 @@ class FusedLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
+        assert self.config is not None
+        self._check()
         setup_globals()
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         numbered = enumerate(job_overrides, initial_job_idx)
@@ -55,14 +61,28 @@ class FusedLauncher(Launcher):
         returns = [done for group in self._launched(groups) for done in group]
         return sorted(returns, key=lambda done: int(done.hydra_cfg.hydra.job.num))
 
+    def _check(self) -> None:
+        """Refuses values that mean nothing.
+
+        Raises:
+            Refusal: naming the option.
+        """
+        if self.width != AUTO and not (isinstance(self.width, int) and self.width >= 1):
+            raise Refusal(f"hydra.launcher.width={self.width}: must be at least 1, or auto")
+        if self.compile not in (AUTO, True, False):
+            raise Refusal(f"hydra.launcher.compile={self.compile}: must be true, false or auto")
+
     def _composed(self, words: Sequence[str], number: int) -> DictConfig:
+        assert self.hydra_context is not None
         config = self.hydra_context.config_loader.load_sweep_config(self.config, list(words))
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
         return config
 
     def _launched(self, groups: Sequence[Sequence[DictConfig]]) -> Sequence[list[JobReturn]]:
-        job = partial(run_job, **JOB, hydra_context=self.hydra_context, task_function=self.task_function)
+        assert self.hydra_context is not None
+        assert self.task_function is not None
+        job = partial(run_one, self.hydra_context, self.task_function)
         calls = [partial(run_group, job, group, self.width, self.compile) for group in groups]
         if self.n_jobs == 1:
             return [call() for call in calls]
@@ -73,20 +93,29 @@ class FusedLauncher(Launcher):
         return found
 
 
-JOB = {"job_dir_key": "hydra.sweep.dir", "job_subdir_key": "hydra.sweep.subdir"}
+def run_one(context: HydraContext, task: TaskFunction, config: DictConfig) -> JobReturn:
+    """A job, as Hydra runs it."""
+    place = {"job_dir_key": "hydra.sweep.dir", "job_subdir_key": "hydra.sweep.subdir"}
+    return run_job(task, config, **place, hydra_context=context)  # type: ignore[arg-type]
 
 
 def run_group(
     job: Any, configs: Sequence[DictConfig], width: int | str, compiles: bool | str
 ) -> list[JobReturn]:
     """Jobs that may train together."""
-    works = [partial(job, config=config) for config in configs]
+    works = [partial(job, config) for config in configs]
     if len(works) == 1 or width == 1:
         return [work() for work in works]
     with importing():
+        from rich.console import Console
+
+        from vaebench.commands.heartbeat import Heartbeat
         from vaebench.training.fused.group import Group
 
-    return Group(works, width, compiles, say).run()
+    # A line now and then: a live one would be drawn over the jobs' own.
+    console = Console(file=sys.stdout, force_terminal=False)
+    with Heartbeat(console), doing(f"{len(works)} jobs"):
+        return Group(works, width, compiles, say).run()
 
 
 def in_a_worker(call: Any, state: dict[Any, Any]) -> list[JobReturn]:

@@ -35,7 +35,9 @@ class Weighing:
         if beta < 0:
             raise Incompatible(f"objective.beta={beta}: must not be negative")
         self.beta, self.anneal = beta, anneal
-        self.idle = beta == 1 and anneal.constant  # looked at here: jobs that share a step have a β each
+        self.idle = (
+            beta == 1 and anneal.constant
+        )  # looked at here: jobs that share a step have a β each
 
     @property
     def tempers(self) -> bool:

@@ -15,8 +15,8 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from vaebench.compose import instantiate
-from vaebench.errors import Refusal
 from vaebench.config.schema import OnNan
+from vaebench.errors import Refusal
 from vaebench.training.fused.strand import MINE
 from vaebench.training.keeper import Best, Keeper
 from vaebench.training.learning_rate import LearningRate
@@ -25,6 +25,7 @@ from vaebench.training.progress import Bar
 from vaebench.training.rejected import lacking
 from vaebench.training.system import System
 from vaebench.training.watch import Averaging, Collapse, Guard
+
 
 def build_trainer(cfg: DictConfig, system: System, folder: Path, console: Console) -> pl.Trainer:
     """Lightning's trainer with our checkpoints and bar, and no logger yet.

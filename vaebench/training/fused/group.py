@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from vaebench.progress import clock
+from vaebench.progress import Loop, clock, doing
 from vaebench.training.blocks import Blocks
-from vaebench.training.fused.lane import Lane, Trial, Unfit
+from vaebench.training.fused.lane import Lane
 from vaebench.training.fused.memory import fitting
 from vaebench.training.fused.shared import ALONE
 from vaebench.training.fused.stack import Stack
 from vaebench.training.fused.strand import Strand
+from vaebench.training.fused.trial import Trial, Unfit
 from vaebench.training.keeper import SIGNALS, Keeper
 from vaebench.training.learning_rate import total_steps
 
@@ -46,7 +47,7 @@ class Group:
     ) -> None:
         self.works, self.width, self.compiles, self.say = list(works), width, compiles, say
         self.strands: list[Strand] = []
-        self.blocks: list[Blocks] = []
+        self.blocks: list[Blocks] = []  # of those that train now
         self.asked: signal.Signals | None = None
 
     def run(self) -> list[Any]:
@@ -88,6 +89,7 @@ class Group:
             together(stack)
         for strand in lone:
             strand.resume(ALONE)
+        self.blocks.clear()
 
     def _sorted(self, strands: Sequence[Strand]) -> tuple[list[Stack], list[Strand]]:
         """Those that train together, and those that train alone, of which it says why."""
@@ -145,9 +147,12 @@ class Group:
 
 def together(stack: Stack) -> None:
     """Until none of its jobs asks for steps any more, or one alone."""
-    saved = clock()
+    saved, trainer = clock(), stack.lanes[0].system.trainer
+    loop = Loop("training together", total_steps(trainer), trainer.global_step)
     while len(stack.living) > 1:
-        taken = stack.take()
+        with doing(loop):
+            taken = stack.take()
+        loop.done += max(block.steps for block in taken.values())
         due = clock() - saved >= SPACING and any(lane.is_between_epochs for lane in taken)
         saved = clock() if due else saved
         for lane, block in taken.items():

@@ -10,22 +10,15 @@ import torch
 from torch import Tensor
 
 from vaebench.data import Batch, Support
-from vaebench.distributions import Noise
 from vaebench.inference import infer
 from vaebench.objectives.pure import Step
 from vaebench.training.blocks import Blocks, Pending
 from vaebench.training.fused.strand import Strand
+from vaebench.training.fused.trial import Draw, Recorder, Trial, Unfit
 from vaebench.training.stepwise import Stepwise, hears
 
 if TYPE_CHECKING:
     from vaebench.training.system import System
-
-Draw = tuple[str, tuple[int, ...], torch.dtype]
-"""Which method of a noise was asked, and for what."""
-
-
-class Unfit(Exception):
-    """Why a job cannot train in a stack."""
 
 
 @dataclass
@@ -52,50 +45,6 @@ class Taken:
 
     steps: int
     undone: Pending | None = None
-
-
-class Recorder(Noise):
-    """Draws from a generator, and remembers what it was asked for."""
-
-    def __init__(self, generator: torch.Generator) -> None:
-        super().__init__(generator)
-        self.draws: list[Draw] = []
-        self.kept: list[Tensor] = []
-
-    def lent(self) -> torch.Generator | None:
-        """None can be lent: what was drawn from it would not be known."""
-        raise Unfit("it draws inside torch.distributions")
-
-    def normal(self, shape: Sequence[int], like: Tensor) -> Tensor:
-        return self._keep("normal", super().normal(shape, like))
-
-    def uniform(self, shape: Sequence[int], like: Tensor) -> Tensor:
-        return self._keep("uniform", super().uniform(shape, like))
-
-    def _keep(self, kind: str, noise: Tensor) -> Tensor:
-        self.draws.append((kind, tuple(noise.shape), noise.dtype))
-        self.kept.append(noise)
-        return noise
-
-
-@dataclass
-class Trial:
-    """A step that was tried alone, on the first examples.
-
-    Attributes:
-        batch: these.
-        noise: all that was drawn, in order, and how it was asked for.
-        loss: scalar.
-        gradients: by name, of those that the loss depends on.
-        names: of terms, and of the objective's state.
-    """
-
-    batch: Batch
-    noise: list[Tensor]
-    draws: list[Draw]
-    loss: Tensor
-    gradients: dict[str, Tensor]
-    names: tuple[list[str], list[str]]
 
 
 class Lane:
@@ -126,7 +75,8 @@ class Lane:
     @property
     def asked(self) -> Asked:
         """What the job waits for."""
-        return self.strand.asked
+        asked: Asked = self.strand.asked
+        return asked
 
     def check(self) -> None:
         """Refuses what is known not to train in a stack.
@@ -168,16 +118,17 @@ class Lane:
         loss, (terms, state) = self.step(batch, self.at(), noise)
         found = torch.autograd.grad(loss, [*named.values()], allow_unused=True)
         gradients = {n: g for n, g in zip(named, found, strict=True) if g is not None}
-        return Trial(
-            batch, noise.kept, noise.draws, loss.detach(), gradients, ([*terms], [*state])
-        )
+        return Trial(batch, noise.kept, noise.draws, loss.detach(), gradients, ([*terms], [*state]))
 
     def kind(self, trial: Trial) -> Any:
         """What jobs of a stack have in common."""
-        tensors = {**dict(self.step.named_parameters()), **dict(self.step.named_buffers())}
-        shapes = [(n, tuple(v.shape), str(v.dtype)) for n, v in (tensors | trial.batch).items()]
+        own = [*self.step.named_parameters(), *self.step.named_buffers()]
+        tensors: dict[str, Tensor] = {**dict(own), **trial.batch}
+        shapes = [(n, tuple(v.shape), str(v.dtype)) for n, v in tensors.items()]
         loader = self.system.loader
-        return repr((shapes, trial.draws, trial.names, [*trial.gradients], loader.count, loader.position))
+        return repr(
+            (shapes, trial.draws, trial.names, [*trial.gradients], loader.count, loader.position)
+        )
 
     def draws(self, batch: Batch) -> list[Draw]:
         """What a step on such a batch draws."""

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaebench.training.fused.lane import Lane, Unfit
+from vaebench.training.fused.lane import Lane
 from vaebench.training.fused.strand import Strand
+from vaebench.training.fused.trial import Unfit
 
 PER_PARAMETER = 6
 """Tensors of a weight's size that a job in a stack has: weight, gradient, two moments, and what is

@@ -96,7 +96,9 @@ class Merged:
 
     def _alike(self) -> bool:
         """Whether options, but for rates, and numbers of steps are the same."""
-        options = {repr([_options(group) for group in lane.optimizer.param_groups]) for lane in self.living}
+        options = {
+            repr([_options(group) for group in lane.optimizer.param_groups]) for lane in self.living
+        }
         return len(options) == 1 and self._at_one_rate() and self._are_as_far()
 
     def _at_one_rate(self) -> bool:
@@ -107,7 +109,10 @@ class Merged:
         return all(other == rates[0] for other in rates[1:])
 
     def _are_as_far(self) -> bool:
-        told = {repr([_counts(state) for state in lane.optimizer.state.values()]) for lane in self.living}
+        told = {
+            repr([_counts(state) for state in lane.optimizer.state.values()])
+            for lane in self.living
+        }
         return len(told) == 1
 
 

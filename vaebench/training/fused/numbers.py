@@ -35,10 +35,12 @@ class Number:
         Args:
             step: of each, `[J]`.
         """
-        if not isinstance(self.values[0], Anneal):
-            return torch.tensor([float(v) for v in self.values], device=step.device)
         pairs = zip(self.values, step.unbind(), strict=True)
-        return torch.stack([anneal(one) for anneal, one in pairs])  # type: ignore[operator]
+        return torch.stack([_value(one, at) for one, at in pairs])
+
+
+def _value(one: float | Anneal, step: Tensor) -> Tensor:
+    return one(step) if isinstance(one, Anneal) else torch.tensor(float(one), device=step.device)
 
 
 def differing(jobs: Sequence[nn.Module]) -> list[Number]:
@@ -84,7 +86,7 @@ def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
     if any(type(value) is not type(first) for value in values):
         return
     if isinstance(first, nn.Module) or type(first).__module__.startswith(OWN):
-        if not isinstance(first, Anneal) and hasattr_dict(first):
+        if not isinstance(first, Anneal) and "__dict__" in dir(first):
             yield values
     elif isinstance(first, dict):
         for key in first:
@@ -92,8 +94,3 @@ def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
     elif isinstance(first, list | tuple) and len({len(value) for value in values}) == 1:
         for parts in zip(*values, strict=True):
             yield from _parts(parts)
-
-
-def hasattr_dict(one: Any) -> bool:
-    """Whether it keeps attributes of its own."""
-    return "__dict__" in dir(one)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vaebench.data import Batch
 from vaebench.inference import batch_size
 from vaebench.objectives.pure import vectorised
-from vaebench.training.blocks import Pending
-from vaebench.training.fused.lane import Draw, Lane, Taken, Trial, Unfit
+from vaebench.training.fused.lane import Lane, Taken
 from vaebench.training.fused.merged import Merged
 from vaebench.training.fused.numbers import differing
+from vaebench.training.fused.trial import Draw, Trial, Unfit
+from vaebench.training.fused.whole import Whole, compiled, whole
 
 CLOSE = 1e-3
 """Part of the largest entry by which a gradient in the stack may differ from the job's own."""
-
-Whole = Callable[..., tuple[dict[str, Tensor], Tensor, Tensor, dict[str, Tensor]]]
 
 
 class Stack:
@@ -49,11 +48,13 @@ class Stack:
         self.optimizer = Merged(self.lanes, own, self.parameters, trials[0].gradients)
         self.draws: dict[Any, list[Draw]] = {}
         places = [number.place for number in self.numbers]
-        self.plain = self.run = _whole(vectorised(steps[0], places))
-        self._hold_against(trials)
-        self.size = lanes[0].system.batch_size
+        self.plain = self.run = whole(vectorised(steps[0], places))
+        self.size, self.note = lanes[0].system.batch_size, ""
+        batch, noise = _stacked([t.batch for t in trials]), _each([t.noise for t in trials])
+        self._hold_against(trials, batch, noise)
         if compiles:
-            self.run = compiled(self.plain)
+            self._compile(batch, noise)
+        self._tell()
 
     @property
     def living(self) -> list[Lane]:
@@ -64,20 +65,40 @@ class Stack:
         """What they differ in beside weights and data, and whether they are compiled."""
         names = ", ".join(dict.fromkeys(number.place[1] for number in self.numbers))
         own = f", each with its own {names}" if names else ""
-        return own + (", compiled" if self.run is not self.plain else "")
+        return own + self.note
 
-    def _hold_against(self, trials: Sequence[Trial]) -> None:
+    def _tell(self) -> None:
+        """Whoever reads a job's summary is to know whose seconds these are."""
+        note = (
+            f"trained together with {len(self.lanes) - 1} other jobs; the seconds are those of all"
+        )
+        for lane in self.lanes:
+            if note not in lane.system.notes:
+                lane.system.notes.append(note)
+
+    @torch.no_grad()
+    def _compile(self, batch: Batch, noise: Sequence[Tensor]) -> None:
+        """The common step, before the first of them; it stays as it is where torch cannot."""
+        run = compiled(self.plain)
+        try:
+            self._call(run, batch, noise)
+        except Exception as error:
+            self.note = f", not compiled ({type(error).__name__}: {_line(error)})"
+        else:
+            self.run, self.note = run, ", compiled"
+
+    @torch.no_grad()
+    def _hold_against(self, trials: Sequence[Trial], batch: Batch, noise: Sequence[Tensor]) -> None:
         """Each job's step in the stack against its step alone.
 
         Raises:
             Unfit: they differ, or torch cannot vectorise them.
         """
         try:
-            batch, noise = _stacked([t.batch for t in trials]), _each([t.noise for t in trials])
-            gradients, seen, told, _ = self._call(self.plain, batch, noise)
+            gradients, _, told, _ = self._call(self.plain, batch, noise)
         except Exception as error:
-            reason = " ".join(str(error).split())[:120]
-            raise Unfit(f"torch cannot vectorise it ({type(error).__name__}: {reason})") from error
+            what = f"{type(error).__name__}: {_line(error)}"
+            raise Unfit(f"torch cannot vectorise it ({what})") from error
         for j, trial in enumerate(trials):
             pairs = [(told[j, 0], trial.loss)]
             pairs += [(gradients[name][j], own) for name, own in trial.gradients.items()]
@@ -117,9 +138,15 @@ class Stack:
         given = [lane if lane in taken else some for lane in self.lanes]
         size = batch_size(some.batch)
         run = self.run if size == self.size else self.plain
-        batch, noise = _stacked([lane.batch for lane in given]), _each([lane.noise for lane in given])
+        batch, noise = (
+            _stacked([lane.batch for lane in given]),
+            _each([lane.noise for lane in given]),
+        )
         gradients, seen, told, state = self._call(run, batch, noise)
-        good = [lane in taken and fine for lane, fine in zip(self.lanes, seen.isfinite().tolist(), strict=True)]
+        good = [
+            lane in taken and fine
+            for lane, fine in zip(self.lanes, seen.isfinite().tolist(), strict=True)
+        ]
         self.optimizer.step(gradients, good)
         sums = told * size
         for j, lane in enumerate(self.lanes):
@@ -136,27 +163,6 @@ class Stack:
         if shapes not in self.draws:
             self.draws[shapes] = lane.draws(lane.batch)
         return self.draws[shapes]
-
-
-def _whole(step: Callable[..., Any]) -> Whole:
-    """Gradients of each job by name; what is finite if its loss and all gradients are, `[J]`; the
-    means of loss and terms, `[J, T]`; and the objective's new state."""
-
-    def run(*given: Any) -> Any:
-        gradients, (loss, (terms, state)) = step(*given)
-        norms = [torch.linalg.vector_norm(g.reshape(len(g), -1), dim=1) for g in gradients.values()]
-        seen = torch.stack([loss, *norms]).sum(0)
-        told = torch.stack([loss, *(term.flatten(1).mean(1) if term.ndim > 1 else term for term in terms.values())], 1)
-        return gradients, seen, told, state
-
-    return run
-
-
-def compiled(run: Whole) -> Whole:
-    """The same, compiled; on a GPU one graph."""
-    torch._dynamo.config.trace_autograd_ops = True
-    options: dict[str, Any] = {"triton.cudagraphs": True}
-    return torch.compile(run, dynamic=False, options=options)
 
 
 def _tied(jobs: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -177,6 +183,10 @@ def _stacked(batches: Sequence[Batch]) -> Batch:
 def _each(noise: Sequence[Sequence[Tensor]]) -> list[Tensor]:
     """The jobs' first draws as one, and so on."""
     return [torch.stack(draws) for draws in zip(*noise, strict=True)]
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:120]
 
 
 def _close(found: Tensor, own: Tensor) -> bool:

@@ -28,7 +28,8 @@ class Surroundings:
         self.device = torch.device("cuda" if torch.cuda.is_initialized() else "cpu")
         self.noise = noise_state(self.device)
         self.streams, self.loops = (sys.stdout, sys.stderr), progress.under_way()
-        self.width, self.job = os.environ.get(WIDTH), HydraConfig.instance().cfg
+        self.width = os.environ.get(WIDTH)
+        self.job: Any = HydraConfig.instance().cfg
 
     def restore(self) -> None:
         """All of it."""
@@ -56,7 +57,9 @@ class Strand:
     """
 
     def __init__(self, work: Callable[[], Any]) -> None:
-        self.work, self.asked, self.answer = work, None, None
+        self.work = work
+        self.asked: Any = None
+        self.answer: Any = None
         self.result: Any = None
         self.saves = True
         self.error: BaseException | None = None
