@@ -59,7 +59,7 @@ class FusedLauncher(Launcher):
         numbered = enumerate(job_overrides, initial_job_idx)
         groups = planned([self._composed(words, number) for number, words in numbered])
         returns = [done for group in self._launched(groups) for done in group]
-        return sorted(returns, key=lambda done: int(done.hydra_cfg.hydra.job.num))
+        return sorted(returns, key=number_of)
 
     def _check(self) -> None:
         """Refuses values that mean nothing.
@@ -91,6 +91,12 @@ class FusedLauncher(Launcher):
         state = Singleton.get_state()
         found: Any = Parallel(self.n_jobs)(delayed(in_a_worker)(call, state) for call in calls)
         return found
+
+
+def number_of(done: JobReturn) -> int:
+    """Of a job, in its grid."""
+    config: Any = done.hydra_cfg
+    return int(config.hydra.job.num)
 
 
 def run_one(context: HydraContext, task: TaskFunction, config: DictConfig) -> JobReturn:
@@ -142,10 +148,10 @@ def planned(configs: Sequence[DictConfig]) -> list[list[DictConfig]]:
 
 def folder_of(config: DictConfig) -> Path:
     """Of a job's run."""
-    before = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(config)  # it may be named after the choices
+    hydra: Any = HydraConfig.instance()
+    before, hydra.cfg = hydra.cfg, config  # it may be named after the choices
     folder = Path(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir))
-    HydraConfig.instance().cfg = before
+    hydra.cfg = before
     return folder
 
 

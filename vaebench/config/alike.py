@@ -46,13 +46,13 @@ def apart(config: DictConfig) -> str:
 
 
 def _resolved(config: DictConfig) -> dict[str, Any]:
-    before = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(config)  # some options are named after the choices
+    hydra: Any = HydraConfig.instance()
+    before, hydra.cfg = hydra.cfg, config  # some options are named after the choices
     plain = config.copy()
     with open_dict(plain):
         del plain["hydra"]
     found: Any = OmegaConf.to_container(plain, resolve=True, enum_to_str=True)
-    HydraConfig.instance().cfg = before
+    hydra.cfg = before
     return {name: value for name, value in found.items() if name not in OWN}
 
 

@@ -40,7 +40,6 @@ class Keeper(Stepwise):
 
     def __init__(self, folder: Path, every: int, best: Best, spared: Callable[[], bool]) -> None:
         self.folder, self.every, self.best, self.spared = folder, every, best, spared
-        self.behind = False
         self.asked: signal.Signals | None = None
         self.before: dict[signal.Signals, Any] = {}
 
@@ -59,24 +58,17 @@ class Keeper(Stepwise):
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
-        self.behind = self.spared() and not self._stopping(trainer)
-        if not self.behind:
+        if is_last(trainer) or self._stopping(trainer) or not self.spared():
             self._save(trainer)
 
-    def on_train_end(self, trainer: pl.Trainer, system: pl.LightningModule) -> None:
-        if self.behind:
-            self._save(trainer)
-        self._let_go()
-
-    def on_exception(self, trainer: pl.Trainer, system: pl.LightningModule, error: Any) -> None:
-        self.best.settle(trainer)
-        self._let_go()
-
-    def _let_go(self) -> None:
-        """Signals are another's again."""
+    def on_train_end(self, *args: Any) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)
         self.before = {}
+
+    def on_exception(self, trainer: pl.Trainer, system: pl.LightningModule, error: Any) -> None:
+        self.best.settle(trainer)
+        self.on_train_end()
 
     def note(self, number: int, frame: FrameType | None) -> None:
         """Somebody asks the run to stop."""
@@ -90,7 +82,6 @@ class Keeper(Stepwise):
     def _save(self, trainer: pl.Trainer) -> None:
         self.best.settle(trainer)
         save(trainer, self.folder)
-        self.behind = False
         if self._stopping(trainer):
             line = f"stopped by {(self.asked or SIGNALS[0]).name} at step {trainer.global_step}"
             raise Stopped(f"{line}; continue with: vaebench resume {self.folder}")
@@ -165,3 +156,10 @@ def _keep_as_previous(folder: Path) -> None:
     except OSError:  # a file system without hard links
         shutil.copyfile(folder / LAST, second)
     os.replace(second, folder / PREVIOUS)
+
+
+def is_last(trainer: pl.Trainer) -> bool:
+    """Whether the epoch that ends is the last."""
+    of_epochs, of_steps = trainer.current_epoch + 1, trainer.global_step
+    over = of_epochs == trainer.max_epochs or of_steps == trainer.max_steps
+    return over or trainer.should_stop

@@ -39,13 +39,15 @@ class Merged:
         groups = lanes[0].optimizer.param_groups
         made = [{**group, "params": [first[p] for p in group["params"]]} for group in groups]
         self.one = lanes[0].system.optimizer(made)
+        # Of a parameter without dimensions nobody could tell entries of the state from counts.
+        self.stacks = all(value.ndim > 1 for value in stacked.values())
         self.clips = lanes[0].system.clip_norm > 0
         self.open = False
 
     def begin(self) -> None:
         """Takes over from those that still ask for steps, where they are alike."""
         self.living = [lane for lane in self.lanes if lane.living]
-        self.open = self._alike()
+        self.open = self.stacks and self._alike()
         if self.open:
             self.one.state.clear()
             for parameter, slices in self.pairs.values():

@@ -19,13 +19,7 @@ def whole(step: Callable[..., Any]) -> Whole:
         gradients, (loss, (terms, state)) = step(*given)
         norms = [torch.linalg.vector_norm(g.reshape(len(g), -1), dim=1) for g in gradients.values()]
         seen = torch.stack([loss, *norms]).sum(0)
-        told = torch.stack(
-            [
-                loss,
-                *(term.flatten(1).mean(1) if term.ndim > 1 else term for term in terms.values()),
-            ],
-            1,
-        )
+        told = torch.stack([loss, *map(_mean, terms.values())], 1)
         return gradients, seen, told, state
 
     return run
