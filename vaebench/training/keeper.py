@@ -97,7 +97,7 @@ class Best(pl.Callback):
         waits: whether it is written with the next `last.ckpt` alone, and kept in memory until then.
     """
 
-    def __init__(self, folder: Path, monitor: str, mode: str, *, waits: bool) -> None:
+    def __init__(self, folder: Path, monitor: str, mode: str, *, waits: bool = False) -> None:
         self.folder, self.monitor, self.sign = folder, monitor, 1 if mode == "max" else -1
         self.best, self.waits = -math.inf, waits
         self.held: dict[str, Any] | None = None
