@@ -150,8 +150,13 @@ def together(stack: Stack) -> None:
     saved, trainer = clock(), stack.lanes[0].system.trainer
     loop = Loop("training together", total_steps(trainer), trainer.global_step)
     while len(stack.living) > 1:
-        with doing(loop):
-            taken = stack.take()
+        try:
+            with doing(loop):
+                taken = stack.take()
+        except Exception as error:  # each job's folder is to hold it
+            for lane in stack.living:
+                lane.strand.resume(error)
+            return
         loop.done += max(block.steps for block in taken.values())
         due = clock() - saved >= SPACING and any(lane.is_between_epochs for lane in taken)
         saved = clock() if due else saved

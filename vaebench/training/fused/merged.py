@@ -124,7 +124,7 @@ def _options(group: Mapping[str, Any]) -> dict[str, Any]:
 
 def _counts(state: Mapping[str, Any]) -> dict[str, Any]:
     """What an optimizer knows of a parameter that is no tensor of its entries."""
-    return {n: float(v) for n, v in state.items() if not isinstance(v, Tensor) or not v.ndim}
+    return {n: repr(v) for n, v in state.items() if not isinstance(v, Tensor) or not v.ndim}
 
 
 def _stacked(states: Sequence[Mapping[str, Any]], like: Tensor) -> dict[str, Any]:

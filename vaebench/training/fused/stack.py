@@ -113,9 +113,9 @@ class Stack:
     # ----------------------------------------------------------------- a block
     def take(self) -> dict[Lane, Taken]:
         """The next block of all; a step of anybody's that is not finite ends it."""
+        self.lanes[0].step.train()  # whose modules run for all, whether it still trains or not
         for lane in self.living:
             lane.begin()
-            lane.step.train()
         self.optimizer.begin()
         taken = {lane: Taken(0) for lane in self.living}
         for _ in range(min(lane.left() for lane in self.living)):
@@ -138,15 +138,10 @@ class Stack:
         given = [lane if lane in taken else some for lane in self.lanes]
         size = batch_size(some.batch)
         run = self.run if size == self.size else self.plain
-        batch, noise = (
-            _stacked([lane.batch for lane in given]),
-            _each([lane.noise for lane in given]),
-        )
+        batch, noise = _stacked([one.batch for one in given]), _each([one.noise for one in given])
         gradients, seen, told, state = self._call(run, batch, noise)
-        good = [
-            lane in taken and fine
-            for lane, fine in zip(self.lanes, seen.isfinite().tolist(), strict=True)
-        ]
+        finite = zip(self.lanes, seen.isfinite().tolist(), strict=True)
+        good = [lane in taken and fine for lane, fine in finite]
         self.optimizer.step(gradients, good)
         sums = told * size
         for j, lane in enumerate(self.lanes):
