@@ -131,8 +131,9 @@ class Wandb(WandbLogger, RunLogger):
         run_id = known or os.environ.get("WANDB_RUN_ID") or uuid.uuid4().hex[:8]
         called: dict[str, Any] = {"name": identity.name, "tags": list(identity.tags)}
         called |= {"project": project, "group": identity.group or None, "id": run_id}
-        beside = BESIDE_OTHERS if MINE.get() else {}
-        super().__init__(**called, save_dir=folder, settings=SETTINGS | beside, resume="allow")
+        self.beside = MINE.get() is not None
+        settings = SETTINGS | (BESIDE_OTHERS if self.beside else {})
+        super().__init__(**called, save_dir=folder, settings=settings, resume="allow")
         self._wandb_init.pop("anonymous", None)  # an option of the past that wandb warns of
         self.mode = mode
         self.contact = Beside(self._contact)
@@ -225,7 +226,7 @@ class Wandb(WandbLogger, RunLogger):
         try:
             self._wait()  # a run that ends early has not told all yet
         finally:
-            (self._experiment or wandb).finish()
+            (self._experiment if self.beside and self._experiment else wandb).finish()
 
 
 class TensorBoard(TensorBoardLogger, RunLogger):
