@@ -27,10 +27,10 @@ AXES = tuple(reversed(COMPOSED))
 """Groups that decide whether a composition makes sense. The model comes last: while it only sets
 defaults of the others, neighbouring cells compose to the same config, and only one need run."""
 
-NEEDS_FILES = {"data_dir", "path", "run"}
+NEEDS_FILES = {"data_dir", "path", "run", "grid"}
 """A data set with one of these options reads files that a test does not have: MNIST, Fashion-MNIST,
-Frey faces, one's own images and arrays, a run's codes. It differs from the embedded one in nothing
-that a cell is about."""
+Frey faces, one's own images and arrays, a run's codes; or it renders images of 64x64. It differs from
+the embedded one in nothing that a cell is about."""
 
 SMALL = {
     "hidden": lambda now: 16 if isinstance(now, int) else [16],
@@ -74,6 +74,9 @@ RELATIVES = {
     "info_vae": "mmd",
 }
 """Models that are the VAE on another objective, which stands for them: an ELBO and what it is less."""
+
+APART = (*RELATIVES, "chairs", "dcign")
+"""Those, and models of data that no cell has: several factors, an image with a mask."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,11 @@ class Matrix:
             if variant.name == name:
                 return variant
         raise KeyError(f"{group}={name}")
+
+    def has(self, override: str) -> bool:
+        """Whether some cell has what it chooses: not so data that are read from files, or are large."""
+        group, _, name = override.partition("=")
+        return group not in self.axes or any(v.name == name for v in self.axes[group])
 
     def using(self, cell: Cell, override: str) -> Cell:
         """The cell with an override taken over into its command line, as a user would.

@@ -78,6 +78,10 @@ COMPOSITIONS = (
     "model=info_vae objective.regularizers.mmd.kernel=imq",
     "model=vae dataset=sprites dataset.grid=[3,2,2,4,4] dataset.split.val=0.2 "
     "dataset.split.test=0.2",
+    "model=dcign dataset.size=16 dataset.grid=[6,4,2,4] dataset.split.val=0.2 dataset.split.test=0.2 "
+    "nets.channels=[4] nets.hidden=20",
+    "model=chairs dataset.size=16 dataset.grid=[6,4,2] dataset.split.val=0.2 dataset.split.test=0.2 "
+    "nets.images.channels=[4] nets.images.hidden=20 trainer.batch_size=10",
     "model=hierarchical model.layers=[6,3]",
     "model=hierarchical model.layers=[6,3] objective=iwae k=4 estimator=dreg",
     "model=helmholtz model.layers=[6,3]",

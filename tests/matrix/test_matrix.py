@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from tests.matrix.cells import AXES, RELATIVES, Cell, Matrix
+from tests.matrix.cells import APART, AXES, RELATIVES, Cell, Matrix
 from tests.matrix.full import CSV, judge_some, write
 from tests.matrix.run import Broken, Outcome, Runner, check_leads_on, check_names, offered
 from vaebench.cli import conf_dir
@@ -46,9 +46,11 @@ NOT_MADE_FOR = {
     *((model, "topics") for model in (*PIXELS, "darn", "draw", "helmholtz", "m2")),
     *((model, "topics") for model in ("bernoulli_mixture", "factorized", "gmm", "ppca")),
     ("bernoulli_mixture", "ppca"),
+    *(("generator", data) for data in ("ppca", "topics")),
+    *itertools.product(("chairs", "dcign"), ("digits", "ppca", "topics")),
     *itertools.product(("rnnlm", "sentence_vae", "sequence_autoencoder"), ("digits", "ppca")),
 }
-"""Models whose own choices other data need: labels, no grid of filters, nets that read words, bits or
+"""Models whose own choices other data need: labels, factors, masks, no grid of filters, nets that read words, bits or
 numbers with a closed form. All others
 train: a pair that no longer does, or that does at last, changes this list."""
 
@@ -56,8 +58,13 @@ MATRIX = Matrix([conf_dir()])
 ESTIMATED = ("elbo", "iwae", "constrained", "capacity", "reconstruction", "piwae")
 """Objectives with an estimator, a class each."""
 
+OF_OTHER_DATA = ("inverse_graphics", "weighted", "pooled", "unpooled")
+"""Of several factors or several images, or nets that are another choice's options."""
+
+LEFT_OUT = (*APART, *RELATIVES.values(), *OF_OTHER_DATA)
 OTHERS = {
-    "objective": tuple(v.name for v in MATRIX.axes["objective"] if v.name not in RELATIVES.values())
+    group: tuple(v.name for v in MATRIX.axes[group] if v.name not in LEFT_OUT)
+    for group in ("objective", "model", "nets")
 }
 ANY = MATRIX.pairwise(plain=("objective",), only=OTHERS, estimator="auto")
 OF_Q_AND_P = [
@@ -68,6 +75,20 @@ OF_Q_AND_P = [
 """How an objective estimates its gradient concerns q and p."""
 
 CELLS = [*ANY, *OF_Q_AND_P]
+
+NO_REMEDY = {
+    "ppca-auto-wake_sleep-pixel_cnn-none-dropout_a-hamiltonian-full_gaussian-none-draw_classifier": (
+        "the search for a remedy ends before it has changed data, likelihood, nets, refine and model"
+    )
+}
+"""Cells of so many faults that no override is found; whoever finds one takes it off this list."""
+
+
+def told(cells):
+    """As parameters of a test, by their names."""
+    missing = {i: [pytest.mark.xfail(reason=why, strict=True)] for i, why in NO_REMEDY.items()}
+    return [pytest.param(c, id=c.id, marks=missing.get(c.id, ())) for c in cells]
+
 
 QUICK, LONG = 60, 300
 
@@ -92,13 +113,13 @@ def trains_or_leads_on(cell, runner):
 class TestAnyTwoChoices:
     """Classes, so that workers share them out."""
 
-    @pytest.mark.parametrize("cell", ANY, ids=lambda cell: cell.id)
+    @pytest.mark.parametrize("cell", told(ANY))
     def test_of_it_train_or_lead_on(self, cell, runner):
         trains_or_leads_on(cell, runner)
 
 
 class TestWhatDecidesGradients:
-    @pytest.mark.parametrize("cell", OF_Q_AND_P, ids=lambda cell: cell.id)
+    @pytest.mark.parametrize("cell", told(OF_Q_AND_P))
     def test_of_it_trains_or_leads_on(self, cell, runner):
         trains_or_leads_on(cell, runner)
 

@@ -13,7 +13,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from PIL import Image
 
-from tests.matrix.cells import RELATIVES, Cell, Matrix, Variant
+from tests.matrix.cells import APART, Cell, Matrix, Variant
 from tests.matrix.run import composed, offered
 from vaebench.cli import conf_dir
 from vaebench.compose import Composition, compose
@@ -22,7 +22,7 @@ from vaebench.measures.base import Subject, evaluating
 from vaebench.measures.blur import Blur
 from vaebench.measures.class_samples import ClassSamples
 from vaebench.measures.classification import Classification, Predictive
-from vaebench.measures.disentanglement import UDR, Disentanglement
+from vaebench.measures.disentanglement import UDR, Disentanglement, Equivariance
 from vaebench.measures.evaluation import NAMES, Measures, measure, why_not
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
@@ -31,6 +31,7 @@ from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
 from vaebench.measures.sampling import Sampling
 from vaebench.measures.terms import Terms
+from vaebench.measures.transfer import Transfer
 from vaebench.pictures import PICTURES, View, draw
 
 FOLDERS = [conf_dir()]
@@ -62,6 +63,8 @@ TINY = Measures(
     outliers=Outliers(of=["noise"], k=3, samples=2, examples=EXAMPLES),
     sampling=Sampling(examples=EXAMPLES),
     disentanglement=Disentanglement(examples=200),
+    equivariance=Equivariance(examples=200),
+    transfer=Transfer(examples=EXAMPLES),
     udr=UDR(examples=EXAMPLES),
     blur=Blur(examples=EXAMPLES),
 )
@@ -83,7 +86,7 @@ def cells() -> dict[str, Cell]:
     grid = ("dataset.grid=[3,2,2,4,4]", "dataset.split.val=0.2", "dataset.split.test=0.2")
     sprites = Variant("dataset", "sprites", small=grid)
     found["dataset=sprites"] = Cell((sprites, *plain[1:]))
-    for model in (model for model in matrix.axes["model"] if model.name not in RELATIVES):
+    for model in (model for model in matrix.axes["model"] if model.name not in APART):
         data = matrix.plain("dataset", "topics" if model.name in READS_WORDS else "digits")
         found[f"model={model}"] = Cell((data, model))
     return found
@@ -122,7 +125,8 @@ DISCRETE = (
 BITS = because("is discrete", *DISCRETE)
 NO_DENSITY = {"refine=hamiltonian": "no density", "posterior=planar": "density at a given z"}
 A_LABEL = because("is a single number", *CLASSIFIERS)
-CONDITIONS = {"model=cvae": "under y the prior", "model=ram": "under x the prior"}
+CONDITIONS = because("under y the prior", "model=cvae", "model=generator")
+CONDITIONS |= {"model=ram": "under x the prior"}
 NO_PARAMETERS = {"model=draw": "take turns", "model=hierarchical": "depends on another latent's"}
 NO_PARAMETERS |= {"model=ram": "take turns"}
 NO_PARAMETERS |= because("sought for each", "posterior=free", "posterior=semi_amortised")
@@ -163,6 +167,8 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     ),
     "sampling": but(NO_BOUND),
     "disentanglement": only(("dataset=sprites",), "no known factors"),
+    "equivariance": only(("dataset=sprites",), "no known factors"),
+    "transfer": only((), "no view of the data can be withheld"),
     "udr": only((), "no runs of other seeds are named", NO_BOUND, NO_LATENTS),
     "blur": but(NO_BOUND, NO_LATENTS, NO_IMAGE),
     "data": but(NO_IMAGE),
@@ -187,6 +193,10 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "pca": but(NO_LATENTS),
     "tsne": but(NO_LATENTS),
     "factors": only(("dataset=sprites",), "no known factors"),
+    "equivariances": only(("dataset=sprites",), "no known factors"),
+    "sweeps": only(("dataset=sprites",), "no known factors"),
+    "sides": only((), "no view of the data can be withheld"),
+    "parts": only((), "no view of the data can be withheld"),
 }
 """A measure or picture → why it does not apply to a choice; no reason: it does.
 

@@ -141,8 +141,8 @@ NOT_REAL = {
 }
 """Where priors of bits and classes meet the data from outside."""
 
-OF_IMAGES = {"draw_classifier", "ram"}
-"""Models that look at images, which these data are none of, and have no posterior of choice."""
+OF_IMAGES = {"chairs", "dcign", "draw_classifier", "generator", "ram"}
+"""Models that look at images or make them, which these data are none of."""
 
 PLAIN = ("objective",)
 """How gradients are estimated is told apart by q's draws, of which the package has all kinds."""

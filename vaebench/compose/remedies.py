@@ -6,6 +6,7 @@ import contextlib
 import shlex
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from vaebench.config.words import given
 from vaebench.errors import Incompatible, Refusal
 from vaebench.paths import conf_dir
 from vaebench.runs.layout import option_of
-from vaebench.suggest import override
+from vaebench.suggest import override, typed
 
 TRIALS = 480
 """Compositions that are tried at most: half a minute, where nearly every part is at fault."""
@@ -81,7 +82,7 @@ class Search:
         """What works as Hydra composes it."""
         line = Line(self.words, cfg)
         found = self._find(error, line, (str(error),))
-        return [new for new in found if self._holds(line, new)]
+        return [self._joined(line, new) for new in found if self._holds(line, new)]
 
     def _find(self, error: Incompatible, line: Line, path: tuple[str, ...]) -> list[str]:
         """Those that work by themselves; else the first that does with more of them."""
@@ -106,7 +107,7 @@ class Search:
             return found
         for new, tried, outcome in beyond:
             if more := self._find(outcome, tried, (*path, str(outcome))):
-                return [_joined(new, more[0])]
+                return [self._joined(line, new, more[0])]
         return []
 
     def _is_further(self, outcome: Refusal, new: str, path: tuple[str, ...]) -> bool:
@@ -194,8 +195,8 @@ class Search:
             return True
         return False
 
-
-def _joined(*suggestions: str) -> str:
-    """One of several, of which a later override takes the place of an earlier one of its group."""
-    words = [word for suggestion in suggestions for word in shlex.split(suggestion)]
-    return shlex.join({option_of(word): word for word in words}.values())
+    def _joined(self, line: Line, *suggestions: str) -> str:
+        """One of several, as it is typed: what they add to the line together. A later override takes the
+        place of an earlier one of its group, and takes options away that it leaves nobody to read."""
+        end = reduce(self._with, suggestions, line)
+        return " ".join(typed(word) for word in end.words if word not in line.words)

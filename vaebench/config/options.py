@@ -95,12 +95,11 @@ def with_choice(
         word: `group=choice`, or an option.
         words: all overrides, this one among them.
     """
-    import yaml
     from omegaconf import OmegaConf, open_dict
 
     group, _, choice = word.partition("=")
     typed = given(words)
-    found = {option_of(word): yaml.safe_load(choice)}
+    found = {option_of(word): _value(word)}
     if group in IDLE:
         paths = (_found(folders, group, name) for name in (now, choice))
         (old, left), (root, taken) = (_contents(path, group) for path in paths)
@@ -108,15 +107,21 @@ def with_choice(
             return config_of(folders, words)
         found = {name: value for name, value in root.items() if name == group or name not in typed}
         found |= {
-            name: yaml.safe_load(other.partition("=")[2])
-            for name, other in typed.items()
-            if name.startswith(f"{group}.")
+            name: _value(other) for name, other in typed.items() if name.startswith(f"{group}.")
         }
     new = copy.deepcopy(cfg)
     with open_dict(new):
         for name, value in found.items():
             OmegaConf.update(new, name, value, merge=False, force_add=True)
     return new
+
+
+@cache
+def _value(word: str) -> Any:
+    """What an override sets, as Hydra reads it: `{a:1}` is a mapping, which it is not in YAML."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    return OverridesParser.create().parse_override(word).value()
 
 
 @cache

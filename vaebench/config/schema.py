@@ -83,6 +83,9 @@ class Suggested:
     latent_dim: int = 16
     scale: float = 1.0
     eval_k: int = 100
+    vary: dict[str, int] = default(default_factory=dict)
+    latents: dict[str, int] = default(default_factory=dict)
+    weights: dict[str, float] = default(default_factory=dict)
 
 
 @dataclass

@@ -16,7 +16,9 @@ from vaebench.data.images.user import UserImages
 from vaebench.data.loader import Loader
 from vaebench.data.protocol import Split
 from vaebench.data.spec import EOS, LABELLED, PAD, UNK, Batch, Field, Spec, Support
+from vaebench.data.synthetic.chairs import Chairs
 from vaebench.data.synthetic.factors import Factors
+from vaebench.data.synthetic.heads import Heads
 from vaebench.data.synthetic.ppca import PPCA
 from vaebench.data.synthetic.sprites import Sprites
 from vaebench.data.text.lines import Text

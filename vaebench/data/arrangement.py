@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -127,20 +128,40 @@ class ByFactor(Arrangement):
     each factor. A batch holds examples that are alike in all other factors, and no more of them than
     there are: it may be smaller than a complete one. A process's part varies in the same factor.
 
+    With shares, batches of the factors are in this ratio, and as many as the scarcest of them has: of
+    the others a random part. A lone example is then in no batch, since nothing varies.
+
     Args:
         factors: `[N, F]`, integers.
+        shares: of each factor, at least 0; empty: each has all its batches.
+
+    Raises:
+        DataError: of `batches`, where a factor with a share has none.
     """
 
     factors: Tensor
+    shares: tuple[int, ...] = ()
 
     def batches(self, examples: int, size: int, generator: torch.Generator) -> list[Tensor]:
         batches = [
-            batch
+            [
+                batch
+                for group in self._alike(varying)
+                for batch in _shuffled(group, generator).split(size)
+            ]
             for varying in range(self.factors.shape[1])
-            for group in self._alike(varying)
-            for batch in _shuffled(group, generator).split(size)
         ]
-        return _in_random_order(batches, generator)
+        if self.shares:
+            batches = [_in_random_order([*filter(_several, b)], generator) for b in batches]
+            pairs = [*zip(batches, self.shares, strict=True)]
+            rounds = min(len(some) / share for some, share in pairs if share)
+            if not rounds:
+                raise DataError(
+                    "no two training examples differ in one factor alone, for a batch in which it "
+                    "varies. Use dataset.split.val=1 dataset.split.test=1, or more values of a factor."
+                )
+            batches = [some[: round(rounds * share)] for some, share in pairs]
+        return _in_random_order([*chain.from_iterable(batches)], generator)
 
     def _alike(self, varying: int) -> Iterator[Tensor]:
         """Examples that are alike in all factors but one."""
@@ -150,7 +171,11 @@ class ByFactor(Arrangement):
         yield from group.argsort(stable=True).split(counts.tolist())
 
     def first(self, n: int) -> Arrangement:
-        return ByFactor(self.factors[:n])
+        return ByFactor(self.factors[:n], self.shares)
+
+
+def _several(batch: Tensor) -> bool:
+    return len(batch) > 1
 
 
 def _shuffled(numbers: Tensor, generator: torch.Generator) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-ORDER, BINARIZATION, EVALUATION, PICTURES, RANK, LABELS, CANVASES = range(7)
+ORDER, BINARIZATION, EVALUATION, PICTURES, RANK, LABELS, CANVASES, SHAPES = range(8)
 
 
 def derived(seed: int, stream: int, *more: int) -> int:

@@ -126,10 +126,12 @@ class Field:
 
 @dataclass(frozen=True)
 class Spec:
-    """The names of a batch, and how many training examples there are (N)."""
+    """The names of a batch, how many training examples there are (N), and which factors vary alone in
+    some of their batches."""
 
     fields: Mapping[str, Field]
     size: int
+    alone: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Field:
         return self.fields[name]

@@ -43,9 +43,10 @@ def classes_of(subject: Subject) -> tuple[str, Tensor]:
 
 
 def label_given(subject: Subject) -> str:
-    """The first of a model's conditions that is a label; empty where none is."""
+    """The first of a model's conditions that is a label, and that p reads; empty where none is."""
     made = subject.composition
-    fields = {name: made.data.spec[name] for name in made.report.conditions}
+    read = (name for name in made.report.conditions if name not in subject.model.embedded)
+    fields = {name: made.data.spec[name] for name in read}
     labels = (n for n, f in fields.items() if f.support is Support.LABEL and not f.shape)
     return next(labels, "")
 

@@ -28,7 +28,7 @@ from vaebench.measures.base import (
 from vaebench.measures.blur import Blur
 from vaebench.measures.class_samples import ClassSamples
 from vaebench.measures.classification import Classification, Predictive
-from vaebench.measures.disentanglement import UDR, Disentanglement
+from vaebench.measures.disentanglement import UDR, Disentanglement, Equivariance
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
 from vaebench.measures.outliers import Outliers
@@ -36,6 +36,7 @@ from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
 from vaebench.measures.sampling import Sampling
 from vaebench.measures.terms import Terms
+from vaebench.measures.transfer import Transfer
 from vaebench.suggest import override, use
 
 
@@ -71,6 +72,8 @@ class Measures:
     outliers: Outliers = field(default_factory=lambda: Outliers(examples=II("examples")))
     sampling: Sampling = field(default_factory=Sampling)
     disentanglement: Disentanglement = field(default_factory=Disentanglement)
+    equivariance: Equivariance = field(default_factory=Equivariance)
+    transfer: Transfer = field(default_factory=Transfer)
     udr: UDR = field(default_factory=UDR)
     blur: Blur = field(default_factory=Blur)
 

@@ -3,6 +3,7 @@
 from vaebench.models.base import Interleaved, Model, RecognitionFirst, Refine, unrefined
 from vaebench.models.density import ConditionalDensity
 from vaebench.models.draw import DRAW
+from vaebench.models.generator import Generator
 from vaebench.models.glimpses import RAM, DRAWClassifier
 from vaebench.models.hierarchical import Hierarchical
 from vaebench.models.m2 import M2

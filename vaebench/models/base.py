@@ -47,6 +47,9 @@ class Model(nn.Module, ABC):
     has_free_energy: bool = False
     """Whether its bound is reported as a Helmholtz free energy too."""
 
+    embedded: tuple[str, ...] = ()
+    """Names that recognition alone reads, in the place of what is generated."""
+
     solves: bool = False
     """Whether it needs no step of training: `fit` finds its parameters, or it starts at them."""
 

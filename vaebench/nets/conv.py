@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -13,7 +13,9 @@ from vaebench.data import Field
 from vaebench.errors import Incompatible
 from vaebench.nets.base import Activation, Init, OutputBias, Shape, Uniform, widths
 from vaebench.nets.join import Planes
-from vaebench.nets.upsample import KERNEL, PADDING, STRIDE, Size, Up, up_convolution
+from vaebench.nets.upsample import KERNEL, STRIDE, Size, Up, up_convolution
+
+Down = Literal["stride", "pool"]
 
 
 class Convolutional(Uniform):
@@ -22,6 +24,9 @@ class Convolutional(Uniform):
     Args:
         channels: channels of each convolution; each halves height and width, rounding up.
         hidden: width of the fully connected layer between the convolutions and the latent.
+        kernel: height and width of each convolution's, odd.
+        down: how the encoder halves: by `stride`, or each convolution before its activation's largest
+            value of four is taken, `pool`.
         up: how the decoder doubles height and width: `transposed` convolutions, or convolutions
             after `unpool`ing or after upsampling to the `nearest` value.
         activation, init, output_bias: of every `Uniform`.
@@ -34,6 +39,8 @@ class Convolutional(Uniform):
         *,
         channels: list[int],
         hidden: int,
+        kernel: int = KERNEL,
+        down: Down = "stride",
         up: Up = "transposed",
         activation: Activation,
         init: Init,
@@ -42,6 +49,10 @@ class Convolutional(Uniform):
         super().__init__(activation=activation, init=init, output_bias=output_bias)
         self.channels = widths("nets.channels", channels)
         (self.hidden,) = widths("nets.hidden", [hidden])
+        (self.kernel,) = widths("nets.kernel", [kernel])
+        if kernel % 2 == 0:
+            raise Incompatible(f"nets.kernel={kernel}: odd", options=(f"nets.kernel={kernel + 1}",))
+        self.down: Down = down
         self.up: Up = up
         if not channels:
             raise Incompatible("nets.channels=[]: at least one convolution (nets=mlp has none)")
@@ -54,8 +65,10 @@ class Convolutional(Uniform):
         sizes = self._sizes(data.shape)
         net = nn.Sequential()
         for c_in, c_out in pairwise([data.shape[0], *self.channels]):
-            net.append(nn.Conv2d(c_in, c_out, KERNEL, STRIDE, PADDING))
-            net.extend([*self.stage(c_out), self.activation()])
+            stride = STRIDE if self.down == "stride" else 1
+            net.append(nn.Conv2d(c_in, c_out, self.kernel, stride, self.kernel // 2))
+            pool = [] if self.down == "stride" else [nn.MaxPool2d(STRIDE, ceil_mode=True)]
+            net.extend([*pool, *self.stage(c_out), self.activation()])
         flat = self.channels[-1] * math.prod(sizes[-1])
         net.extend([nn.Flatten(), nn.Linear(flat, self.hidden), self.activation()])
         net.extend([nn.Linear(self.hidden, math.prod(out_shape)), nn.Unflatten(-1, out_shape)])
@@ -72,7 +85,7 @@ class Convolutional(Uniform):
             pairwise([*self.channels[::-1], folded[0]]), pairwise(sizes[::-1]), strict=True
         ):
             net.extend([*self.stage(c_in), self.activation()])
-            net.extend(up_convolution(self.up, c_in, c_out, small, large))
+            net.extend(up_convolution(self.up, c_in, c_out, small, large, self.kernel))
         bias: Any = net[-1].bias  # of a convolution
         net.append(nn.Unflatten(1, out_shape[:-2]))
         return FoldLeading(net, len(in_shape)), bias

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from vaebench.errors import Incompatible
 from vaebench.nets.base import Activation, Init, OutputBias
 from vaebench.nets.conv import Convolutional
-from vaebench.nets.upsample import KERNEL, PADDING, Up
+from vaebench.nets.upsample import KERNEL, Up
 
 
 class Residual(Convolutional):
@@ -79,9 +79,9 @@ class Block(nn.Module):
         super().__init__()
         self.branch = nn.Sequential(
             activation(),
-            nn.Conv2d(channels, channels, KERNEL, padding=PADDING),
+            nn.Conv2d(channels, channels, KERNEL, padding=KERNEL // 2),
             activation(),
-            nn.Conv2d(channels, channels * (1 + gated), KERNEL, padding=PADDING),
+            nn.Conv2d(channels, channels * (1 + gated), KERNEL, padding=KERNEL // 2),
         )
         self.gate = nn.GLU(1) if gated else nn.Identity()
 

@@ -10,10 +10,12 @@ from torch.nn import functional as F
 Up = Literal["transposed", "unpool", "nearest"]
 Size = tuple[int, int]
 
-KERNEL, STRIDE, PADDING = 3, 2, 1
+KERNEL, STRIDE = 3, 2
 
 
-def up_convolution(up: Up, c_in: int, c_out: int, small: Size, large: Size) -> list[nn.Module]:
+def up_convolution(
+    up: Up, c_in: int, c_out: int, small: Size, large: Size, kernel: int = KERNEL
+) -> list[nn.Module]:
     """Layers `[B, c_in, *small]` → `[B, c_out, *large]`, the last of them a convolution.
 
     Args:
@@ -22,6 +24,7 @@ def up_convolution(up: Up, c_in: int, c_out: int, small: Size, large: Size) -> l
             stride 1. The first two are the same maps, which `init=he` starts at different weights:
             a transposed convolution is an unpooling and a convolution with the kernel flipped.
         large: twice `small`, or one less.
+        kernel: odd.
 
     References:
         Learning to Generate Chairs, Tables and Cars with Convolutional Networks (Dosovitskiy,
@@ -29,11 +32,12 @@ def up_convolution(up: Up, c_in: int, c_out: int, small: Size, large: Size) -> l
         Deconvolution and Checkerboard Artifacts (Odena, Dumoulin, Olah 2016),
         https://doi.org/10.23915/distill.00003, for nearest neighbours
     """
+    padding = kernel // 2
     if up == "transposed":
         h, w = (b - (STRIDE * (a - 1) + 1) for a, b in zip(small, large, strict=True))
-        return [nn.ConvTranspose2d(c_in, c_out, KERNEL, STRIDE, PADDING, output_padding=(h, w))]
+        return [nn.ConvTranspose2d(c_in, c_out, kernel, STRIDE, padding, output_padding=(h, w))]
     enlarge = Unpool(large) if up == "unpool" else nn.Upsample(large, mode="nearest")
-    return [enlarge, nn.Conv2d(c_in, c_out, KERNEL, padding=PADDING)]
+    return [enlarge, nn.Conv2d(c_in, c_out, kernel, padding=padding)]
 
 
 class Unpool(nn.Module):

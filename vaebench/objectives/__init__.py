@@ -3,6 +3,7 @@
 from vaebench.objectives.base import Estimate, Objective
 from vaebench.objectives.constrained import CapacityControlled, Constrained
 from vaebench.objectives.elbo import ELBO
+from vaebench.objectives.inverse_graphics import InverseGraphics
 from vaebench.objectives.iwae import IWAE
 from vaebench.objectives.likelihood import MaximumLikelihood
 from vaebench.objectives.piwae import PIWAE

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
@@ -76,6 +77,9 @@ class Objective(nn.Module, ABC):
 
     label: str = ""
     """The label that the latent class is made to be; empty: what it is, is nobody's matter."""
+
+    own: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+    """Factor of the data → dimensions of the code that are made to be its own."""
 
     bound: Bound = Mean()
     """What it makes of the samples' terms."""

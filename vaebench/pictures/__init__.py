@@ -13,6 +13,7 @@ from vaebench.pictures.factors import factors
 from vaebench.pictures.glimpses import glimpses
 from vaebench.pictures.journeys import arithmetic, interpolations, traversals
 from vaebench.pictures.maps import pca, tsne
+from vaebench.pictures.meaning import equivariances, sweeps
 from vaebench.pictures.posteriors import posteriors
 from vaebench.pictures.samples import data, manifold, reconstructions, samples
 from vaebench.pictures.sentences import (
@@ -23,6 +24,7 @@ from vaebench.pictures.sentences import (
     sentences,
 )
 from vaebench.pictures.strokes import canvas, filters, strokes
+from vaebench.pictures.transfer import parts, sides
 from vaebench.pictures.view import View
 
 Picture = Callable[[View], list[Path]]
@@ -31,11 +33,22 @@ OF_IMAGES = (data, reconstructions, samples, manifold)
 OF_CLASSES = (classes, styles, components)
 OF_A_CANVAS = (canvas, strokes, filters)
 OF_PLACES = (glimpses,)
+OF_VIEWS = (sides, parts)
 OF_SENTENCES = (sentences, paraphrases, homotopies)
-OF_LATENTS = (posteriors, interpolations, prior_walk, traversals, arithmetic, pca, tsne, factors)
+OF_LATENTS = (posteriors, interpolations, prior_walk, traversals, arithmetic, pca, tsne)
+OF_FACTORS = (factors, equivariances, sweeps)
 PICTURES: dict[str, Picture] = {
     picture.__name__: picture
-    for picture in (*OF_IMAGES, *OF_CLASSES, *OF_A_CANVAS, *OF_PLACES, *OF_SENTENCES, *OF_LATENTS)
+    for picture in (
+        *OF_IMAGES,
+        *OF_CLASSES,
+        *OF_A_CANVAS,
+        *OF_PLACES,
+        *OF_VIEWS,
+        *OF_SENTENCES,
+        *OF_LATENTS,
+        *OF_FACTORS,
+    )
 }
 """By the name of their function, in the order in which they are drawn."""
 

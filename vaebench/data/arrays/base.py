@@ -196,7 +196,8 @@ class Arrays(Dataset):
             name: Field(tuple(one[name].shape[1:]), found.support, found.levels, means.get(name))
             for name, found in self.opened.items()
         }
-        return Spec(fields | self.few.field(self.known, len(train)), len(train))
+        fields |= self.few.field(self.known, len(train))
+        return Spec(fields, len(train), tuple(self.factors))
 
     def split(self, part: Part) -> Columns:
         rows = self.index[part]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
@@ -16,7 +16,7 @@ from torch import Tensor
 from vaebench.data.images.files import corrupt
 from vaebench.data.protocol import Split
 from vaebench.data.resident import Resident
-from vaebench.data.synthetic.factors import Factors
+from vaebench.data.synthetic.factors import NONE, Factors
 from vaebench.errors import DataError
 
 FACTORS = {"shape": 3, "scale": 6, "orientation": 40, "pos_x": 32, "pos_y": 32}
@@ -78,15 +78,16 @@ class Sprites(Factors):
             is held as bits, 377 MB; empty: sprites are rendered here.
         grid: of how many values of each factor there are images: shape, scale, orientation, pos_x, pos_y.
             Fewer than there are lie at equal distances.
-        split: which combinations are held out.
+        split, vary: of all `Factors`.
 
     References:
         dSprites: Disentanglement testing Sprites dataset (Matthey, Higgins, Hassabis, Lerchner 2017),
         https://github.com/google-deepmind/dsprites-dataset
     """
 
-    def __init__(self, *, path: str, grid: Sequence[int], split: Split) -> None:
-        super().__init__(split=split)
+    def __init__(
+        self, *, path: str, grid: Sequence[int], split: Split, vary: Mapping[str, int] = NONE
+    ) -> None:
         self.path, self.grid = path, [*grid]
         most = [*FACTORS.values()]
         if len(self.grid) != len(most) or not all(
@@ -97,10 +98,15 @@ class Sprites(Factors):
                 f"dataset.grid=[{told}]: of {', '.join(f'{n} {k}' for n, k in FACTORS.items())} values "
                 f"at most. Use dataset.grid=[{','.join(map(str, most))}]."
             )
+        super().__init__(split=split, vary=vary)
 
     @property
     def levels(self) -> dict[str, int]:
         return dict(zip(FACTORS, self.grid, strict=True))
+
+    @property
+    def ordered(self) -> tuple[str, ...]:
+        return ("scale", "pos_x", "pos_y")
 
     def render(self, values: Tensor) -> Tensor:
         chosen = values.long() * self._strides.on(values.device)

@@ -10,6 +10,7 @@ import torch
 
 from vaebench.measures.base import Inapplicable, Measure, Numbers, Subject
 from vaebench.measures.disentanglement.base import Coded, Score, coded, need_factors
+from vaebench.measures.disentanglement.equivariance import Equivariance
 from vaebench.measures.disentanglement.information import mig, modularity
 from vaebench.measures.disentanglement.interventions import irs
 from vaebench.measures.disentanglement.predictors import dci, sap

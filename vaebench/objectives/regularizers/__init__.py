@@ -10,3 +10,4 @@ from vaebench.objectives.regularizers.kl import KL
 from vaebench.objectives.regularizers.limit import Limit
 from vaebench.objectives.regularizers.mmd import MMD
 from vaebench.objectives.regularizers.total_correlation import TotalCorrelation
+from vaebench.objectives.regularizers.weights import ObservedWeights
