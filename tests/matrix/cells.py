@@ -139,7 +139,7 @@ class Matrix:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         found = choices(folders)
-        self.groups = set(found)
+        self.groups, self.found = set(found), found
         self.axes: dict[str, list[Variant]] = {}
         for group in AXES:
             each = [_variants(group, name, _read(folders, group, name)) for name in found[group]]
@@ -205,10 +205,11 @@ class Matrix:
                 return variant
         raise KeyError(f"{group}={name}")
 
-    def has(self, override: str) -> bool:
-        """Whether some cell has what it chooses: not so data that are read from files, or are large."""
+    def leaves_out(self, override: str) -> bool:
+        """Whether it is a choice that no cell has: data that are read from files, or are large."""
         group, _, name = override.partition("=")
-        return group not in self.axes or any(v.name == name for v in self.axes[group])
+        chosen = {v.name for v in self.axes.get(group, ())}
+        return group in self.axes and name in self.found[group] and name not in chosen
 
     def using(self, cell: Cell, override: str) -> Cell:
         """The cell with an override taken over into its command line, as a user would.

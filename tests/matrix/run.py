@@ -320,5 +320,5 @@ def _follow(
     if len(path) > len(AXES):
         raise Broken(" → ".join(path) + " takes more overrides than there are axes")
     for overrides in offered(outcome.message):
-        if all(matrix.has(override) for override in overrides):
+        if not any(map(matrix.leaves_out, overrides)):
             _follow(reduce(matrix.using, overrides, cell), run, matrix, path)

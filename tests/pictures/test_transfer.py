@@ -10,6 +10,7 @@ import torch
 from torch.testing import assert_close
 
 from tests.measures.test_transfer import DATA, Oracle
+from vaebench.data import Chairs
 from vaebench.distributions import Noise
 from vaebench.measures.base import Inapplicable
 from vaebench.pictures import View
@@ -56,6 +57,9 @@ def test_a_part_that_is_known_is_lent_and_one_that_is_not_is_missing(drawn):
 def test_they_need_what_was_withheld_and_two_pairs(drawn):
     with pytest.raises(Inapplicable, match="no view of the data can be withheld"):
         drawn(sides, Oracle(), SimpleNamespace())
-    whole = SimpleNamespace(few=0)
-    with pytest.raises(Inapplicable, match="no view of the data can be withheld"):
-        drawn(parts, Oracle(), whole)
+    options = {"size": 16, "kinds": ["chair"], "transforms": 0.0, "sides": 2, "data_seed": 0}
+    one_pair = Chairs(grid=[2, 8, 2], few=0, split=DATA.held_out, **options)
+    with pytest.raises(Inapplicable, match="no side is withheld"):
+        drawn(sides, Oracle(), one_pair)
+    with pytest.raises(Inapplicable, match="no two pairs of models"):
+        drawn(parts, Oracle(), one_pair)
