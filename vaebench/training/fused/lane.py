@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from vaebench.data import Batch, Support
-from vaebench.inference import infer
+from vaebench.data import Batch
 from vaebench.objectives.pure import Step
 from vaebench.training.blocks import Blocks, Pending
+from vaebench.training.fused.fitness import check, check_draws
 from vaebench.training.fused.strand import Strand
-from vaebench.training.fused.trial import Draw, Recorder, Trial, Unfit
+from vaebench.training.fused.trial import Draw, Recorder, Trial
 from vaebench.training.stepwise import Stepwise, hears
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Lane:
         self.step = Step(self.system.model, self.system.objective)
         self.generator = torch.Generator(self.device)
         self.optimizer = self.asked.blocks.optimizer
-        self.check()
+        check(self.asked.blocks)
         heard = self.asked.blocks.listeners
         self.before_listeners = [c for c in heard if hears(c, Stepwise.before_step)]
         self.after_listeners = [c for c in heard if hears(c, Stepwise.after_step)]
@@ -78,32 +78,6 @@ class Lane:
         asked: Asked = self.strand.asked
         return asked
 
-    def check(self) -> None:
-        """Refuses what is known not to train in a stack.
-
-        Raises:
-            Unfit: why.
-        """
-        fields = self.system.data.spec.fields.values()
-        if any(field.support is Support.TOKENS for field in fields):
-            raise Unfit("its batches of sentences differ in width from other jobs'")
-        if self.asked.blocks.heard:
-            raise Unfit("a callback of its own listens to each step")
-
-    def check_draws(self, batch: Batch) -> None:
-        """Refuses draws that are no smooth function of the weights: where rounding turns one over, as
-        it now and then does, the run is no longer the run alone.
-
-        Raises:
-            Unfit: why.
-        """
-        objective = self.system.objective
-        evidence = infer(self.system.model, batch, 1, noise=self.recorded())
-        discrete = any(evidence.q[name].dist.is_discrete for name in evidence.latents)
-        if objective.dreams or (discrete and objective.draws != "enumerated"):
-            what = "it learns from dreams" if objective.dreams else "it draws discrete latents"
-            raise Unfit(f"{what}, which rounding would change now and then")
-
     def tried(self) -> Trial:
         """A step alone, which changes nothing.
 
@@ -113,7 +87,7 @@ class Lane:
         loader = self.system.loader
         index = torch.arange(min(loader.batch_size, len(loader.split)))
         batch = loader.split.batch(index, torch.Generator(self.device).manual_seed(0))
-        self.check_draws(batch)
+        check_draws(self.system, batch, self.recorded())
         noise, named = self.recorded(), dict(self.step.named_parameters())
         loss, (terms, state) = self.step(batch, self.at(), noise)
         found = torch.autograd.grad(loss, [*named.values()], allow_unused=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 from vaebench.data import Batch
 from vaebench.inference import batch_size
 from vaebench.objectives.pure import vectorised
+from vaebench.training.fused.fitness import kinks
 from vaebench.training.fused.lane import Lane, Taken
 from vaebench.training.fused.merged import Merged
 from vaebench.training.fused.numbers import differing
@@ -65,7 +66,7 @@ class Stack:
         """What they differ in beside weights and data, and whether they are compiled."""
         names = ", ".join(dict.fromkeys(number.place[1] for number in self.numbers))
         own = f", each with its own {names}" if names else ""
-        return own + self.note
+        return own + self.note + kinks(self.lanes[0].system)
 
     def _tell(self) -> None:
         """Whoever reads a job's summary is to know whose seconds these are."""
