@@ -58,6 +58,10 @@ class FusedLauncher(Launcher):
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         numbered = enumerate(job_overrides, initial_job_idx)
         groups = planned([self._composed(words, number) for number, words in numbered])
+        if self.n_jobs != 1:
+            from joblib import effective_n_jobs
+
+            groups = dealt(groups, effective_n_jobs(self.n_jobs))
         returns = [done for group in self._launched(groups) for done in group]
         return sorted(returns, key=number_of)
 
@@ -144,6 +148,15 @@ def planned(configs: Sequence[DictConfig]) -> list[list[DictConfig]]:
         elif len(rest) > 1:
             say(f"job {numbers} trains alone: {apart(group[0]) or 'no other is of its parts'}")
     return [*([config] for config in over), *groups]
+
+
+def dealt(groups: Sequence[list[DictConfig]], processes: int) -> list[list[DictConfig]]:
+    """The same jobs in a group at least for each process, the largest halved, of two jobs or more."""
+    found = list(groups)
+    while len(found) < processes and len(largest := max(found, key=len)) >= 4:
+        at, middle = found.index(largest), len(largest) // 2
+        found[at : at + 1] = [largest[:middle], largest[middle:]]
+    return found
 
 
 def folder_of(config: DictConfig) -> Path:

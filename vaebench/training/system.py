@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from typing import Any
 
@@ -172,7 +172,8 @@ class System(pl.LightningModule):
 
     # ------------------------------------------------------------------ resume
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["state_dict"] = {n: whole(v) for n, v in checkpoint["state_dict"].items()}
+        for key in ("state_dict", "optimizer_states"):
+            checkpoint[key] = whole(checkpoint[key])
         checkpoint[STATE] = {
             "noise": self._everyone(noise_state(self.device)),
             "loader": self.loader.state(),
@@ -232,6 +233,11 @@ class System(pl.LightningModule):
             self.average.swap(self.model)
 
 
-def whole(value: Tensor) -> Tensor:
-    """The same value, and no larger tensor behind it, which would be saved with a slice of it."""
-    return value.clone() if value.untyped_storage().nbytes() > value.nbytes else value
+def whole(value: Any) -> Any:
+    """The same, of tensors that are slices of larger ones their values alone: else those would be
+    saved as well."""
+    if isinstance(value, Tensor):
+        return value.clone() if value.untyped_storage().nbytes() > value.nbytes else value
+    if isinstance(value, Mapping):
+        return {name: whole(one) for name, one in value.items()}
+    return [whole(one) for one in value] if isinstance(value, list) else value

@@ -17,7 +17,8 @@ class Merged:
 
     An update is entry by entry: where the jobs' options and numbers of steps are the same, the
     update of a stack is that of its parts. Where they are not, or a step of some job does not count,
-    each job's own optimizer updates its slices. Between blocks the jobs' own know all.
+    each job's own optimizer updates its slices. What it knows of entries, such as moments, is stacked
+    as the parameters are; what else it knows, such as counts, the jobs' own know between blocks.
 
     Args:
         lanes: the jobs.
@@ -49,12 +50,11 @@ class Merged:
         self.living = [lane for lane in self.lanes if lane.living]
         self.open = self.stacks and self._alike()
         if self.open:
-            self.one.state.clear()
             for parameter, slices in self.pairs.values():
                 pairs = zip(self.lanes, slices, strict=True)
                 states = [lane.optimizer.state.get(part, {}) for lane, part in pairs]
                 if any(states):
-                    self.one.state[parameter] = _stacked(states, parameter)
+                    self._take_over(parameter, states)
 
     def step(self, gradients: Mapping[str, Tensor], good: Sequence[bool]) -> None:
         """Of all jobs whose step counts.
@@ -83,9 +83,19 @@ class Merged:
             return
         self.open = False
         for parameter, slices in self.pairs.values():
-            for j, (lane, part) in enumerate(zip(self.lanes, slices, strict=True)):
-                if state := self.one.state.get(parameter):
-                    lane.optimizer.state[part] = _part(state, j, parameter)
+            if known := self.one.state.get(parameter):
+                for j, (lane, part) in enumerate(zip(self.lanes, slices, strict=True)):
+                    _hand_back(known, parameter, j, lane.optimizer.state[part])
+
+    def _take_over(self, parameter: Tensor, states: Sequence[Mapping[str, Any]]) -> None:
+        some = next(s for s, lane in zip(states, self.lanes, strict=True) if s and lane.living)
+        known = self.one.state[parameter]
+        for name, value in some.items():
+            if not _of_entries(value, parameter[0]):
+                known[name] = _copy(value)
+            elif not _are_parts(known.get(name), [state.get(name) for state in states]):
+                # The jobs' own are new, or come from a checkpoint.
+                known[name] = torch.stack([state.get(name, value) for state in states])
 
     def _hand_out(self, gradients: Mapping[str, Tensor], good: Sequence[bool]) -> None:
         for name in self.used:
@@ -124,22 +134,30 @@ def _options(group: Mapping[str, Any]) -> dict[str, Any]:
 
 def _counts(state: Mapping[str, Any]) -> dict[str, Any]:
     """What an optimizer knows of a parameter that is no tensor of its entries."""
-    return {n: repr(v) for n, v in state.items() if not isinstance(v, Tensor) or not v.ndim}
+    single = {n: v for n, v in state.items() if not isinstance(v, Tensor) or not v.ndim}
+    return {n: v.item() if isinstance(v, Tensor) else v for n, v in single.items()}
 
 
-def _stacked(states: Sequence[Mapping[str, Any]], like: Tensor) -> dict[str, Any]:
-    """The state of a stack; of a job that has none, as it no longer trains, that of another."""
-    some = next(state for state in states if state)
-    found = {}
-    for name, value in some.items():
-        values = [state.get(name, value) for state in states]
-        found[name] = torch.stack(values) if _of_entries(value, like[0]) else deepcopy(value)
-    return found
+def _hand_back(known: Mapping[str, Any], parameter: Tensor, j: int, state: dict[str, Any]) -> None:
+    """A job's own knows what the stack does: of entries as part of the same tensors."""
+    for name, value in known.items():
+        if not _of_entries(value, parameter):
+            state[name] = _copy(value)
+        elif not _is_part(value, j, state.get(name)):
+            state[name] = value[j]
 
 
-def _part(state: Mapping[str, Any], j: int, like: Tensor) -> dict[str, Any]:
-    """The state of a job's slice, on its own."""
-    return {n: v[j].clone() if _of_entries(v, like) else deepcopy(v) for n, v in state.items()}
+def _are_parts(value: Tensor | None, parts: Sequence[Any]) -> bool:
+    return value is not None and all(_is_part(value, j, part) for j, part in enumerate(parts))
+
+
+def _is_part(value: Tensor, j: int, part: Any) -> bool:
+    """Whether it is the j-th slice of a stack, rather than a copy."""
+    return isinstance(part, Tensor) and part.data_ptr() == value[j].data_ptr()
+
+
+def _copy(value: Any) -> Any:
+    return value.clone() if isinstance(value, Tensor) else deepcopy(value)
 
 
 def _of_entries(value: Any, like: Tensor) -> bool:
