@@ -15,6 +15,8 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from vaebench.commands.fused import dealt
+
 GRID = ("-m", "logger=csv", "eval.k=5", "trainer.log_every=5")
 LINE = (*GRID, "nets.hidden=[20]")
 FUSED = ("hydra/launcher=fused", "hydra.launcher.compile=false")
@@ -96,6 +98,14 @@ def test_who_cannot_share_says_so_and_trains_alone(here, tmp_path):
     refused = here(*words, *FUSED, "hydra.launcher.width=0", f"hydra.sweep.dir={tmp_path / 'none'}")
     assert refused.code == 2
     assert "hydra.launcher.width=0: must be at least 1, or auto" in refused.err
+
+
+def test_groups_are_halved_until_each_process_has_one():
+    jobs = [[*range(9)], [9, 10]]
+    assert dealt(jobs, 2) == jobs
+    assert dealt(jobs, 4) == [[0, 1, 2, 3], [4, 5], [6, 7, 8], [9, 10]]
+    assert [len(group) for group in dealt(jobs, 99)] == [2, 2, 2, 3, 2]
+    assert [job for group in dealt(jobs, 99) for job in group] == [*range(11)]
 
 
 @pytest.mark.slow

@@ -50,7 +50,7 @@ def lanes_of(kind, rates, clip_norm=0.0):
     return lanes, own, stacked
 
 
-def run(kind, rates, good, clip_norm=0.0, schedule=lambda step: 1.0):
+def run(kind, rates, good, clip_norm=0.0, schedule=lambda step: 1.0, between=lambda lanes: None):
     """The parameters after some steps: of the stack, and of each job alone."""
     lanes, own, stacked = lanes_of(kind, rates, clip_norm)
     alone = [deepcopy({name: own[name][j] for name in SHAPES}) for j in range(JOBS)]
@@ -75,6 +75,7 @@ def run(kind, rates, good, clip_norm=0.0, schedule=lambda step: 1.0):
         merged.step(gradients, [good(step, j) for j in range(JOBS)])
         if step % 2:
             merged.end()
+            between(lanes)
     return lanes, stacked, alone, solo
 
 
@@ -111,3 +112,19 @@ def test_parameters_without_dimensions_are_each_jobs_own(monkeypatch):
 
 def test_gradients_are_clipped_job_by_job():
     same(*run(KINDS["adam"], [0.1] * JOBS, always, clip_norm=0.5))
+
+
+def test_what_the_jobs_own_know_of_entries_are_parts_of_the_stack():
+    lanes, *_ = run(KINDS["adam"], [0.1] * JOBS, always)
+    moments = [[state["exp_avg"] for state in lane.optimizer.state.values()] for lane in lanes]
+    for parts in zip(*moments, strict=True):
+        assert len({part.untyped_storage().data_ptr() for part in parts}) == 1
+        assert len({part.data_ptr() for part in parts}) == JOBS
+
+
+def test_what_comes_from_a_checkpoint_is_taken_over():
+    def reload(lanes):
+        state = deepcopy(lanes[1].optimizer.state_dict())
+        lanes[1].optimizer.load_state_dict(state)
+
+    same(*run(KINDS["adam"], [0.1] * JOBS, always, between=reload))

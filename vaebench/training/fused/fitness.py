@@ -47,9 +47,9 @@ def check_draws(system: System, batch: Batch, noise: Noise) -> None:
         raise Unfit(f"{what}, which rounding would change now and then")
 
 
-def kinks(system: System) -> str:
+def kinks(net: nn.Module) -> str:
     """What to expect of nets that are not smooth, for people: rounding takes them as far from the run
     alone as a change in the last bit of a weight takes the run alone."""
-    if not any(isinstance(module, KINKED) for module in system.modules()):
+    if not any(isinstance(module, KINKED) for module in net.modules()):
         return ""
     return ", up to what rounding does to nets with kinks"
