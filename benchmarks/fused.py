@@ -30,7 +30,7 @@ from pathlib import Path
 
 SEEDS = "seed=" + ",".join(map(str, range(16)))
 RATES = "optimizer.lr=1e-4,2e-4,3e-4,5e-4,7e-4,1e-3,1.5e-3,2e-3"
-MNIST = (RATES, "dataset=mnist", "trainer.max_epochs=4", "eval.examples=100", "eval.k=10")
+MNIST = (RATES, "dataset=mnist", "trainer.max_epochs=2", "eval.examples=100", "eval.k=10")
 
 
 @dataclass(frozen=True)
@@ -135,14 +135,19 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="two epochs, and no file")
     options = parser.parse_args()
     more = ("trainer.max_epochs=2", "trainer.max_steps=20") if options.quick else ()
-    cases = [CASES[name] for name in options.cases]
-    ways = [measured(c, options.threads, options.jobs, options.rounds, more) for c in cases]
-    found = [one for way in ways for one in way]
-    if not options.quick:
-        path = Path(__file__).parent / "results" / "fused.json"
-        about = {"processors": os.cpu_count(), "rounds": options.rounds, "load": os.getloadavg()[2]}
-        path.write_text(json.dumps({"about": about, "grids": found}, indent=1) + "\n")
+    found = list[dict[str, object]]()
+    for name in options.cases:
+        found += measured(CASES[name], options.threads, options.jobs, options.rounds, more)
+        if not options.quick:
+            write(found, options.rounds)
     return 0 if all(one["passed"] for one in found) else 1
+
+
+def write(found: list[dict[str, object]], rounds: int) -> None:
+    """What is known so far, and how busy the machine is."""
+    about = {"processors": os.cpu_count(), "rounds": rounds, "load": os.getloadavg()[2]}
+    path = Path(__file__).parent / "results" / "fused.json"
+    path.write_text(json.dumps({"about": about, "grids": found}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
