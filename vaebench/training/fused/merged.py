@@ -52,9 +52,9 @@ class Merged:
         if self.open:
             for parameter, slices in self.pairs.values():
                 pairs = zip(self.lanes, slices, strict=True)
-                states = [lane.optimizer.state.get(part, {}) for lane, part in pairs]
-                if any(states):
-                    self._take_over(parameter, states)
+                known = [(lane.optimizer.state.get(part, {}), lane.living) for lane, part in pairs]
+                if some := next((state for state, living in known if state and living), None):
+                    self._take_over(parameter, some, [state for state, _ in known])
 
     def step(self, gradients: Mapping[str, Tensor], good: Sequence[bool]) -> None:
         """Of all jobs whose step counts.
@@ -87,8 +87,10 @@ class Merged:
                 for j, (lane, part) in enumerate(zip(self.lanes, slices, strict=True)):
                     _hand_back(known, parameter, j, lane.optimizer.state[part])
 
-    def _take_over(self, parameter: Tensor, states: Sequence[Mapping[str, Any]]) -> None:
-        some = next(s for s, lane in zip(states, self.lanes, strict=True) if s and lane.living)
+    def _take_over(
+        self, parameter: Tensor, some: Mapping[str, Any], states: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """The stack knows what the jobs' own do; of one that does not say, what another's does."""
         known = self.one.state[parameter]
         for name, value in some.items():
             if not _of_entries(value, parameter[0]):
