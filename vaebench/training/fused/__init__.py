@@ -12,7 +12,7 @@ in which the jobs differ, such as β, go along (`numbers`). One optimizer update
 its own rate, and shares its state with the jobs' own (`merged`).
 
 Before a stack trains, each job's first step in it is held against the same step alone; whoever
-cannot share, or differs, trains alone, and it is said why (`group`).
+cannot share (`fitness`), or differs, trains alone, and it is said why (`group`).
 """
 
 from __future__ import annotations
