@@ -239,6 +239,7 @@ def _hydra(args: list[str], command: Command, words: list[str]) -> int:
     """Has Hydra compose the config of each job and call the command with it."""
     import hydra
 
+    from vaebench.commands.fused import register as register_launcher
     from vaebench.commands.jobs import Job, outcome, run_job
     from vaebench.commands.pace import Pace
     from vaebench.config.gate import Stop
@@ -252,6 +253,7 @@ def _hydra(args: list[str], command: Command, words: list[str]) -> int:
     sys.argv = [sys.argv[0], *words]
     register()
     register_sweeper()
+    register_launcher()
     jobs, pace = list[Job](), Pace()
 
     def task(cfg: DictConfig) -> float | None:

@@ -42,6 +42,11 @@ def under_way() -> list[Loop]:
     return list(_loops)
 
 
+def turn_to(loops: Sequence[Loop]) -> None:
+    """Something else is under way from now on: what `under_way` told when it was left."""
+    _loops[:] = loops
+
+
 @contextmanager
 def doing(loop: Loop | str) -> Iterator[Loop]:
     """While open, this is being done, as a part of whatever was before."""

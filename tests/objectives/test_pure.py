@@ -47,12 +47,12 @@ class Job:
         batch = split.batch(torch.arange(EXAMPLES), generator)
         self.batch = {n: v.double() if v.is_floating_point() else v for n, v in batch.items()}
 
-    def alone(self):
+    def alone(self, at=AT):
         """Gradients by name, and loss, terms and state, by backpropagation."""
         torch.manual_seed(5)
         noise = Replay(GLOBAL)
         named = dict(self.step.named_parameters())
-        loss, others = self.step(self.batch, AT, noise)
+        loss, others = self.step(self.batch, at, noise)
         gradients = torch.autograd.grad(loss, [*named.values()], materialize_grads=True)
         self.drawn = noise.kept
         return dict(zip(named, gradients, strict=True)), (loss, others)
@@ -71,7 +71,26 @@ def test_four_jobs_at_once_are_the_four_one_by_one(words):
         stacked([dict(job.step.named_parameters()) for job in jobs]),
         stacked([dict(job.step.named_buffers()) for job in jobs]),
         stacked([job.batch for job in jobs]),
-        AT,
+        AT.expand(len(jobs)),
         stacked([job.drawn for job in jobs]),
+        [],
     )
     assert_close(together, each, **CLOSE)
+
+
+def test_jobs_may_differ_in_beta_and_in_their_steps():
+    words = "model=vae anneal=linear anneal.steps=20"
+    steps = torch.tensor([2, 9, 15, 30])
+    jobs = [Job(f"{words} objective.beta={beta}", seed=0) for beta in (0.5, 2, 4, 1)]
+    each = stacked([job.alone(at) for job, at in zip(jobs, steps, strict=True)])
+    weighing = jobs[0].step.objective.regularizers["kl"].weighing
+    together = vectorised(jobs[0].step, [(weighing, "beta")])(
+        stacked([dict(job.step.named_parameters()) for job in jobs]),
+        stacked([dict(job.step.named_buffers()) for job in jobs]),
+        stacked([job.batch for job in jobs]),
+        steps,
+        stacked([job.drawn for job in jobs]),
+        [torch.tensor([0.5, 2.0, 4.0, 1.0])],
+    )
+    assert_close(together, each, **CLOSE)
+    assert weighing.beta == 0.5

@@ -20,6 +20,7 @@ from vaebench.data.seeds import BINARIZATION, derived
 from vaebench.measures.terms import Means
 from vaebench.training import History, Identity, build_system, build_trainer, fit, keeper
 from vaebench.training.keeper import Best
+from vaebench.training.system import whole
 
 
 def config(*overrides):
@@ -90,6 +91,24 @@ def test_the_best_of_a_loss_is_its_smallest(tmp_path, monkeypatch, mode, written
         trainer = SimpleNamespace(callback_metrics={"val/loss": value})
         best.on_validation_end(trainer, None)
     assert [trainer.callback_metrics["val/loss"] for trainer in seen] == written
+
+
+def test_a_checkpoint_that_waits_stays_as_it_was():
+    weight, counts = torch.ones(3), {"step": torch.zeros(()), "seen": [1, {2}]}
+    held = keeper.kept({"weight": weight, "counts": counts})
+    weight += 1
+    counts["step"] += 1
+    counts["seen"][1].add(3)
+    assert held["weight"].tolist() == [1, 1, 1]
+    assert held["counts"] == {"step": torch.zeros(()), "seen": [1, {2}]}
+
+
+def test_a_slice_is_saved_without_the_rest_of_its_stack():
+    stack = torch.arange(1000.0).view(10, 100)
+    saved = whole({"state": [{0: stack[3], "lr": 1.0}]})["state"][0]
+    assert saved["lr"] == 1.0
+    assert torch.equal(saved[0], stack[3])
+    assert saved[0].untyped_storage().nbytes() == 400
 
 
 def test_a_mean_over_batches_is_that_over_their_examples():

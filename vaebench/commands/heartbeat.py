@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from typing import ClassVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
@@ -20,11 +21,15 @@ LOOK_SECONDS, REFRESH_SECONDS = 1.0, 0.25
 class Heartbeat:
     """While open, tells what is under way.
 
-    It does so from a thread, since a single step of the work may take minutes.
+    It does so from a thread, since a single step of the work may take minutes; not where another tells
+    already, of which this work is a part.
 
     Args:
         console: where to; one line after the other unless it is a terminal.
     """
+
+    beats: ClassVar[bool] = False
+    """Whether there is one."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -36,10 +41,15 @@ class Heartbeat:
 
     def __enter__(self) -> Heartbeat:
         self.last = progress.clock()
-        self.thread.start()
+        self.tells, Heartbeat.beats = not Heartbeat.beats, True
+        if self.tells:
+            self.thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
+        if not self.tells:
+            return
+        Heartbeat.beats = False
         self.over.set()
         self.thread.join()
         if self.live:

@@ -51,7 +51,8 @@ def run_job(cfg: DictConfig, command: Command, pace: Pace) -> Job:
         with attributed(f"job {hydra_cfg.job.num} │ ") if beside_others else nullcontext():
             if grid:
                 number = hydra_cfg.job.num
-                place = pace.place(number, Grid.jobs) + pace.left(number, Grid.jobs)
+                left = "" if beside_others else pace.left(number, Grid.jobs)
+                place = pace.place(number, Grid.jobs) + left
                 print(f"\n{job_name(hydra_cfg)}{place}", flush=True)
                 command = partial(run_cell, pace=pace)
             summary = command(cfg, choices, folder) or {}

@@ -70,7 +70,7 @@ class Gate(Callback):
             raise Stop(error) from error
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        if "joblib" in config.hydra.launcher._target_:
+        if config.hydra.launcher.get("n_jobs", 1) != 1:
             # Idle workers would hold up the end of the program by seconds.
             from joblib.externals.loky import get_reusable_executor
 

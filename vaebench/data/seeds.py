@@ -36,11 +36,22 @@ def set_noise_state(device: torch.device, state: dict[str, Tensor]) -> None:
         getattr(torch, device.type).set_rng_state(state[device.type])
 
 
+def reseed(device: torch.device, seed: int) -> None:
+    """Global generators start anew: the CPU's, and the device's.
+
+    `torch.manual_seed` would also leave a note, with a traceback, for each kind of device that is not
+    in use.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        getattr(torch, device.type).manual_seed(seed)
+
+
 @contextmanager
 def seeded(device: torch.device, seed: int) -> Iterator[None]:
     """While open, the global generators draw from a seed; then they go on where they stood."""
     state = noise_state(device)
-    torch.manual_seed(seed)
+    reseed(device, seed)
     try:
         yield
     finally:

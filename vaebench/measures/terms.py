@@ -29,9 +29,13 @@ class Means:
 
     def add(self, terms: dict[str, Tensor], size: int) -> None:
         """Adds a batch's means; the same names at every call."""
-        self.names = list(terms)
-        means = torch.stack([term.detach().mean() for term in terms.values()]) * size
-        self.total = means if self.total is None else self.total + means
+        means = torch.stack([term.detach().mean() for term in terms.values()])
+        self.add_sums(list(terms), means * size, size)
+
+    def add_sums(self, names: list[str], sums: Tensor, size: int) -> None:
+        """Adds sums `[T]` over so many examples."""
+        self.names = names
+        self.total = sums if self.total is None else self.total + sums
         self.count += size
 
     def state(self) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -17,7 +16,7 @@ class Anneal(ABC):
     constant: bool = False
     """Whether it is 1 throughout."""
 
-    tempers: ClassVar[bool] = False
+    tempers: bool = False
     """Whether it is a share of log p(x, z), an inverse temperature, instead of one of β."""
 
     @abstractmethod

@@ -35,6 +35,9 @@ class Weighing:
         if beta < 0:
             raise Incompatible(f"objective.beta={beta}: must not be negative")
         self.beta, self.anneal = beta, anneal
+        self.idle = (
+            beta == 1 and anneal.constant
+        )  # looked at here: jobs that share a step have a β each
 
     @property
     def tempers(self) -> bool:
@@ -43,7 +46,7 @@ class Weighing:
 
     def at(self, step: Tensor, *, training: bool) -> Weight | None:
         """The weight at a step; None: 1 throughout, at no cost."""
-        if self.beta == 1 and self.anneal.constant:
+        if self.idle:
             return None
         if not training:
             return Weight(self.beta)

@@ -82,7 +82,7 @@ class Blocks:
         Args:
             iterator: Lightning's: a batch, and two numbers of no interest.
         """
-        length, undone = self._length(), self.system.undone
+        length, undone = self.length(), self.system.undone
         batches = (batch for batch, *_ in islice(iterator, length))
         if self.waits and length > 1 and not self.careful:
             done = self._transaction(batches)
@@ -91,7 +91,7 @@ class Blocks:
         self.careful = self.system.undone > undone
         self.batches.increment_by(done - 1)  # Lightning counts one itself
 
-    def _length(self) -> int:
+    def length(self) -> int:
         """Steps until somebody is due; the epoch may end before."""
         now = self.trainer.global_step
         due = [listener.due(self.trainer, self.system) for listener in self.listeners]
@@ -106,7 +106,7 @@ class Blocks:
         if math.isfinite(self.seen.item()):
             return done
         before.restore()
-        self._set_count(before.step)
+        self.set_count(before.step)
         again = islice(iter(self.system.loader), done)
         return self._steps(again, self._looked_at, through=True)
 
@@ -120,14 +120,14 @@ class Blocks:
             for listener in self.listeners:
                 listener.before_step(self.trainer, self.system)
             take(batch)
-            self._set_count(self.trainer.global_step + 1)
+            self.set_count(self.trainer.global_step + 1)
             for listener in self.listeners:
                 listener.after_step(self.trainer, self.system)
             if self.system.interrupted and not through:
                 break
         return self.trainer.global_step - first
 
-    def _set_count(self, step: int) -> None:
+    def set_count(self, step: int) -> None:
         """`trainer.global_step`."""
         self.count.total.ready = self.count.total.completed = step
 
@@ -137,9 +137,21 @@ class Blocks:
         if self.trainer.strategy.reduce_boolean_decision(finite):
             self._update(pending)
             return
+        self._undo()
+
+    def _undo(self) -> None:
+        """The step at hand does not count."""
         for listener in self.listeners:
             listener.not_finite(self.trainer, self.system)
         self.system.undone += 1
+
+    def leave_out(self, pending: Pending) -> None:
+        """A step that was taken elsewhere, and was not finite."""
+        self.system.pending = pending
+        self._undo()
+        self.set_count(self.trainer.global_step + 1)
+        for listener in self.listeners:
+            listener.after_step(self.trainer, self.system)
 
     def _trusted(self, batch: Batch) -> None:
         pending = self._gradients(batch)

@@ -22,6 +22,7 @@ from vaebench.runs.history import HistoryFile
 from vaebench.runs.layout import CLOCK, HISTORY, TENSORBOARD, WANDB_ID
 from vaebench.runs.tables import markdown
 from vaebench.training.beside import Beside
+from vaebench.training.fused.strand import MINE
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,10 @@ SETTINGS = {
 """Of every wandb run: no word of its own, no look at anything but what it is told."""
 
 
+BESIDE_OTHERS = {"reinit": "create_new"}
+"""Of the runs of several jobs that go on at once in one process, none of which is wandb's only one."""
+
+
 class Wandb(WandbLogger, RunLogger):
     """Weights & Biases that never asks: offline wherever there is no account.
 
@@ -134,7 +139,9 @@ class Wandb(WandbLogger, RunLogger):
         run_id = known or os.environ.get("WANDB_RUN_ID") or uuid.uuid4().hex[:8]
         called: dict[str, Any] = {"name": identity.name, "tags": list(identity.tags)}
         called |= {"project": project, "group": identity.group or None, "id": run_id}
-        super().__init__(**called, save_dir=folder, settings=SETTINGS, resume="allow")
+        self.beside = MINE.get() is not None
+        settings = SETTINGS | (BESIDE_OTHERS if self.beside else {})
+        super().__init__(**called, save_dir=folder, settings=settings, resume="allow")
         self._wandb_init.pop("anonymous", None)  # an option of the past that wandb warns of
         self.mode = mode
         self.contact = Beside(self._contact)
@@ -227,7 +234,7 @@ class Wandb(WandbLogger, RunLogger):
         try:
             self._wait()  # a run that ends early has not told all yet
         finally:
-            wandb.finish()
+            (self._experiment if self.beside and self._experiment else wandb).finish()
 
 
 class TensorBoard(TensorBoardLogger, RunLogger):

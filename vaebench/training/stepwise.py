@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 
@@ -43,3 +44,8 @@ def hears_batches(callback: pl.Callback) -> bool:
     """Whether a callback of Lightning's kind wants to be told of each step."""
     overridden = (getattr(type(callback), name) is not getattr(pl.Callback, name) for name in HEARD)
     return not isinstance(callback, Stepwise) and any(overridden)
+
+
+def hears(callback: Stepwise, what: Callable[..., Any]) -> bool:
+    """Whether a callback has a word of its own to this."""
+    return getattr(type(callback), what.__name__) is not what

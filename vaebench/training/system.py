@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from typing import Any
 
@@ -13,14 +13,22 @@ from torch import Tensor
 
 from vaebench.compose import Composition
 from vaebench.data import Batch, Loader
-from vaebench.data.seeds import BINARIZATION, EVALUATION, derived, noise_state, set_noise_state
+from vaebench.data.seeds import (
+    BINARIZATION,
+    EVALUATION,
+    derived,
+    noise_state,
+    reseed,
+    set_noise_state,
+)
 from vaebench.inference import batch_size
 from vaebench.measures.base import BATCH as EVAL_BATCH
 from vaebench.measures.base import named
 from vaebench.measures.terms import HeldOut, Means
 from vaebench.training.average import WeightAverage
-from vaebench.training.blocks import AUTO, Blocks, Pending
+from vaebench.training.blocks import AUTO, Pending
 from vaebench.training.compiled import compiled, plain
+from vaebench.training.fused import blocks_of
 
 STATE = "vaebench"
 COUNTS = "epoch_loop.manual_optimization.optim_step_progress"
@@ -120,7 +128,7 @@ class System(pl.LightningModule):
         return ("val/bound", "max") if self.objective.has_bound else ("val/loss", "min")
 
     def on_train_start(self) -> None:
-        self.blocks = Blocks(self, self.block)
+        self.blocks = blocks_of(self, self.block)
 
     def training_step(self, dataloader_iter: Iterator[Any]) -> None:
         self.blocks.take(dataloader_iter)
@@ -164,6 +172,8 @@ class System(pl.LightningModule):
 
     # ------------------------------------------------------------------ resume
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        for key in ("state_dict", "optimizer_states"):
+            checkpoint[key] = whole(checkpoint[key])
         checkpoint[STATE] = {
             "noise": self._everyone(noise_state(self.device)),
             "loader": self.loader.state(),
@@ -201,7 +211,7 @@ class System(pl.LightningModule):
         self._exchange_average()
         self.held_out = HeldOut(self.model, self.objective)
         self.training_noise = noise_state(self.device)
-        torch.manual_seed(derived(0, EVALUATION))
+        reseed(self.device, derived(0, EVALUATION))
 
     def validation_step(self, batch: Batch, index: int) -> None:
         self.held_out.add(batch, self.at())
@@ -211,7 +221,8 @@ class System(pl.LightningModule):
         # For the choice of the best checkpoint, and callbacks; what is told of each dimension of a
         # latent would cost more than the validation.
         whole = {name: value for name, value in metrics.items() if name.startswith("val/")}
-        self.log_dict(whole, logger=False)
+        # Not through `self.log_dict` either.
+        self.trainer.callback_metrics.update({n: torch.tensor(v) for n, v in whole.items()})
         self.tell(metrics)
         self.validated = self.global_step
         set_noise_state(self.device, self.training_noise)
@@ -220,3 +231,13 @@ class System(pl.LightningModule):
     def _exchange_average(self) -> None:
         if self.average is not None:
             self.average.swap(self.model)
+
+
+def whole(value: Any) -> Any:
+    """The same, of tensors that are slices of larger ones their values alone: else those would be
+    saved as well."""
+    if isinstance(value, Tensor):
+        return value.clone() if value.untyped_storage().nbytes() > value.nbytes else value
+    if isinstance(value, Mapping):
+        return {name: whole(one) for name, one in value.items()}
+    return [whole(one) for one in value] if isinstance(value, list) else value

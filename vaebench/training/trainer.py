@@ -15,7 +15,9 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from vaebench.compose import instantiate
+from vaebench.config.schema import OnNan
 from vaebench.errors import Refusal
+from vaebench.training.fused.strand import MINE
 from vaebench.training.keeper import Best, Keeper
 from vaebench.training.learning_rate import LearningRate
 from vaebench.training.log import Log
@@ -69,6 +71,8 @@ def _trainer(option: str, accelerator: str, **options: Any) -> pl.Trainer:
 def callbacks(cfg: DictConfig, system: System, folder: Path, console: Console) -> list[pl.Callback]:
     """In this order: a checkpoint holds what the others did at its step."""
     monitor, mode = system.monitor
+    strand = None if cfg.trainer.on_nan is OnNan.rollback else MINE.get()
+    best = Best(folder, monitor, mode, waits=strand is not None)
     chosen: list[pl.Callback] = [
         Guard(cfg.trainer.on_nan, folder),
         Averaging(),
@@ -77,8 +81,8 @@ def callbacks(cfg: DictConfig, system: System, folder: Path, console: Console) -
         Collapse(console),
         Bar(console),
         *own_callbacks(cfg),
-        Best(folder, monitor, mode),
-        Keeper(folder, cfg.checkpoint.every),
+        best,
+        Keeper(folder, cfg.checkpoint.every, best, strand.spared if strand else never),
     ]
     if cfg.trainer.patience:
         # After validation rather than at the epoch's end, whose checkpoint must know of it.
@@ -111,3 +115,8 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     warnings.filterwarnings("ignore", module="lightning_fabric")
+
+
+def never() -> bool:
+    """No."""
+    return False
