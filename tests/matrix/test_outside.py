@@ -130,6 +130,7 @@ PRIORS = {
 """Of the two kinds that need nothing of the model's own."""
 
 OPEN = {"dataset": "blobs", "nets": "mlp", "likelihood": "gaussian", "posterior": "laplace"}
+OPEN |= {"refine": "none", "weights": "point"}
 """Where the two from outside meet every prior, objective and model, and nothing is in the way."""
 
 
@@ -141,8 +142,8 @@ NOT_REAL = {
 }
 """Where priors of bits and classes meet the data from outside."""
 
-OF_IMAGES = {"chairs", "dcign", "draw_classifier", "generator", "ram"}
-"""Models that look at images or make them, which these data are none of."""
+OF_IMAGES = {"chairs", "cross_modal", "dcign", "draw_classifier", "dvae", "generator", "ram"}
+"""Models that look at images or make them, or know parts of them, which these data are none of."""
 
 OF_OTHERS = {"inverse_graphics", "weighted", "semi_supervised", *RELATIVES.values()}
 """Objectives of several factors, images or classes, which these data have none of, and those that stand
@@ -186,7 +187,7 @@ def test_they_are_on_the_axes_and_take_nothing_away(matrix):
 
 def test_their_cells_train_or_are_refused_like_any_others(outside, matrix):
     runner = Runner([outside, conf_dir()], steps=40)
-    rest = {"refine": "none", "weights": "point"} | {n: OPEN[n] for n in ("nets", "likelihood")}
+    rest = {n: OPEN[n] for n in ("nets", "likelihood", "refine", "weights")}
     left_out = {"model": OF_IMAGES, "objective": OF_OTHERS, "nets": {"pooled", "unpooled"}}
     only = {
         group: tuple(v.name for v in matrix.axes[group] if v.name not in names)
