@@ -19,7 +19,7 @@ from yaml import YAMLError
 
 from vaebench.commands.codes import make_codes
 from vaebench.commands.heartbeat import Heartbeat
-from vaebench.compose import Composition, compose
+from vaebench.composition import Composition, compose
 from vaebench.config.schema import Accelerator, Config
 from vaebench.errors import Refusal
 from vaebench.measures.base import Subject, evaluating
