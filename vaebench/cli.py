@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from vaebench.commands.importing import importing
-from vaebench.config.words import OF_RUNS
+from vaebench.config.words import BY_THEMSELVES, OF_RUNS
 from vaebench.errors import Refusal, RunFailed
 from vaebench.paths import conf_dir
 from vaebench.progress import under_way
@@ -41,6 +41,8 @@ usage
                                     prior_sampling, gradient_variance, local_reparam
   vaebench compare RUN… | FOLDER    mean ± sd over seeds, and one HTML page
   vaebench list [GROUP]             what can be chosen, one line each
+  vaebench new KIND NAME            class, YAML and test of a part of your own: posterior, objective, …
+  vaebench doctor                   versions, devices, data and loggers here, for a bug report
   vaebench --cfg job [CHOICE=…]     print the composed config instead of running it
   vaebench --config-dir DIR …       choices of your own from DIR/GROUP/NAME.yaml
   vaebench -sc install=bash         print tab completion; eval it (also zsh, fish)
@@ -137,7 +139,7 @@ def _composing(args: Sequence[str]) -> Sequence[str] | None:
         from vaebench.commands.study import choices_in
 
         return choices_in(args[1:])
-    return None if {"list", *OF_RUNS} & set(args[:1]) else args
+    return None if {"list", *OF_RUNS, *BY_THEMSELVES} & set(args[:1]) else args
 
 
 def _fail(line: str, code: int) -> int:
@@ -166,7 +168,7 @@ def _dispatch(args: list[str]) -> int:
         return _list(args[1:])
     if args[:1] == ["study"]:
         return _study(args[1:])
-    if args and args[0] in OF_RUNS:
+    if args and args[0] in (*OF_RUNS, *BY_THEMSELVES):
         find_own_classes()
         _called(args[0])(args[1:])
         return DONE
