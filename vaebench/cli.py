@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from vaebench.commands.importing import importing
 from vaebench.config.words import BY_THEMSELVES, OF_RUNS
 from vaebench.errors import Refusal, RunFailed
-from vaebench.paths import conf_dir
+from vaebench.paths import conf_dir, find_classes
 from vaebench.progress import under_way
 from vaebench.streams import patient
 from vaebench.suggest import command_line, use
@@ -169,7 +169,7 @@ def _dispatch(args: list[str]) -> int:
     if args[:1] == ["study"]:
         return _study(args[1:])
     if args and args[0] in (*OF_RUNS, *BY_THEMSELVES):
-        find_own_classes()
+        find_own_classes(args)
         _called(args[0])(args[1:])
         return DONE
     if args[:1] == ["check"]:
@@ -262,12 +262,13 @@ def carry_out(args: Sequence[str], command: Command, words: Sequence[str]) -> in
     from vaebench.config.schema import register
 
     _check_words(args, words)
-    find_own_classes()
+    find_own_classes(args)
     register()
     register_sweeper()
     jobs, pace = list[Job](), Pace()
 
     def task(cfg: DictConfig) -> float | None:
+        find_own_classes(args)
         with patient(_without_reader):  # another process's, where jobs run beside each other
             jobs.append(job := run_job(cfg, command, pace))
         return job.value
@@ -284,10 +285,10 @@ def carry_out(args: Sequence[str], command: Command, words: Sequence[str]) -> in
     return DONE if failed is None else FAILED if failed else REFUSED
 
 
-def find_own_classes() -> None:
-    """A user's own, in the folder where the command is called, as `python -m` would find them."""
-    if (here := os.getcwd()) not in sys.path:
-        sys.path.append(here)
+def find_own_classes(args: Sequence[str]) -> None:
+    """A user's own, where the command is called and where their choices are."""
+    extra = _config_dir(args)
+    find_classes(*([Path(extra).absolute()] if extra else []))
 
 
 @contextmanager
