@@ -1,0 +1,188 @@
+"""Whatever README.md and docs/ show is run, and what they show of it is what it prints."""
+
+from __future__ import annotations
+
+import doctest
+import io
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import vaebench
+from tests.docs import pages
+from tests.docs.pages import PAGES, Block, alike, arguments, blocks, differs
+from vaebench.cli import NOWHERE, carry_out
+from vaebench.commands.jobs import check_early
+from vaebench.config.signatures import check_options
+from vaebench.config.words import OF_RUNS
+
+SLOW = {"README.md", "guide/grids.md"}
+"""Pages whose dialogues take longer than a few seconds."""
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(pages.ROOT).as_posix().removeprefix("docs/")
+
+
+def some(kinds: set[str]) -> list:
+    """The pages that have a block of these kinds, the slow ones marked."""
+    found = [p for p in PAGES if any(b.kind in kinds and not b.excused for b in blocks(p))]
+    marks = {name: [pytest.mark.slow] for name in SLOW}
+    return [pytest.param(p, id=name_of(p), marks=marks.get(name_of(p), [])) for p in found]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty one, of a program of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    return tmp_path
+
+
+# --------------------------------------------------------------------------------------- dialogues
+@pytest.mark.parametrize("page", some({"console"}))
+def test_what_is_shown_of_a_command_is_what_it_prints(page, folder):
+    for block in blocks(page):
+        if block.file:
+            pages.write(block)
+        for command, shown in block.dialogue if block.kind == "console" else ():
+            if block.excused:
+                continue
+            said = pages.run(command)
+            missing = differs(shown, said.text)
+            told = f"{page}:{block.line}: {command}\nshown: {missing}\nprinted:\n{said.text}"
+            assert not missing, told
+
+
+# --------------------------------------------------------------------------------------- programs
+@pytest.mark.parametrize("page", some({"python"}))
+def test_programs_run_and_give_what_they_show(page, folder, monkeypatch):
+    monkeypatch.setattr("vaebench.commands.train.draw_run", lambda *_: [])
+    names: dict[str, object] = {}
+    for block in blocks(page):
+        if block.file:
+            pages.write(block)
+        elif block.kind != "python" or block.excused:
+            continue
+        elif ">>> " in block.text:
+            example = doctest.DocTestParser().get_doctest(
+                block.text, names, page.name, str(page), block.line
+            )
+            runner, out = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS), io.StringIO()
+            runner.run(example, out=out.write, clear_globs=False)
+            names |= example.globs
+            assert runner.failures == 0, out.getvalue()
+        else:
+            exec(compile(block.text, f"{page}:{block.line}", "exec"), names)
+
+
+# ----------------------------------------------------------------------------------------- choices
+COMPOSED = {
+    command
+    for page in PAGES
+    for block in blocks(page)
+    for command in (block.commands if block.kind == "sh" and not block.excused else ())
+    if command.startswith("vaebench ")
+    and not re.match(rf"vaebench ({'|'.join(OF_RUNS)}|study|list|doctor|new)\b", command)
+}
+
+
+def one_job(command: str) -> list[str]:
+    """The words of a command's first job, but for those about where it runs."""
+    words = [
+        w for w in arguments(command) if w not in ("-m", "check") and not w.startswith("hydra")
+    ]
+    words = [w.replace("=RUN", f"={Path.cwd()}") for w in words]
+    grid = "-m" in arguments(command)
+    return [re.sub(r"=([^\[{(]*?),.*", r"=\1", w) if grid else w for w in words]
+
+
+@pytest.mark.parametrize("command", sorted(COMPOSED))
+def test_every_command_composes_and_its_options_are_read(command, folder, capfd):
+    def looked(cfg, choices, folder) -> None:
+        check_early(cfg)
+        check_options(cfg)
+
+    words = one_job(command)
+    carry_out(words, looked, [*words, *NOWHERE])
+
+
+# ------------------------------------------------------------------------------------- the pages
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_and_pictures_of_a_page_are_there(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#]+)", text):
+        if not re.match(r"https?:|mailto:", target) and "systems/" not in target:
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_block_of_a_page_has_a_kind(page):
+    fences = re.findall(r"^```(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert all(fences[::2]), f"{page.name}: say text, sh, console, python or yaml"
+    assert not any(fences[1::2])
+
+
+def test_the_list_of_choices_is_what_can_be_chosen(monkeypatch):
+    monkeypatch.syspath_prepend(pages.ROOT / "docs")
+    from systems import choices_page
+
+    kept = (pages.ROOT / "docs" / "choices.md").read_text(encoding="utf-8")
+    assert kept == choices_page(), "python docs/systems.py writes it anew"
+
+
+def test_each_experiment_has_a_page_of_what_its_head_says(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(pages.ROOT / "docs")
+    from systems import write_pages
+
+    write_pages(tmp_path)
+    heads = [p for p in (pages.ROOT / "conf/experiment").glob("*.yaml") if p.stem != "none"]
+    assert {p.stem for p in tmp_path.glob("*.md")} == {p.stem for p in heads} | {"index"}
+    for path in heads:
+        page = (tmp_path / f"{path.stem}.md").read_text(encoding="utf-8")
+        lines = path.read_text(encoding="utf-8").splitlines()
+        head = [line for line in lines if line.startswith("#")][2:]
+        told = set(re.findall(r"[\w.±]+", page))
+        assert set(re.findall(r"[\w.±]+", " ".join(head))) <= told
+
+
+# -------------------------------------------------------------------------------- the comparison
+@pytest.mark.parametrize(
+    ("shown", "printed", "same"),
+    [
+        ("test/nll 23.104", "test/nll 23.101", True),
+        ("test/nll 23.104", "test/nll 24.104", False),
+        ("5.8 s of training on cpu", "12 s of training on cpu", True),
+        (
+            "run folder  runs/vae/2026-11-21_22-05-39-979424",
+            "run folder runs/vae/2027-01-01_00-00-00-1",
+            True,
+        ),
+        ("n │ 3 │", "n │ 4 │", False),
+    ],
+)
+def test_lines_are_alike_up_to_time_and_rounding(shown, printed, same):
+    assert alike(shown, printed) == same
+
+
+def test_a_line_that_is_shown_and_not_printed_is_found():
+    printed = "a\nb\nc\nd\n"
+    assert not differs(["a", "b", "c", "d"], printed)
+    assert not differs(["a", "…", "d"], printed)
+    assert not differs(["…", "c", "…"], printed)
+    assert differs(["a", "c"], printed) == "c"
+    assert differs(["…", "e"], printed) == "e"
+    assert differs(["a", "b"], printed)
+
+
+def test_a_command_is_taken_apart_as_a_shell_would(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "one").touch()
+    words = arguments("vaebench evaluate runs/* 'pictures=[a,b]' k=5  # comment")
+    assert words == ["evaluate", "runs/one", "pictures=[a,b]", "k=5"]
+    block = Block("sh", "vaebench a=1 \\\n    b=2  # more\n\n# nothing\nvaebench\n", False, 1)
+    assert block.commands == ["vaebench a=1      b=2", "vaebench"]
+    assert vaebench.__version__
