@@ -13,7 +13,16 @@ import vaebench
 from vaebench.cli import main
 from vaebench.commands.new import kinds
 
-KINDS = ["dataset", "estimator", "likelihood", "objective", "posterior", "prior"]
+NAMES = {
+    "dataset": "bars",
+    "estimator": "clipped",
+    "likelihood": "laplace_likelihood",
+    "objective": "entropic",
+    "posterior": "laplace",
+    "prior": "student_t",
+}
+"""Some are called like what their template is made of."""
+KINDS = [*NAMES]
 QUICK = ["trainer.max_steps=3", "nets.hidden=[20]", "eval.k=2", "eval.examples=20", "logger=none"]
 
 
@@ -22,7 +31,7 @@ def mine(tmp_path_factory):
     """A folder with a part of each kind."""
     folder = tmp_path_factory.mktemp("outside") / "mine"
     for kind in KINDS:
-        assert main(["new", kind, f"own_{kind}", "--into", str(folder)]) == 0
+        assert main(["new", kind, NAMES[kind], "--into", str(folder)]) == 0
     return folder
 
 
@@ -31,8 +40,8 @@ def choosing(mine, monkeypatch):
     """The words that choose one of them, of a program that has not seen their folder."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     for kind in KINDS:
-        monkeypatch.delitem(sys.modules, f"own_{kind}", raising=False)
-    return lambda *kinds: [f"--config-dir={mine / 'conf'}", *(f"{k}=own_{k}" for k in kinds)]
+        monkeypatch.delitem(sys.modules, NAMES[kind], raising=False)
+    return lambda *kinds: [f"--config-dir={mine / 'conf'}", *(f"{k}={NAMES[k]}" for k in kinds)]
 
 
 def test_there_is_a_template_of_each_kind():
@@ -60,7 +69,7 @@ def test_what_it_writes_is_told_with_how_to_use_it(here, tmp_path):
         "train   vaebench --config-dir mine/conf posterior=laplace",
         "test    python -m pytest mine/test_laplace.py",
     ]
-    assert "class Laplace(" in (tmp_path / "mine/laplace.py").read_text()
+    assert "class LaplacePosterior(" in (tmp_path / "mine/laplace.py").read_text()
     assert not [path for path in tmp_path.rglob("*") if "emplate" in path.name]
     found = here("list", "posterior", "--config-dir", "mine/conf").out
     assert "  laplace " in found
@@ -80,10 +89,10 @@ def test_a_run_of_ones_own_parts_is_found_again_from_elsewhere(
     run = vaebench.run([*words, "dataset.binarize=none", *QUICK])
     monkeypatch.setattr(sys, "path", [p for p in sys.path if "outside" not in p])
     for kind in KINDS:
-        sys.modules.pop(f"own_{kind}", None)
+        sys.modules.pop(NAMES[kind], None)
     vae = vaebench.load(run.folder)
     assert vae.reconstruct(vae.examples("test", 3)).shape == (3, 1, 8, 8)
-    assert "own_posterior" in sys.modules
+    assert "laplace" in sys.modules
 
 
 def test_its_options_are_checked_like_any_others(choosing):
@@ -93,11 +102,13 @@ def test_its_options_are_checked_like_any_others(choosing):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_template_is_titled_and_its_class_is_in_its_module(mine, kind):
-    text = (mine / "conf" / kind / f"own_{kind}.yaml").read_text()
+    text = (mine / "conf" / kind / f"{NAMES[kind]}.yaml").read_text()
     cfg = OmegaConf.create(text)
     target = cfg.get(kind, cfg)["_target_"]
-    assert target == f"own_{kind}.Own{kind.capitalize()}"
-    assert f"class Own{kind.capitalize()}(" in (mine / f"own_{kind}.py").read_text()
+    module, _, name = target.partition(".")
+    assert module == NAMES[kind]
+    assert name.endswith(kind.capitalize())
+    assert f"class {name}(" in (mine / f"{NAMES[kind]}.py").read_text()
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def folder(tmp_path, monkeypatch):
     """An empty one, of a program of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv("COLUMNS", pages.COLUMNS)
     return tmp_path
 
 

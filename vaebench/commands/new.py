@@ -102,16 +102,21 @@ def _another(kind: str, name: str = "mine") -> str:
 
 def files(kind: str, name: str, folder: Path) -> dict[Path, str]:
     """What is written where: class, choice and test."""
-    templates = {
-        folder / f"{name}.py": f"{kind}.py",
-        folder / "conf" / kind / f"{name}.yaml": f"{kind}.yaml",
-        folder / f"test_{name}.py": f"{kind}_test.py",
+    suffixes = {
+        folder / f"{name}.py": ".py",
+        folder / "conf" / kind / f"{name}.yaml": ".yaml",
+        folder / f"test_{name}.py": "_test.py",
     }
-    return {path: filled(template, name) for path, template in templates.items()}
+    return {path: filled(kind, suffix, name) for path, suffix in suffixes.items()}
 
 
-def filled(template: str, name: str) -> str:
+def filled(kind: str, suffix: str, name: str) -> str:
     """A template with the part's own name."""
-    text = (templates_dir() / template).read_text(encoding="utf-8")
-    camel = "".join(word.capitalize() for word in name.split("_"))
-    return text.replace(CLASS, camel).replace(MODULE, name)
+    text = (templates_dir() / f"{kind}{suffix}").read_text(encoding="utf-8")
+    return text.replace(CLASS, class_name(kind, name)).replace(MODULE, name)
+
+
+def class_name(kind: str, name: str) -> str:
+    """`LaplacePosterior`: with its kind, so that it is not called like what it is made of."""
+    words = name.split("_")
+    return "".join(word.capitalize() for word in [*words, *([] if words[-1] == kind else [kind])])
