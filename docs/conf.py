@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from systems import write_pages 
+from systems import write_pages
 
 import vaebench
 

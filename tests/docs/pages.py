@@ -66,7 +66,7 @@ class Block:
     @property
     def commands(self) -> list[str]:
         """Those of an `sh` block, without comments, lines that go on joined."""
-        lines = self.text.replace("\\\n", " ").splitlines()
+        lines = re.sub(r"\s*\\\n\s*", " ", self.text).splitlines()
         return [text for line in lines if (text := re.sub(r"(^|\s)#.*", "", line).strip())]
 
     @property

@@ -8,15 +8,16 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import vaebench
 from tests.docs import pages
 from tests.docs.pages import PAGES, Block, alike, arguments, blocks, differs
-from vaebench.cli import NOWHERE, carry_out
+from vaebench.cli import NOWHERE, carry_out, main
 from vaebench.commands.jobs import check_early
 from vaebench.config.signatures import check_options
-from vaebench.config.words import OF_RUNS
+from vaebench.config.words import BY_THEMSELVES, OF_RUNS
 
 SLOW = {"README.md", "guide/grids.md"}
 """Pages whose dialogues take longer than a few seconds."""
@@ -39,7 +40,10 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setenv("COLUMNS", pages.COLUMNS)
-    return tmp_path
+    yield tmp_path
+    for name, module in [*sys.modules.items()]:
+        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 # --------------------------------------------------------------------------------------- dialogues
@@ -80,34 +84,81 @@ def test_programs_run_and_give_what_they_show(page, folder, monkeypatch):
 
 
 # ----------------------------------------------------------------------------------------- choices
-COMPOSED = {
-    command
-    for page in PAGES
-    for block in blocks(page)
-    for command in (block.commands if block.kind == "sh" and not block.excused else ())
-    if command.startswith("vaebench ")
-    and not re.match(rf"vaebench ({'|'.join(OF_RUNS)}|study|list|doctor|new)\b", command)
-}
+NOT_COMPOSED = (*OF_RUNS, *BY_THEMSELVES, "study", "list")
 
 
-def one_job(command: str) -> list[str]:
+def commands(page: Path) -> list[str]:
+    """Those that a page lists."""
+    found = (b.commands for b in blocks(page) if b.kind == "sh" and not b.excused)
+    return [command for each in found for command in each if command.startswith("vaebench ")]
+
+
+COMPOSED = sorted({c for page in PAGES for c in commands(page) if c.split()[1] not in NOT_COMPOSED})
+
+
+def first_job(command: str) -> list[str]:
     """The words of a command's first job, but for those about where it runs."""
-    words = [
-        w for w in arguments(command) if w not in ("-m", "check") and not w.startswith("hydra")
-    ]
-    words = [w.replace("=RUN", f"={Path.cwd()}") for w in words]
-    grid = "-m" in arguments(command)
-    return [re.sub(r"=([^\[{(]*?),.*", r"=\1", w) if grid else w for w in words]
+    words = arguments(command)
+    kept = [w for w in words if w not in ("-m", "check") and not w.startswith("hydra")]
+    kept = [re.sub(r"=interval\((.*?),.*", r"=\1", w).replace("=RUN", "=run") for w in kept]
+    return [re.sub(r"=([^\[{(]*?),.*", r"=\1", w) if "-m" in words else w for w in kept]
 
 
-@pytest.mark.parametrize("command", sorted(COMPOSED))
+@pytest.mark.parametrize("command", COMPOSED)
 def test_every_command_composes_and_its_options_are_read(command, folder, capfd):
     def looked(cfg, choices, folder) -> None:
         check_early(cfg)
         check_options(cfg)
 
-    words = one_job(command)
+    words = first_job(command)
     carry_out(words, looked, [*words, *NOWHERE])
+
+
+FEW = {"trainer.max_steps": "3", "eval.k": "2", "eval.examples": "10", "logger": "csv"}
+ELSEWHERE = ("experiment", "hydra/launcher", "hydra/sweeper")
+"""What has tests of its own: days of training, and other engines."""
+LACKING = ("~/photos", "omniglot", "cifar", "fashion_mnist", "trainer=gpu", "RUN,RUN", "OTHER")
+"""Data, devices and runs that are not here."""
+
+
+def few(words: list[str]) -> list[str]:
+    """The words of a run with a few steps in place of many."""
+    given = {word.partition("=")[0] for word in words}
+    longer = [word for word in words if not word.startswith("trainer.max_epochs=")]
+    return [*longer, *(f"{name}={value}" for name, value in FEW.items() if name not in given)]
+
+
+def files(folder: Path) -> None:
+    """What the pages call a user's own."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (400, 1, 8, 8), dtype=np.uint8)
+    kinds = {n: rng.integers(0, 3, 400) for n in ("identity", "light", "labelled")}
+    arrays = {"x": images, "image": images, "mask": images > 100, "pose": rng.normal(size=(400, 2))}
+    for name in ("faces", "other"):
+        np.savez(folder / f"{name}.npz", **arrays, **kinds | {"labelled": kinds["light"] > 0})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=name_of)
+def test_every_command_of_a_page_runs(page, folder, capfd):
+    """In order, with a few steps in place of many; RUN is the page's last one."""
+    files(folder)
+    run, failed = folder / "runs/first", []
+    assert main([*few(["dataset=mnist"]), f"hydra.run.dir={run}"]) == 0
+    for number, command in enumerate(commands(page)):
+        if any(word in command for word in (*ELSEWHERE, *LACKING)):
+            continue
+        words = [word.replace("RUN", str(run)) for word in arguments(command)]
+        if words[:1] == ["resume"]:
+            (run / "summary.json").unlink()
+        trains = words[0] not in NOT_COMPOSED and words[0] != "check"
+        if trains and "-m" not in words:
+            words += [f"hydra.run.dir={folder / f'runs/{number}'}"]
+        if main(few(words) if trains else words) != 0:
+            failed.append(f"{command}\n{capfd.readouterr().err}")
+        elif trains and "-m" not in words:
+            run = folder / f"runs/{number}"
+    assert not failed, "\n".join(failed)
 
 
 # ------------------------------------------------------------------------------------- the pages
@@ -185,5 +236,5 @@ def test_a_command_is_taken_apart_as_a_shell_would(tmp_path, monkeypatch):
     words = arguments("vaebench evaluate runs/* 'pictures=[a,b]' k=5  # comment")
     assert words == ["evaluate", "runs/one", "pictures=[a,b]", "k=5"]
     block = Block("sh", "vaebench a=1 \\\n    b=2  # more\n\n# nothing\nvaebench\n", False, 1)
-    assert block.commands == ["vaebench a=1      b=2", "vaebench"]
+    assert block.commands == ["vaebench a=1 b=2", "vaebench"]
     assert vaebench.__version__
