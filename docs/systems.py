@@ -145,7 +145,8 @@ def _head(path: Path) -> list[str]:
 
 
 def _commands(path: Path) -> list[str]:
-    return [x.strip() for x in _head(path) if x.startswith("  vaebench ")]
+    lines = (x.strip() for x in _head(path) if x.startswith("  vaebench "))
+    return [re.sub(r" {2,}(?!#)", lambda gap: f"{gap[0]}# ", line, count=1) for line in lines]
 
 
 def _blocks(path: Path) -> Iterator[str]:

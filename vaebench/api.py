@@ -3,7 +3,7 @@
     >>> import vaebench
     >>> run = vaebench.run(["model=iwae", "k=5"])  # doctest: +SKIP
     >>> run.metrics["test/nll"]  # doctest: +SKIP
-    23.047
+    22.833
     >>> run.model.sample(16).shape  # doctest: +SKIP
     torch.Size([16, 1, 8, 8])
 
