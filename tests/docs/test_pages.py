@@ -16,8 +16,10 @@ from tests.docs import pages
 from tests.docs.pages import PAGES, Block, alike, arguments, blocks, differs
 from vaebench.cli import NOWHERE, carry_out, main
 from vaebench.commands.jobs import check_early
+from vaebench.config.choices import choices
 from vaebench.config.signatures import check_options
 from vaebench.config.words import BY_THEMSELVES, OF_RUNS
+from vaebench.paths import conf_dir
 
 SLOW = {"README.md", "guide/grids.md"}
 """Pages whose dialogues take longer than a few seconds."""
@@ -48,7 +50,10 @@ def folder(tmp_path, monkeypatch):
 
 # --------------------------------------------------------------------------------------- dialogues
 @pytest.mark.parametrize("page", some({"console"}))
-def test_what_is_shown_of_a_command_is_what_it_prints(page, folder):
+def test_what_is_shown_of_a_command_is_what_it_prints(page, folder, monkeypatch):
+    monkeypatch.setattr(
+        "vaebench.commands.train.draw_run", lambda *_: []
+    )  # half of a short run's time
     for block in blocks(page):
         if block.file:
             pages.write(block)
@@ -175,6 +180,19 @@ def test_every_block_of_a_page_has_a_kind(page):
     fences = re.findall(r"^```(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert all(fences[::2]), f"{page.name}: say text, sh, console, python or yaml"
     assert not any(fences[1::2])
+
+
+def test_the_choices_that_the_readme_names_are_there():
+    found, rows = (
+        choices([conf_dir()]),
+        re.findall(
+            r"^\| `(\w+)` \| (.+) \|$", (pages.ROOT / "README.md").read_text("utf-8"), re.MULTILINE
+        ),
+    )
+    assert len(rows) > 6
+    for group, told in rows:
+        named = [n for n in re.findall(r"`([^`]+)`", told) if "=" not in n and n not in found]
+        assert set(named) <= set(found[group]), group
 
 
 def test_the_list_of_choices_is_what_can_be_chosen(monkeypatch):
