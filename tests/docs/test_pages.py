@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import io
+import math
 import re
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import vaebench
+from tests.commands.conftest import UNDRAWN
 from tests.docs import pages
 from tests.docs.pages import PAGES, Block, alike, arguments, blocks, differs
 from vaebench.cli import NOWHERE, carry_out, main
@@ -51,9 +53,8 @@ def folder(tmp_path, monkeypatch):
 # --------------------------------------------------------------------------------------- dialogues
 @pytest.mark.parametrize("page", some({"console"}))
 def test_what_is_shown_of_a_command_is_what_it_prints(page, folder, monkeypatch):
-    monkeypatch.setattr(
-        "vaebench.commands.train.draw_run", lambda *_: []
-    )  # half of a short run's time
+    monkeypatch.setattr("vaebench.commands.heartbeat.SILENCE", math.inf)  # on a slow machine too
+    monkeypatch.setattr(*UNDRAWN)
     for block in blocks(page):
         if block.file:
             pages.write(block)
@@ -69,7 +70,7 @@ def test_what_is_shown_of_a_command_is_what_it_prints(page, folder, monkeypatch)
 # --------------------------------------------------------------------------------------- programs
 @pytest.mark.parametrize("page", some({"python"}))
 def test_programs_run_and_give_what_they_show(page, folder, monkeypatch):
-    monkeypatch.setattr("vaebench.commands.train.draw_run", lambda *_: [])
+    monkeypatch.setattr(*UNDRAWN)
     names: dict[str, object] = {}
     for block in blocks(page):
         if block.file:
