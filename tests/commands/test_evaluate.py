@@ -64,7 +64,7 @@ def test_every_measure_is_printed_and_kept(here, copied):
     measures += ["sampling", "blur"]
     others = {"classification", "class_samples", "outliers", "predictive"}
     others |= {"disentanglement", "udr"}
-    others |= {"equivariance", "transfer"}
+    others |= {"equivariance", "transfer", "modalities", "overlap", "pose", "swaps"}
     assert {name.partition("/")[0] for name in found} == {*measures, *others}
     assert found["outliers/does_not_apply"].startswith("no outliers are named")
     assert found["classification/does_not_apply"].startswith("one label is to be observed")

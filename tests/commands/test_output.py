@@ -150,8 +150,9 @@ def test_every_measure_and_picture_says_that_it_is_at_work_and_counts(here, copi
         loops = [path[1:] for path in begun if path[0] == name]
         assert [] in loops
         # A probe's classifiers are another library's, and there is no label observed, no class drawn,
-        # no known factor and no other seed.
+        # no known factor, no modality and no other seed.
         of_others = ("probe", "classification", "class_samples", "predictive", "transfer")
+        of_others += ("modalities", "overlap", "pose", "swaps")
         if name not in (*of_others, "disentanglement", "equivariance", "udr"):
             assert any(loops), name
     phases = {path[1] for path in begun if path[0] == "ais" and len(path) > 1}

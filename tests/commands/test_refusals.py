@@ -14,7 +14,7 @@ WRONG = {
     # command line: what the one line must say
     "modle=iwae": "no option 'modle'. Did you mean model=iwae?",
     "model=iwaee": "Did you mean model=iwae?",
-    "model=": "draw_classifier, factor_vae, factorized, generator, gmm, helmholtz, hierarchical,",
+    "model=": "dcign, dip_vae, draw, draw_classifier, dvae, factor_vae, factorized, generator, gmm,",
     "model=unconditional objective=elbo estimator=nvil": "objective=elbo is about latents, and",
     "model=unconditional objective=discriminator": "objective=discriminator is about latents, and",
     "k=abc": "k=abc: an integer was expected",

@@ -27,7 +27,7 @@ AXES = tuple(reversed(COMPOSED))
 """Groups that decide whether a composition makes sense. The model comes last: while it only sets
 defaults of the others, neighbouring cells compose to the same config, and only one need run."""
 
-NEEDS_FILES = {"data_dir", "path", "run", "grid"}
+NEEDS_FILES = {"data_dir", "path", "run", "grid", "examples"}
 """A data set with one of these options reads files that a test does not have: MNIST, Fashion-MNIST,
 Frey faces, one's own images and arrays, a run's codes; or it renders images of 64x64. It differs from
 the embedded one in nothing that a cell is about."""
@@ -75,8 +75,9 @@ RELATIVES = {
 }
 """Models that are the VAE on another objective, which stands for them: an ELBO and what it is less."""
 
-APART = (*RELATIVES, "chairs", "dcign")
-"""Those, and models of data that no cell has: several factors, an image with a mask."""
+APART = (*RELATIVES, "chairs", "cross_modal", "dcign", "dvae")
+"""Those, and models of data that no cell has: several factors or modalities, an image with
+a mask."""
 
 
 @dataclass(frozen=True)

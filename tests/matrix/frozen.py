@@ -21,6 +21,8 @@ from pathlib import Path
 import torch
 
 from vaebench.cli import main
+from vaebench.config.words import given
+from vaebench.runs.layout import option_of
 
 TOLERANCE = 1e-6
 STEPS, FEW_STEPS = 30, 10
@@ -32,6 +34,10 @@ SMALL = (
     "logger=csv",
 )
 TOPICS = "dataset=topics likelihood.embedding=6 likelihood.hidden=8"
+HANDS = (
+    "dataset.size=16 dataset.examples=200 nets.images.channels=[4] nets.images.hidden=20 "
+    "nets.vectors.hidden=[20] model.latent_dim=3"
+)
 COMPOSITIONS = (
     "model=vae",
     "model=vae objective.free_bits=0.05",
@@ -82,6 +88,11 @@ COMPOSITIONS = (
     "nets.channels=[4] nets.hidden=20",
     "model=chairs dataset.size=16 dataset.grid=[6,4,2] dataset.split.val=0.2 dataset.split.test=0.2 "
     "nets.images.channels=[4] nets.images.hidden=20 trainer.batch_size=10",
+    "model=cross_modal dataset=digits model.observed=[x,y] model.latent_dim=4",
+    "model=cross_modal dataset=digits model.observed=[x,y] model.latent_dim=4 model.combine=mixture "
+    "objective.bound=iwae k=4 objective.passes=[x:x+y,y:y,x+y:x]",
+    f"model=cross_modal {HANDS}",
+    f"model=dvae {HANDS}",
     "model=hierarchical model.layers=[6,3]",
     "model=hierarchical model.layers=[6,3] objective=iwae k=4 estimator=dreg",
     "model=helmholtz model.layers=[6,3]",
@@ -143,7 +154,9 @@ def measured(composition: str, steps: int = STEPS) -> dict[str, float]:
         AssertionError: it does not run.
     """
     with tempfile.TemporaryDirectory() as folder:
-        words = [f"trainer.max_steps={steps}", *SMALL, *composition.split()]
+        own = given(composition.split())
+        small = [word for word in SMALL if option_of(word) not in own]
+        words = [f"trainer.max_steps={steps}", *small, *own.values()]
         words.append(f"hydra.run.dir={folder}/run")
         told = io.StringIO()
         with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):

@@ -6,7 +6,7 @@ import itertools
 import math
 import re
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -28,6 +28,7 @@ from vaebench.composition import Composition, compose
 from vaebench.composition.build import assemble
 from vaebench.config.chosen import chosen, in_words
 from vaebench.config.schema import register
+from vaebench.config.words import given
 from vaebench.data import Dataset
 from vaebench.errors import Incompatible, Refusal
 from vaebench.suggest import suggestions
@@ -59,6 +60,7 @@ class Outcome:
         bound: mean over test examples, where the data's log p(x) is known.
         exact: mean log p(x) of the same examples.
         error: standard error of bound - exact.
+        reason: of a refusal: the model, and why, but for what else is chosen and what to use instead.
     """
 
     state: Literal["trained", "refused"]
@@ -66,6 +68,7 @@ class Outcome:
     bound: float = math.nan
     exact: float = math.nan
     error: float = math.nan
+    reason: tuple[str, str] = ("", "")
 
     def excess(self, comparisons: int) -> float:
         """By how much the bound is larger than an honest one could be; ≤ 0: it is not.
@@ -105,47 +108,61 @@ class Runner:
     Args:
         folders: of the configs.
         steps: how long those train whose data have a known log p(x).
+        reasons: whether to judge by the first refusal of a model for a reason all others for it, whatever
+            else is chosen: a search for what to use instead takes longer than all else.
     """
 
-    def __init__(self, folders: Sequence[Path], steps: int = STEPS) -> None:
-        self.folders, self.steps = list(folders), steps
+    def __init__(
+        self, folders: Sequence[Path], steps: int = STEPS, *, reasons: bool = False
+    ) -> None:
+        self.folders, self.steps, self.reasons = list(folders), steps, reasons
         self.matrix = Matrix(self.folders)
         self.by_cell: dict[Cell, Outcome] = {}
         self.by_config: dict[str, Outcome] = {}
-        self.said: dict[tuple[str, str], str] = {}
-        self.followed: set[str] = set()
+        self.said: dict[tuple[str, ...], str] = {}
+        self.followed: set[Hashable] = set()
         self.data: dict[str, Dataset] = {}
 
-    def __call__(self, cell: Cell) -> Outcome:
+    def __call__(self, cell: Cell, followed: Container[Hashable] = ()) -> Outcome:
         """Trained or refused.
+
+        Args:
+            followed: reasons for which nobody need look for what to use instead.
 
         Raises:
             Broken: trained, but not as it should.
             Exception: whatever else went wrong.
         """
-        if cell not in self.by_cell:
-            with composed(cell, self.folders) as cfg:
-                key = OmegaConf.to_yaml(cfg, resolve=True)
-                self.by_cell[cell] = self.by_config.get(key) or self.run(cfg)
-                # A refusal names the choices, and two of them may have made the same config.
-                if self.by_cell[cell].state == "trained":
-                    self.by_config[key] = self.by_cell[cell]
-        return self.by_cell[cell]
+        if cell in self.by_cell:
+            return self.by_cell[cell]
+        with composed(cell, self.folders) as cfg:
+            key = OmegaConf.to_yaml(cfg, resolve=True)
+            outcome = self.by_config.get(key) or self.run(cfg, followed)
+        if outcome.reason not in followed:
+            self.by_cell[cell] = outcome
+        # A refusal names the choices, and two of them may have made the same config.
+        if outcome.state == "trained":
+            self.by_config[key] = outcome
+        return outcome
 
-    def run(self, cfg: DictConfig) -> Outcome:
+    def run(self, cfg: DictConfig, followed: Container[Hashable] = ()) -> Outcome:
         """Composes and trains, or says why not; what to use instead is looked for once for all cells
-        of a model that are refused for the same choices: to another model it may be of no use."""
+        of a model and as many choices that are refused for the same: to others it may be of no use."""
         try:
             return trained(assemble(cfg, self.data), self.steps)
         except Incompatible as error:
-            why = (chosen("model"), in_words(str(error)))
-            if why not in self.said:
+            model, why = chosen("model"), in_words(str(error))
+            reason = (model, str(error))
+            if reason in followed:
+                return Outcome("refused", why, reason=reason)
+            like = (*_typed(), model, why)
+            if like not in self.said:
                 with pytest.raises(Refusal) as refusal:
                     compose(cfg)
-                self.said[why] = str(refusal.value)
-            return Outcome("refused", self.said[why])
+                self.said[like] = str(refusal.value)
+            return Outcome("refused", self.said[like], reason=reason)
         except Refusal as refusal:
-            return Outcome("refused", str(refusal))
+            return Outcome("refused", str(refusal), reason=(chosen("model"), str(refusal)))
 
     def judge(self, cell: Cell) -> Outcome:
         """The outcome of a cell, whose refusal names two sides and, the first time that it is heard,
@@ -154,13 +171,19 @@ class Runner:
         Raises:
             Broken: neither.
         """
-        outcome = self(cell)
+        outcome = self(cell, self.followed if self.reasons else ())
         if outcome.state == "refused":
             check_names(cell, outcome.message)
-            if outcome.message not in self.followed:
-                self.followed.add(outcome.message)
+            heard = outcome.reason if self.reasons else outcome.message
+            if heard not in self.followed:
+                self.followed.add(heard)
                 check_leads_on(cell, self, self.matrix)
         return outcome
+
+
+def _typed() -> list[str]:
+    """The axes that the command line chooses of."""
+    return [axis for axis in AXES if axis in given(HydraConfig.get().overrides.task)]
 
 
 # -------------------------------------------------------------------------------------- training

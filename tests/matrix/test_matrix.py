@@ -47,7 +47,7 @@ NOT_MADE_FOR = {
     *((model, "topics") for model in ("bernoulli_mixture", "factorized", "gmm", "ppca")),
     ("bernoulli_mixture", "ppca"),
     *(("generator", data) for data in ("ppca", "topics")),
-    *itertools.product(("chairs", "dcign"), ("digits", "ppca", "topics")),
+    *itertools.product(("chairs", "cross_modal", "dcign", "dvae"), ("digits", "ppca", "topics")),
     *itertools.product(("rnnlm", "sentence_vae", "sequence_autoencoder"), ("digits", "ppca")),
 }
 """Models whose own choices other data need: labels, factors, masks, no grid of filters, nets that read words, bits or
@@ -58,10 +58,27 @@ MATRIX = Matrix([conf_dir()])
 ESTIMATED = ("elbo", "iwae", "constrained", "capacity", "reconstruction", "piwae")
 """Objectives with an estimator, a class each."""
 
-OF_OTHER_DATA = ("inverse_graphics", "weighted", "pooled", "unpooled")
-"""Of several factors or several images, or nets that are another choice's options."""
+OF_OTHER_DATA = (
+    "inverse_graphics",
+    "weighted",
+    "pooled",
+    "unpooled",
+    "cross_modal",
+    "disentangled",
+)
+"""Of several factors, images or modalities, or nets that are another choice's options."""
 
-LEFT_OUT = (*APART, *RELATIVES.values(), *OF_OTHER_DATA)
+OF_A_KIND = {
+    "generator": {"dataset": "digits", "model": "generator"},
+    "semi_supervised": {"dataset": "digits", "model": "m2", "objective": "semi_supervised"},
+}
+"""What goes with one kind of data, or of models, alone, and there with any posterior: elsewhere little
+else would be tried than the way back."""
+
+LIKE_OTHERS = ("bernoulli_mixture", "factorized", "gmm", "draw_classifier")
+"""Densities without latents or nets have a use for what `made` has, and a classifier that looks around for what `ram` has."""
+
+LEFT_OUT = (*OF_A_KIND, *LIKE_OTHERS, *APART, *RELATIVES.values(), *OF_OTHER_DATA)
 OTHERS = {
     group: tuple(v.name for v in MATRIX.axes[group] if v.name not in LEFT_OUT)
     for group in ("objective", "model", "nets")
@@ -76,20 +93,6 @@ OF_Q_AND_P = [
 
 CELLS = [*ANY, *OF_Q_AND_P]
 
-NO_REMEDY = {
-    "ppca-auto-wake_sleep-pixel_cnn-none-dropout_a-hamiltonian-full_gaussian-none-draw_classifier": (
-        "the search for a remedy ends before it has changed data, likelihood, nets, refine and model"
-    )
-}
-"""Cells of so many faults that no override is found; whoever finds one takes it off this list."""
-
-
-def told(cells):
-    """As parameters of a test, by their names."""
-    missing = {i: [pytest.mark.xfail(reason=why, strict=True)] for i, why in NO_REMEDY.items()}
-    return [pytest.param(c, id=c.id, marks=missing.get(c.id, ())) for c in cells]
-
-
 QUICK, LONG = 60, 300
 
 
@@ -100,7 +103,7 @@ def plain(**choices):
 
 @pytest.fixture(scope="module")
 def runner():
-    return Runner([conf_dir()], QUICK)
+    return Runner([conf_dir()], QUICK, reasons=True)
 
 
 # ----------------------------------------------------------------------------------- the cells
@@ -113,13 +116,13 @@ def trains_or_leads_on(cell, runner):
 class TestAnyTwoChoices:
     """Classes, so that workers share them out."""
 
-    @pytest.mark.parametrize("cell", told(ANY))
+    @pytest.mark.parametrize("cell", ANY, ids=lambda cell: cell.id)
     def test_of_it_train_or_lead_on(self, cell, runner):
         trains_or_leads_on(cell, runner)
 
 
 class TestWhatDecidesGradients:
-    @pytest.mark.parametrize("cell", told(OF_Q_AND_P))
+    @pytest.mark.parametrize("cell", OF_Q_AND_P, ids=lambda cell: cell.id)
     def test_of_it_trains_or_leads_on(self, cell, runner):
         trains_or_leads_on(cell, runner)
 
@@ -133,6 +136,12 @@ def test_a_model_and_a_data_set_train_with_what_they_choose_themselves(model, da
     check_leads_on(cell, runner, MATRIX)
     refused = runner(cell).state == "refused"
     assert refused == ((model, dataset) in NOT_MADE_FOR)
+
+
+@pytest.mark.parametrize("posterior", [v.name for v in MATRIX.axes["posterior"] if not v.preset])
+@pytest.mark.parametrize("kind", OF_A_KIND)
+def test_what_is_of_a_kind_trains_there_with_any_posterior_or_leads_on(kind, posterior, runner):
+    check_leads_on(plain(posterior=posterior, **OF_A_KIND[kind]), runner, MATRIX)
 
 
 def test_models_not_made_for_some_data_are_models_and_data_that_exist():

@@ -26,10 +26,13 @@ from vaebench.measures.disentanglement import UDR, Disentanglement, Equivariance
 from vaebench.measures.evaluation import NAMES, Measures, measure, why_not
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
+from vaebench.measures.modalities import Modalities, Overlap
 from vaebench.measures.outliers import Outliers
+from vaebench.measures.pose import PoseError
 from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
 from vaebench.measures.sampling import Sampling
+from vaebench.measures.swaps import Swaps
 from vaebench.measures.terms import Terms
 from vaebench.measures.transfer import Transfer
 from vaebench.pictures import PICTURES, View, draw
@@ -47,6 +50,7 @@ PLAIN |= {
 }
 READS_WORDS = ("rnnlm", "sentence_vae", "sequence_autoencoder")
 PLANE = "model.latent_dim=2"
+MODAL = "model=cross_modal"
 EXAMPLES = 12
 TINY = Measures(
     likelihood=ImportanceSampling(k=5, examples=EXAMPLES),
@@ -65,6 +69,10 @@ TINY = Measures(
     disentanglement=Disentanglement(examples=200),
     equivariance=Equivariance(examples=200),
     transfer=Transfer(examples=EXAMPLES),
+    modalities=Modalities(k=3, examples=EXAMPLES),
+    overlap=Overlap(train=20, examples=EXAMPLES),
+    pose=PoseError(examples=EXAMPLES),
+    swaps=Swaps(examples=EXAMPLES),
     udr=UDR(examples=EXAMPLES),
     blur=Blur(examples=EXAMPLES),
 )
@@ -89,6 +97,8 @@ def cells() -> dict[str, Cell]:
     for model in (model for model in matrix.axes["model"] if model.name not in APART):
         data = matrix.plain("dataset", "topics" if model.name in READS_WORDS else "digits")
         found[f"model={model}"] = Cell((data, model))
+    digits, crossing = matrix.plain("dataset", "digits"), matrix.plain("model", "cross_modal")
+    found[MODAL] = Cell((digits, crossing), ("model.observed=[x,y]",))
     return found
 
 
@@ -128,7 +138,7 @@ A_LABEL = because("is a single number", *CLASSIFIERS)
 CONDITIONS = because("under y the prior", "model=cvae", "model=generator")
 CONDITIONS |= {"model=ram": "under x the prior"}
 NO_PARAMETERS = {"model=draw": "take turns", "model=hierarchical": "depends on another latent's"}
-NO_PARAMETERS |= {"model=ram": "take turns"}
+NO_PARAMETERS |= {"model=ram": "take turns", MODAL: "conditional of its own"}
 NO_PARAMETERS |= because("sought for each", "posterior=free", "posterior=semi_amortised")
 
 
@@ -153,22 +163,30 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "gap": but(NO_BOUND, NO_LATENTS, BITS, NO_PARAMETERS),
     "ais": but(NO_BOUND, NO_LATENTS, BITS),
     "probe": but(NO_LATENTS, NO_LABELS),
-    "classification": only(CLASSIFIERS, "one label is to be observed"),
+    "classification": only(
+        CLASSIFIERS, "one label is to be observed", {MODAL: "no y of known probability"}
+    ),
     "predictive": only(
         ("model=bayes_classifier",),
         "one label is to be observed",
         because("the weights have no noise", *EXACT[:-1], "model=ram"),
+        {MODAL: "the model has latents"},
     ),
     "class_samples": only(
         ("model=cvae",), "no latent is a class", NO_BOUND, NO_LATENTS, {"model=m2": "is a cluster"}
     ),
     "outliers": but(
         because("no outliers are made", *WORDS),
+        {MODAL: "outliers are of one observed name"},
     ),
     "sampling": but(NO_BOUND),
     "disentanglement": only(("dataset=sprites",), "no known factors"),
     "equivariance": only(("dataset=sprites",), "no known factors"),
     "transfer": only((), "no view of the data can be withheld"),
+    "modalities": only((MODAL,), "has no modalities", NO_BOUND),
+    "overlap": only((MODAL,), "has no modalities"),
+    "pose": only((), "no joints in millimetres"),
+    "swaps": only((), "no latents of pose and content"),
     "udr": only((), "no runs of other seeds are named", NO_BOUND, NO_LATENTS),
     "blur": but(NO_BOUND, NO_LATENTS, NO_IMAGE),
     "data": but(NO_IMAGE),
@@ -192,6 +210,9 @@ TABLE: dict[str, Callable[[str], set[str]]] = {
     "arithmetic": but(NO_LATENTS, NO_IMAGE),
     "pca": but(NO_LATENTS),
     "tsne": but(NO_LATENTS),
+    "modality_map": only((MODAL,), "has no modalities"),
+    "skeletons": only((), "no joints in millimetres"),
+    "walks": only((), "does not make several images", NO_LATENTS),
     "factors": only(("dataset=sprites",), "no known factors"),
     "equivariances": only(("dataset=sprites",), "no known factors"),
     "sweeps": only(("dataset=sprites",), "no known factors"),

@@ -541,11 +541,12 @@ def test_a_reconstruction_alone_has_no_bound_to_measure():
     held.composition.objective.has_bound = False
     # Their reason is another.
     others = ("classification", "predictive", "class_samples")
-    others += ("disentanglement", "equivariance", "transfer")
+    others += ("disentanglement", "equivariance", "transfer", "overlap", "pose", "swaps")
     names = [name for name in NAMES if name not in others]
     found = dict(measure(options("k=3", "outliers=noise"), names, held))
     refused = {name for name, reason in found.items() if isinstance(reason, str)}
     of_bounds = {"likelihood", "rate", "information", "gap", "ais", "sampling", "udr", "blur"}
+    of_bounds |= {"modalities"}
     assert refused == of_bounds
     assert all("reconstruction alone" in found[name] for name in refused)
 

@@ -18,6 +18,7 @@ from vaebench.data.protocol import Split
 from vaebench.data.spec import EOS, LABELLED, PAD, UNK, Batch, Field, Spec, Support
 from vaebench.data.synthetic.chairs import Chairs
 from vaebench.data.synthetic.factors import Factors
+from vaebench.data.synthetic.hands import Hands, keypoints, turned
 from vaebench.data.synthetic.heads import Heads
 from vaebench.data.synthetic.ppca import PPCA
 from vaebench.data.synthetic.sprites import Sprites

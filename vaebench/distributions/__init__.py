@@ -5,7 +5,7 @@ from vaebench.distributions.base import GLOBAL, LISTED, Distribution, Noise, Sco
 from vaebench.distributions.categorical import LabelLogits, OneHot
 from vaebench.distributions.delta import Delta
 from vaebench.distributions.discrete import BernoulliLogits, CategoricalLevels
-from vaebench.distributions.ensemble import Ensemble
+from vaebench.distributions.ensemble import Ensemble, product
 from vaebench.distributions.gaussian import DiagNormal, FullNormal, StandardNormal
 from vaebench.distributions.kl import has_kl, kl_divergence, register_kl
 from vaebench.distributions.low_rank import LowRankNormal

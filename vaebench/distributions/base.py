@@ -99,6 +99,9 @@ class Distribution(ABC):
     scores_given: bool = True
     """Whether `log_prob` takes values that were not drawn here."""
 
+    independent: bool = True
+    """Whether several draws for one batch entry are independent of each other."""
+
     kind: str = REAL
     """What values are, as a refusal says it."""
 

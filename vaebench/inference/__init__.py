@@ -26,5 +26,6 @@ from vaebench.inference.leapfrog import leapfrog
 from vaebench.inference.outline import Outline, outline
 from vaebench.inference.replay import Kept, Replay
 from vaebench.inference.scores import scores
+from vaebench.inference.shown import Shown
 from vaebench.inference.target import Target
 from vaebench.inference.values import all_values, discrete_beside_others, strata

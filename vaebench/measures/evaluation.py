@@ -31,10 +31,13 @@ from vaebench.measures.classification import Classification, Predictive
 from vaebench.measures.disentanglement import UDR, Disentanglement, Equivariance
 from vaebench.measures.gaps import AnnealedImportance, InferenceGap
 from vaebench.measures.likelihood import ImportanceSampling
+from vaebench.measures.modalities import Modalities, Overlap
 from vaebench.measures.outliers import Outliers
+from vaebench.measures.pose import PoseError
 from vaebench.measures.probes import Probe
 from vaebench.measures.rates import Information, RateDistortion, Units
 from vaebench.measures.sampling import Sampling
+from vaebench.measures.swaps import Swaps
 from vaebench.measures.terms import Terms
 from vaebench.measures.transfer import Transfer
 from vaebench.suggest import override, use
@@ -74,6 +77,10 @@ class Measures:
     disentanglement: Disentanglement = field(default_factory=Disentanglement)
     equivariance: Equivariance = field(default_factory=Equivariance)
     transfer: Transfer = field(default_factory=Transfer)
+    modalities: Modalities = field(default_factory=Modalities)
+    overlap: Overlap = field(default_factory=lambda: Overlap(examples=II("examples")))
+    pose: PoseError = field(default_factory=lambda: PoseError(examples=II("examples")))
+    swaps: Swaps = field(default_factory=lambda: Swaps(examples=II("examples")))
     udr: UDR = field(default_factory=UDR)
     blur: Blur = field(default_factory=Blur)
 
@@ -90,6 +97,9 @@ SHARED = {
         "predictive",
         "class_samples",
         "outliers",
+        "overlap",
+        "pose",
+        "swaps",
     ),
     "weight_samples": ("likelihood", "classification"),
 }

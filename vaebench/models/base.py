@@ -50,6 +50,9 @@ class Model(nn.Module, ABC):
     embedded: tuple[str, ...] = ()
     """Names that recognition alone reads, in the place of what is generated."""
 
+    partial: bool = False
+    """Whether its recognition makes do with any part of what is observed."""
+
     solves: bool = False
     """Whether it needs no step of training: `fit` finds its parameters, or it starts at them."""
 

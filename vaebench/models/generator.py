@@ -12,11 +12,11 @@ from vaebench.data import Batch, Field, Spec
 from vaebench.distributions import Distribution
 from vaebench.errors import Incompatible
 from vaebench.heads import Conditional, Head, Likelihood, latent_field
-from vaebench.heads.sought import Sought
 from vaebench.models.base import RecognitionFirst, Refine, unrefined
 from vaebench.models.parts import (
     Observed,
     PriorOf,
+    amortised,
     condition_fields,
     observed_fields,
     prior_of,
@@ -77,13 +77,7 @@ class Generator(RecognitionFirst):
         y = condition_fields(spec, conditions, x)
         c = _embedded_fields(spec, embedded, y)
         self.observed, self.embedded, self.conditions = tuple(x), tuple(c), tuple(y)
-        q = posterior(Field((latent_dim,)))
-        if isinstance(q, Sought):
-            raise Incompatible(
-                "this model embeds by a net, and this posterior seeks parameters of each example.",
-                "posterior",
-                "model",
-            )
+        q = amortised(posterior(Field((latent_dim,))))
         z = latent_field(latent_dim, q)
         self.posterior = Conditional(nets.encoder(c, q.param_shape), q)
         self.prior = prior_of(prior, z, posterior=self.posterior, read=c, conditions=y)

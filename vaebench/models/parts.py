@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from vaebench.data import Batch, Field, Spec, Support
 from vaebench.distributions import Distribution
 from vaebench.errors import Incompatible
-from vaebench.heads import Conditional, ConditionalPrior, Likelihood, PosteriorPrior, Prior
+from vaebench.heads import Conditional, ConditionalPrior, Head, Likelihood, PosteriorPrior, Prior
+from vaebench.heads.sought import Sought
 from vaebench.nets import Family
 from vaebench.nets.join import Fields, Vectors, check_numbers, reading
 from vaebench.suggest import override
@@ -113,6 +114,21 @@ def prior_of(
     return make(latent)
 
 
+def amortised(head: Head) -> Head:
+    """A posterior head, for models that infer by nets alone.
+
+    Raises:
+        Incompatible: its parameters are sought for each example.
+    """
+    if isinstance(head, Sought):
+        raise Incompatible(
+            "this model infers by a net, and this posterior seeks parameters of each example.",
+            "posterior",
+            "model",
+        )
+    return head
+
+
 def no_density(why: str, x: Tensor) -> Distribution:
     """In the place of q(z | x), for priors that are made of it."""
     raise Incompatible(
@@ -155,9 +171,10 @@ def listed(parts: Any) -> list[Any]:
 
 
 def visit(p: Trace, names: Iterable[str], densities: nn.Module, *contexts: Tensor) -> None:
-    """Each observed name with its density, given the same contexts."""
+    """Each observed name that is wanted with its density, given the same contexts."""
     for name, density in zip(names, listed(densities), strict=True):
-        p(name, density(*contexts))
+        if p.shows(name):
+            p(name, density(*contexts))
 
 
 def values(batch: Batch, names: Iterable[str]) -> list[Tensor]:

@@ -7,6 +7,7 @@ from vaebench.objectives.estimated import Estimated
 from vaebench.objectives.inverse_graphics import InverseGraphics
 from vaebench.objectives.iwae import IWAE
 from vaebench.objectives.likelihood import MaximumLikelihood
+from vaebench.objectives.passes import CrossModal, Disentangled
 from vaebench.objectives.piwae import PIWAE
 from vaebench.objectives.reconstruction import Reconstruction
 from vaebench.objectives.regularized import Regularized

@@ -15,14 +15,12 @@ from vaebench.inference import Outline
 from vaebench.models import Model, RecognitionFirst
 from vaebench.objectives.anneal import Anneal
 from vaebench.objectives.base import Estimate, Objective
-from vaebench.objectives.elbo import ELBO
-from vaebench.objectives.estimated import Estimated, MakesEstimator
+from vaebench.objectives.estimated import MakesEstimator
 from vaebench.objectives.estimators import auto, with_gradient_of
-from vaebench.objectives.iwae import IWAE
+from vaebench.objectives.inner import Inner, inner
 from vaebench.objectives.weighing import Weighing
 from vaebench.trace import Evidence, Trace
 
-Inner = Literal["elbo", "iwae"]
 Rule = Literal["clamp", "variance"]
 Counted = Literal["all", "active"]
 
@@ -146,9 +144,7 @@ class InverseGraphics(Objective):
             for number, name in enumerate(self.factors)
         }
         options: dict[str, Any] = {"k": k, "estimator": estimator, "beta": beta, "anneal": anneal}
-        if bound == "elbo":
-            options |= {"kl": "auto", "free_bits": 0.0, "free_bits_per": "dimension"}
-        self.within: Estimated = (ELBO if bound == "elbo" else IWAE)(model, outline, **options)
+        self.within = inner(bound, model, outline, **options)
         if self.within.draws != "pathwise":
             raise Incompatible(
                 "this objective's rule is a gradient along the path of samples, which this estimator "

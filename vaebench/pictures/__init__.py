@@ -11,8 +11,9 @@ from vaebench.pictures.curves import curves
 from vaebench.pictures.decoding import Decoding
 from vaebench.pictures.factors import factors
 from vaebench.pictures.glimpses import glimpses
+from vaebench.pictures.hands import skeletons, swaps, walks
 from vaebench.pictures.journeys import arithmetic, interpolations, traversals
-from vaebench.pictures.maps import pca, tsne
+from vaebench.pictures.maps import modality_map, pca, tsne
 from vaebench.pictures.meaning import equivariances, sweeps
 from vaebench.pictures.posteriors import posteriors
 from vaebench.pictures.samples import data, manifold, reconstructions, samples
@@ -33,6 +34,7 @@ OF_IMAGES = (data, reconstructions, samples, manifold)
 OF_CLASSES = (classes, styles, components)
 OF_A_CANVAS = (canvas, strokes, filters)
 OF_PLACES = (glimpses,)
+OF_PARTS = (skeletons, walks, swaps, modality_map)
 OF_VIEWS = (sides, parts)
 OF_SENTENCES = (sentences, paraphrases, homotopies)
 OF_LATENTS = (posteriors, interpolations, prior_walk, traversals, arithmetic, pca, tsne)
@@ -45,6 +47,7 @@ PICTURES: dict[str, Picture] = {
         *OF_A_CANVAS,
         *OF_PLACES,
         *OF_VIEWS,
+        *OF_PARTS,
         *OF_SENTENCES,
         *OF_LATENTS,
         *OF_FACTORS,

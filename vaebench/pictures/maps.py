@@ -10,6 +10,7 @@ import torch
 
 from vaebench.data.seeds import PICTURES, derived
 from vaebench.measures.base import Inapplicable
+from vaebench.measures.modalities import codes_by_modality
 from vaebench.measures.probes import codes_by_latent
 from vaebench.pictures.paper import new_figure, save
 from vaebench.pictures.view import View
@@ -37,20 +38,35 @@ def pca(view: View) -> list[Path]:
 
 def tsne(view: View) -> list[Path]:
     """Codes arranged so that neighbours stay neighbours (van der Maaten, Hinton 2008)."""
-    from sklearn.manifold import TSNE
-
     found, y = _codes(view)
     paths = []
     for name, z in found.items():
-        if len(z) < 4:
-            raise Inapplicable(f"t-SNE of {len(z)} examples shows nothing")
-        perplexity = min(PERPLEXITY, (len(z) - 1) / 3)
-        seed = derived(view.subject.seed, PICTURES)
-        placed = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(z)
+        placed, perplexity = _neighbours(view, z)
         title = f"t-SNE of the codes{_of(name)}, perplexity {perplexity:.0f}"
         path = view.folder / f"tsne{name}.png"
         paths.append(_scatter(path, placed, y, title, ("", "")))
     return paths
+
+
+def modality_map(view: View) -> list[Path]:
+    """Draws z ~ q(z | x_m) of each modality m of the same examples, by t-SNE, coloured by modality."""
+    codes = codes_by_modality(view.subject, view.mapped)
+    names = np.repeat([*codes], [len(z) for z in codes.values()])
+    placed, perplexity = _neighbours(view, torch.cat([*codes.values()]).numpy())
+    title = f"t-SNE of draws by modality, perplexity {perplexity:.0f}"
+    return [_scatter(view.folder / "modality_map.png", placed, names, title, ("", ""), "seen")]
+
+
+def _neighbours(view: View, z: np.ndarray) -> tuple[np.ndarray, float]:
+    """Codes `[N, D]` as points `[N, 2]`, and with which perplexity."""
+    from sklearn.manifold import TSNE
+
+    if len(z) < 4:
+        raise Inapplicable(f"t-SNE of {len(z)} examples shows nothing")
+    perplexity = min(PERPLEXITY, (len(z) - 1) / 3)
+    seed = derived(view.subject.seed, PICTURES)
+    found = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(z)
+    return found, perplexity
 
 
 def _codes(view: View) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
@@ -73,7 +89,12 @@ def _of(name: str) -> str:
 
 
 def _scatter(
-    path: Path, points: np.ndarray, y: np.ndarray | None, title: str, names: tuple[str, str]
+    path: Path,
+    points: np.ndarray,
+    y: np.ndarray | None,
+    title: str,
+    names: tuple[str, str],
+    legend: str = "label",
 ) -> Path:
     from matplotlib import colormaps
 
@@ -87,7 +108,7 @@ def _scatter(
         for i, c in enumerate(classes):
             axes.scatter(across[y == c], up[y == c], color=colours(i), label=str(c), **style)
         beside: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
-        axes.legend(title="label", frameon=False, markerscale=2, **beside)
+        axes.legend(title=legend, frameon=False, markerscale=2, **beside)
     else:
         figure.colorbar(axes.scatter(across, up, c=y, **style), label="label")
     axes.set(title=f"{title} ({len(points)} examples)", xlabel=names[0], ylabel=names[1])

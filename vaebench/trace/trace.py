@@ -114,6 +114,10 @@ class Trace:
         self.values[name] = value
         return value
 
+    def shows(self, name: str) -> bool:
+        """Whether a visit of this name is wanted: who skips it saves the making of its density."""
+        return True
+
     def __contains__(self, name: str) -> bool:
         return name in self.sites
 

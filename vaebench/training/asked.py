@@ -19,6 +19,9 @@ USUAL = Evaluation().measures
 """Those of every run. Their numbers are called `test/nll` alone, and where they mean nothing they
 are left out without a word."""
 
+BY_ITSELF = (*USUAL, "pose")
+"""Those whose numbers have names of their own: `test/epe`."""
+
 
 def check_measures(cfg: DictConfig, composition: Composition) -> None:
     """Looks at `eval.measures` and `eval.weight_samples` before anything is trained.

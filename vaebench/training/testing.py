@@ -13,7 +13,7 @@ from vaebench.measures.base import Numbers, Subject, evaluating, named
 from vaebench.measures.evaluation import SETTINGS, measure
 from vaebench.measures.likelihood import SAMPLING
 from vaebench.progress import doing
-from vaebench.training.asked import OPTION, USUAL, measures_of
+from vaebench.training.asked import BY_ITSELF, OPTION, USUAL, measures_of
 from vaebench.training.checkpoints import checkpoint_of, restore
 from vaebench.training.system import STATE, System
 
@@ -51,7 +51,7 @@ def measured(cfg: DictConfig, system: System, device: torch.device, folder: Path
 
 def called(name: str, numbers: Numbers) -> Numbers:
     """The numbers of a measure, as a run calls them."""
-    if name not in USUAL:
+    if name not in BY_ITSELF:
         return named(f"test/{name}", numbers)
     told = {n: v for n, v in numbers.items() if n not in (*SETTINGS, *SAMPLING)}
     return named("test", told)

@@ -77,6 +77,7 @@ class Images(Dataset):
         labels, labelled, label_seed, unlabelled: of `FewLabels`.
         without: classes that are in no split. Their test images are `outside`; labels keep their
             numbers.
+        halves: whether a batch holds `top` and `bottom` of x too: two modalities of one thing.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Images(Dataset):
         label_seed: int = 0,
         unlabelled: Unlabelled = "keep",
         without: Sequence[int] = (),
+        halves: bool = False,
     ) -> None:
         if dequantize and binarize != "none":
             raise DataError(
@@ -98,7 +100,7 @@ class Images(Dataset):
             )
         self.held_out, self.binarize, self.dequantize = split, binarize, dequantize
         self.few = FewLabels(labels, labelled, label_seed, unlabelled)
-        self.without = sorted(set(without))
+        self.without, self.halves = sorted(set(without)), halves
         self.made: dict[Part, InMemorySplit] = {}
 
     @abstractmethod
@@ -158,6 +160,11 @@ class Images(Dataset):
         seen = above_half if self.binarize == "threshold" else grey_levels
         means = InMemorySplit({"x": train.column(partial(seen, levels=train.levels))}).means()
         fields = {"x": Field(tuple(train.x.shape[1:]), support, levels, means["x"])}
+        if self.halves:
+            fields |= {
+                name: replace(fields["x"], shape=tuple(mean.shape), mean=mean)
+                for name, mean in halves_of(means["x"]).items()
+            }
         if train.y is not None:
             each = [part.y for part in self.whole.values() if part.y is not None]
             classes = max(int(y.max()) for y in each) + 1
@@ -194,7 +201,10 @@ class Images(Dataset):
 
     def _behind(self, raw: Raw, once: torch.Generator | None) -> InMemorySplit:
         """Images behind the protocol, and their labels."""
-        columns = {"x": self._column(raw, once)} | ({} if raw.y is None else {"y": Column(raw.y)})
+        x = self._column(raw, once)
+        if self.halves:
+            x = replace(x, access=partial(halved, access=x.access))
+        columns = {"x": x} | ({} if raw.y is None else {"y": Column(raw.y)})
         return InMemorySplit(columns)
 
     def _column(self, raw: Raw, once: torch.Generator | None) -> Column:
@@ -233,4 +243,18 @@ class Images(Dataset):
                 "levels": self.parts["train"].levels,
             }
             | ({"without": self.without} if self.without else {})
+            | ({"halves": True} if self.halves else {})
         )
+
+
+def halves_of(x: Tensor) -> Batch:
+    """The upper and the lower rows of images `[*, H, W]`; of an odd H the lower ones are one more."""
+    middle = x.shape[-2] // 2
+    return {"top": x[..., :middle, :], "bottom": x[..., middle:, :]}
+
+
+def halved(rows: Tensor, generator: torch.Generator | None, *, access: Access) -> Batch:
+    """Images, and their halves."""
+    x = access(rows, generator)
+    assert isinstance(x, Tensor)  # as all that images are behind makes them
+    return {"x": x, **halves_of(x)}

@@ -152,7 +152,17 @@ def lit(light: Tensor, camera: Camera, height: float = 0.4) -> Tensor:
 def pictures(
     solids: Solids, camera: Camera, light: Tensor, size: int, ambient: float = 0.35
 ) -> tuple[Tensor, Tensor]:
-    """Images `[B, 3, size, size]` on white, and masks `[B, 1, size, size]`.
+    """Images `[B, 3, size, size]` on white, and masks `[B, 1, size, size]`."""
+    image, nearest = views(solids, camera, light, size, ambient)
+    mask = nearest > NOWHERE
+    return torch.where(mask, image, 1.0), mask.to(image)
+
+
+def views(
+    solids: Solids, camera: Camera, light: Tensor, size: int, ambient: float = 0.35
+) -> tuple[Tensor, Tensor]:
+    """Images `[B, 3, size, size]`, and how far towards the camera from 0 what each pixel shows is,
+    `[B, 1, size, size]`: `NOWHERE` where it shows nothing, and has no colour that means anything.
 
     Colours are those of matt surfaces: colour · (ambient + (1 - ambient) max(0, ⟨normal, light⟩)).
 
@@ -169,8 +179,8 @@ def pictures(
     for rows in torch.arange(len(light), device=light.device).split(CHUNK):
         some = Camera(*(getattr(camera, f.name)[rows] for f in fields(camera)))
         parts.append(_drawn(solids.of(rows), some, light[rows], basis, ambient))
-    image, mask = (torch.cat(each) for each in zip(*parts, strict=True))
-    return image.unflatten(-1, (size, size)), mask.unflatten(-1, (size, size)).unsqueeze(1)
+    image, nearest = (torch.cat(each) for each in zip(*parts, strict=True))
+    return image.unflatten(-1, (size, size)), nearest.unflatten(-1, (size, size)).unsqueeze(1)
 
 
 def _basis(size: int, like: Tensor) -> Tensor:
@@ -186,12 +196,11 @@ def _drawn(
     q = _local(solids, camera)
     depth = _depth(solids.counts, q, basis)
     nearest, first = depth.max(1)
-    mask = nearest > NOWHERE / 2
     falling = (solids.axes @ light[:, None, :, None]).squeeze(-1) / solids.half
     cosine = _cosine(solids, q, falling, nearest, first, basis)
     shade = ambient + (1 - ambient) * cosine.clamp_min(0)
     colour = shade.unsqueeze(1) * _of(solids.colour, first)
-    return torch.where(mask.unsqueeze(1), colour, 1.0), mask.to(light)
+    return colour, torch.where(nearest > NOWHERE / 2, nearest, NOWHERE)
 
 
 def _local(solids: Solids, camera: Camera) -> Tensor:

@@ -97,6 +97,9 @@ class Estimator(nn.Module, ABC):
     """Whether it is for bounds of which each sample enters a part of its own, the ELBO, or for
     those of importance weights, whose samples share one; None: for either."""
 
+    independent: ClassVar[bool] = False
+    """Whether it counts on samples of one example that are independent of each other."""
+
     drops_score: ClassVar[bool] = False
     """Whether it leaves out the score of q, for which f has to hold log q(z | x)."""
 
@@ -114,6 +117,14 @@ class Estimator(nn.Module, ABC):
                 "this estimator leaves out the score of q, of which this objective makes no use.",
                 "estimator",
                 "objective",
+            )
+        dependent = not all(dist.independent for dist in of.outline.q)
+        if self.independent and of.k > 1 and dependent:
+            raise Incompatible(
+                "this estimator counts on independent samples, and this model draws as many from "
+                "each part of a mixture.",
+                "estimator",
+                "model",
             )
         if of.k < self.at_least:
             raise Incompatible(

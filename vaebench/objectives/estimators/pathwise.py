@@ -69,6 +69,7 @@ class DReG(Estimator):
 
     draws: ClassVar[Draws] = "pathwise"
     separate: ClassVar[bool | None] = False
+    independent: ClassVar[bool] = True
     rescores: ClassVar[bool] = True
 
     def forward(
@@ -94,6 +95,7 @@ class OneOfK(Estimator):
 
     draws: ClassVar[Draws] = "pathwise"
     separate: ClassVar[bool | None] = False
+    independent: ClassVar[bool] = True
 
     def forward(
         self, model: Model, batch: Batch, k: int, read: Read, bound: Bound, noise: Noise

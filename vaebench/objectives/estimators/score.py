@@ -51,6 +51,7 @@ class Score(Estimator):
     """
 
     draws: ClassVar[Draws] = "score"
+    independent: ClassVar[bool] = True
     rescores: ClassVar[bool] = True
 
     def __init__(
@@ -143,6 +144,7 @@ class VIMCO(Estimator):
     draws: ClassVar[Draws] = "score"
     rescores: ClassVar[bool] = True
     at_least: ClassVar[int] = 2
+    independent: ClassVar[bool] = True
     separate: ClassVar[bool | None] = False
 
     def forward(
