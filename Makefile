@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test fast slow lint format bench clean
+.PHONY: run test fast slow lint format docs wheel bench clean
 
 run: $(INSTALLED)  ## train the default: a VAE on the embedded digits
 	$(BIN)/vaebench
@@ -27,6 +27,14 @@ lint: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(INSTALLED)  ## build/docs/index.html; warnings are errors
+	$(BIN)/python docs/systems.py
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs build/docs
+
+wheel: $(INSTALLED)  ## builds the wheel, and tries it in an environment that has nothing else of vaebench
+	$(BIN)/python -m build --no-isolation --wheel --outdir dist
+	$(BIN)/python -m pytest -m wheel
 
 bench: $(INSTALLED)  ## needs MNIST (VAEBENCH_DATA_DIR=DIR make bench) and, for the page, chromium
 	$(BIN)/python benchmarks/mnist_loop.py

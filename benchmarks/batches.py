@@ -20,8 +20,8 @@ from alternating import Step, alternate
 from hydra import compose, initialize_config_dir
 
 from vaebench.cli import HYDRA_VERSION, conf_dir
-from vaebench.compose import Composition
-from vaebench.compose import compose as build
+from vaebench.composition import Composition
+from vaebench.composition import compose as build
 from vaebench.config.schema import register
 
 BLOCKS = 9

@@ -42,7 +42,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from vaebench.compose import Composition
+    from vaebench.composition import Composition
 
 MAX_NATS = 0.3
 TRAINING_IMAGES, VALIDATION_IMAGES = 55_000, 5_000
@@ -299,7 +299,7 @@ def composed(args: argparse.Namespace, name: str) -> Composition:
     from hydra import compose, initialize_config_dir
 
     from vaebench.cli import HYDRA_VERSION, conf_dir
-    from vaebench.compose import compose as build
+    from vaebench.composition import compose as build
     from vaebench.config.schema import register
 
     register()

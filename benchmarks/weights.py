@@ -22,7 +22,7 @@ import torch
 from alternating import Step, Timing, alternate
 from torch import Tensor, nn
 
-from vaebench.compose import compose
+from vaebench.composition import compose
 from vaebench.config.options import config_of
 from vaebench.paths import conf_dir
 

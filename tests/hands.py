@@ -7,7 +7,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 
 from vaebench.cli import conf_dir
-from vaebench.compose import compose
+from vaebench.composition import compose
 from vaebench.config.schema import register
 from vaebench.measures.base import Subject, evaluating
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from tests.theorems import elbo, iwae, spelt
 from vaebench.check import check
-from vaebench.compose.build import check_batch
+from vaebench.composition.build import check_batch
 from vaebench.config.chosen import in_words
 from vaebench.data import Column, Digits, Field, Spec, Split, Support
 from vaebench.distributions import Delta, DiagNormal, LabelLogits, OneHot, StandardNormal

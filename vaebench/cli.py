@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from vaebench.commands.importing import importing
-from vaebench.config.words import OF_RUNS
+from vaebench.config.words import BY_THEMSELVES, OF_RUNS
 from vaebench.errors import Refusal, RunFailed
-from vaebench.paths import conf_dir
+from vaebench.paths import conf_dir, find_classes
 from vaebench.progress import under_way
 from vaebench.streams import patient
 from vaebench.suggest import command_line, use
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 DONE, FAILED, REFUSED = 0, 1, 2
 HYDRA_VERSION = "1.3"
-OWN_DEBUG = "VAEBENCH_TRACEBACK"
+OWN_DEBUG, HYDRA_DEBUG = "VAEBENCH_TRACEBACK", "HYDRA_FULL_ERROR"
 
 HELP = """\
 vaebench trains, evaluates and compares variational autoencoders and their extensions.
@@ -40,6 +41,8 @@ usage
                                     prior_sampling, gradient_variance, local_reparam
   vaebench compare RUN… | FOLDER    mean ± sd over seeds, and one HTML page; --follow while they train
   vaebench list [GROUP]             what can be chosen, one line each
+  vaebench new KIND NAME            class, YAML and test of a part of your own: posterior, objective, …
+  vaebench doctor                   versions, devices, data and loggers here, for a bug report
   vaebench --cfg job [CHOICE=…]     print the composed config instead of running it
   vaebench --config-dir DIR …       choices of your own from DIR/GROUP/NAME.yaml
   vaebench -sc install=bash         print tab completion; eval it (also zsh, fish)
@@ -76,7 +79,7 @@ exit code: 0 done, 1 a run failed, 2 the choice was wrong"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and returns the exit code."""
-    _yield_cores()
+    yield_cores()
     args = list(sys.argv[1:] if argv is None else argv)
     if args[:1] == ["train"]:
         args = args[1:]
@@ -87,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"the output cannot be written: {error.strerror}", FAILED)
 
 
-def _yield_cores() -> None:
+def yield_cores() -> None:
     """Threads that wait for each other sleep, of this process and of those that it starts.
 
     Left to itself OpenMP spins for milliseconds at the end of each product: where other work holds
@@ -101,7 +104,7 @@ def _main(args: list[str]) -> int:
     try:
         return _dispatch(args)
     except (Refusal, RunFailed) as error:
-        return _fail(_line(error, args), REFUSED if isinstance(error, Refusal) else FAILED)
+        return _fail(in_a_line(error, args), REFUSED if isinstance(error, Refusal) else FAILED)
     except KeyboardInterrupt:
         return _fail("interrupted", FAILED)
     except Exception as error:
@@ -120,14 +123,14 @@ def _unexpected(error: Exception) -> str:
     return what if os.environ.get(OWN_DEBUG) else f"{what} ({OWN_DEBUG}=1 shows where)"
 
 
-def _line(error: Refusal | RunFailed, args: Sequence[str]) -> str:
+def in_a_line(error: Refusal | RunFailed, args: Sequence[str]) -> str:
     """An error in one line; a refusal with what to use instead."""
     line = " ".join(str(error).split())
     if isinstance(error, RunFailed):
         return line
     from vaebench.config.advise import advise
 
-    return advise(line, _folders(args), args, _composing(args))
+    return advise(line, folders_of(args), args, _composing(args))
 
 
 def _composing(args: Sequence[str]) -> Sequence[str] | None:
@@ -136,7 +139,7 @@ def _composing(args: Sequence[str]) -> Sequence[str] | None:
         from vaebench.commands.study import choices_in
 
         return choices_in(args[1:])
-    return None if {"list", *OF_RUNS} & set(args[:1]) else args
+    return None if {"list", *OF_RUNS, *BY_THEMSELVES} & set(args[:1]) else args
 
 
 def _fail(line: str, code: int) -> int:
@@ -165,8 +168,8 @@ def _dispatch(args: list[str]) -> int:
         return _list(args[1:])
     if args[:1] == ["study"]:
         return _study(args[1:])
-    if args and args[0] in OF_RUNS:
-        sys.path.append(os.getcwd())  # a user's own classes
+    if args and args[0] in (*OF_RUNS, *BY_THEMSELVES):
+        find_own_classes(args)
         _called(args[0])(args[1:])
         return DONE
     if args[:1] == ["check"]:
@@ -176,10 +179,10 @@ def _dispatch(args: list[str]) -> int:
         words = [*args[1:], *NOWHERE]
         from vaebench.commands.jobs import check_job
 
-        return _hydra(args, check_job, words)
+        return carry_out(args, check_job, words)
     from vaebench.commands.jobs import train_job
 
-    return _hydra(args, train_job, args)
+    return carry_out(args, train_job, args)
 
 
 def _called(command: str) -> Callable[..., Any]:
@@ -196,13 +199,13 @@ def _study(args: list[str]) -> int:
         study(args)
         return DONE
     own = [a for a in args if a not in words]
-    return _hydra(["study", *args], lambda cfg, *_: study(own, cfg), [*words, *NOWHERE])
+    return carry_out(["study", *args], lambda cfg, *_: study(own, cfg), [*words, *NOWHERE])
 
 
 def _help(args: list[str]) -> str:
     from vaebench.config.choices import choices
 
-    found = choices(_folders(args))
+    found = choices(folders_of(args))
     lines = [f"  {group:<12}{' '.join(names)}" for group, names in found.items()]
     return HELP.format(choices="\n".join(lines))
 
@@ -217,11 +220,12 @@ def _list(args: list[str]) -> int:
     if len(groups) > 1:
         instead = use(command_line("list"))
         raise Refusal(f"vaebench list takes one group, not {' '.join(groups)}.{instead}")
-    print(listing(_folders(args), groups[0] if groups else None))
+    print(listing(folders_of(args), groups[0] if groups else None))
     return DONE
 
 
-def _folders(args: Sequence[str]) -> list[Path]:
+def folders_of(args: Sequence[str]) -> list[Path]:
+    """Of the configs: a user's own before the package's."""
     extra = _config_dir(args)
     return [*([Path(extra)] if extra else []), conf_dir()]
 
@@ -235,8 +239,20 @@ def _config_dir(args: Sequence[str]) -> str | None:
     return None
 
 
-def _hydra(args: list[str], command: Command, words: list[str]) -> int:
-    """Has Hydra compose the config of each job and call the command with it."""
+def carry_out(args: Sequence[str], command: Command, words: Sequence[str]) -> int:
+    """Has Hydra compose the config of each job and call the command with it.
+
+    Args:
+        args: the whole command line, for what is said of it.
+        command: what is done with each job's config.
+        words: of the command line, those that are Hydra's.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        Refusal, RunFailed: what ended a single run, or kept it from beginning.
+    """
     import hydra
 
     from vaebench.commands.fused import register as register_launcher
@@ -247,23 +263,22 @@ def _hydra(args: list[str], command: Command, words: list[str]) -> int:
     from vaebench.config.schema import register
 
     _check_words(args, words)
-    # Hydra prints its own multi-line messages unless it believes that it is being debugged.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.path.append(os.getcwd())  # a user's own classes, as `python -m` would find them
-    sys.argv = [sys.argv[0], *words]
+    find_own_classes(args)
     register()
     register_sweeper()
     register_launcher()
     jobs, pace = list[Job](), Pace()
 
     def task(cfg: DictConfig) -> float | None:
+        find_own_classes(args)
         with patient(_without_reader):  # another process's, where jobs run beside each other
             jobs.append(job := run_job(cfg, command, pace))
         return job.value
 
     main = hydra.main(str(conf_dir()), config_name="config", version_base=HYDRA_VERSION)(task)
     try:
-        main()
+        with _read_by_hydra(words):
+            main()
     except Exception as error:
         _raise_in_a_line(error, args)
     except Stop as stop:
@@ -272,7 +287,28 @@ def _hydra(args: list[str], command: Command, words: list[str]) -> int:
     return DONE if failed is None else FAILED if failed else REFUSED
 
 
-def _check_words(args: list[str], words: list[str]) -> None:
+def find_own_classes(args: Sequence[str]) -> None:
+    """A user's own, where the command is called and where their choices are."""
+    extra = _config_dir(args)
+    find_classes(*([Path(extra).absolute()] if extra else []))
+
+
+@contextmanager
+def _read_by_hydra(words: Sequence[str]) -> Iterator[None]:
+    """While open, Hydra finds these words where it looks for them: a program's own come back."""
+    argv, debug = sys.argv, os.environ.get(HYDRA_DEBUG)
+    # Hydra prints its own multi-line messages unless it believes that it is being debugged.
+    sys.argv, os.environ[HYDRA_DEBUG] = [*argv[:1], *words], "1"
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        os.environ.pop(HYDRA_DEBUG)
+        if debug is not None:
+            os.environ[HYDRA_DEBUG] = debug
+
+
+def _check_words(args: Sequence[str], words: Sequence[str]) -> None:
     """Refuses before Hydra starts what it would take, or would say in lines of its own."""
     from hydra._internal.utils import get_args_parser
 
@@ -282,10 +318,10 @@ def _check_words(args: list[str], words: list[str]) -> None:
     parser = get_args_parser()
     vars(parser).update(error=_refuse_usage)
     overrides = parser.parse_args([word for word in words if word not in NOWHERE]).overrides
-    check_words(overrides, choices(_folders(args)), args)
+    check_words(overrides, choices(folders_of(args)), args)
 
 
-def _raise_in_a_line(error: Exception, args: list[str]) -> None:
+def _raise_in_a_line(error: Exception, args: Sequence[str]) -> None:
     """Raises what Hydra objects to in one line; nothing where it had nothing left to run."""
     from vaebench.config.explain import explain
     from vaebench.config.gate import NothingLeft
@@ -294,7 +330,7 @@ def _raise_in_a_line(error: Exception, args: list[str]) -> None:
         return
     if isinstance(error, Refusal | RunFailed):
         raise error from None
-    line = explain(error, _folders(args), args)
+    line = explain(error, folders_of(args), args)
     raise error if line is None else Refusal(line) from error
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from hydra.utils import get_object
@@ -80,45 +78,6 @@ def test_tab_completion_knows_the_choices(command):
     line = "vaebench model="
     done = command("-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line)))
     assert {"model=autoencoder", "model=iwae", "model=vae"} <= set(done.out.split())
-
-
-@pytest.fixture
-def mine(tmp_path):
-    """The README's files from outside the package."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    for block in readme.split("```")[1::2]:
-        _, first, *rest = block.split("\n")
-        if first.startswith("# mine/"):
-            path = tmp_path / first.removeprefix("# ")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("\n".join(rest))
-    return tmp_path / "mine"
-
-
-def test_the_readme_posterior_works_from_outside_the_package(command, tmp_path, mine):
-    assert len((tmp_path / "mine/laplace.py").read_text().strip().splitlines()) <= 15
-    args = ("--config-dir", ".", "posterior=laplace", "model=iwae", "logger=csv")
-    done = command(*args, "trainer.max_epochs=2", cwd=tmp_path / "mine")
-    assert done.code == 0, done.err
-    assert "posterior=laplace" in done.out
-    listed = command("list", "posterior", "--config-dir", "mine")
-    assert "laplace" in listed.out
-
-
-def test_the_readme_callback_works_from_outside_the_package(command, mine):
-    args = ("--config-dir", ".", "callbacks=stop_at", "logger=csv", "hydra.run.dir=run")
-    done = command(*args, "trainer.max_epochs=3", "callbacks.bound=-1000", cwd=mine)
-    assert done.code == 0, done.err
-    assert "callbacks=stop_at bound=-1000" in done.out
-    with (mine / "run" / "metrics.csv").open() as file:
-        steps = [int(row["step"]) for row in csv.DictReader(file)]
-    assert max(steps) == 12  # one epoch: the first validation was good enough
-
-
-def test_the_readme_lists_what_can_be_chosen(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-    assert main(["list"]) == 0
-    assert capsys.readouterr().out.strip() in (Path(__file__).parents[2] / "README.md").read_text()
 
 
 UNHURRIED = [("k=0", "torch"), ("check logger=csv", "pytorch_lightning"), ("check", "sklearn")]

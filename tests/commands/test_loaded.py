@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -31,7 +28,6 @@ RUNS = {
     "sentences": ["model=sentence_vae", *SHORT, *TINY, *NETS],
     "lm": ["model=rnnlm", *SHORT, *TINY],
 }
-README = Path(__file__).parents[2] / "README.md"
 EVERY = pytest.mark.parametrize("name", first_of(name for name in RUNS if name != "cvae"))
 WITH_LATENTS = pytest.mark.parametrize("name", ["vae", "grey", "deep", "sentences"])
 WITHOUT = pytest.mark.parametrize("name", ["made", "lm"])
@@ -331,12 +327,3 @@ def test_it_says_what_it_is(loaded, name, parts):
     assert "\n" not in told
     for part in parts:
         assert part in told
-
-
-def test_the_readme_shows_what_works(trained):
-    text = README.read_text(encoding="utf-8")
-    (block,) = re.findall(r"```python\n(from vaebench import load\n.*?)```", text, re.DOTALL)
-    names: dict[str, object] = {"RUN": trained("vae")}
-    exec(re.sub(r"load\(.*?\)", "load(RUN)", block), names)
-    assert names["x"].shape == (8, 1, 8, 8)
-    assert names["z"].shape == (8, 10)

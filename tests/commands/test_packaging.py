@@ -34,6 +34,7 @@ def test_a_wheel_carries_every_config_and_runs_outside_the_checkout(wheel, comma
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
     inside = {p.relative_to(site / "vaebench") for p in (site / "vaebench/conf").rglob("*.yaml")}
+    assert (site / "vaebench/py.typed").exists()
     assert inside == {p.relative_to(ROOT) for p in (ROOT / "conf").rglob("*.yaml")}
     done = command("model=iwae", "trainer.max_epochs=1", "eval.k=2", PYTHONPATH=str(site))
     assert done.code == 0, done.err

@@ -24,8 +24,8 @@ from torch import Tensor
 
 from tests.matrix.cells import AXES, Cell, Matrix
 from vaebench.cli import conf_dir
-from vaebench.compose import Composition, compose
-from vaebench.compose.build import assemble
+from vaebench.composition import Composition, compose
+from vaebench.composition.build import assemble
 from vaebench.config.chosen import chosen, in_words
 from vaebench.config.schema import register
 from vaebench.config.words import given

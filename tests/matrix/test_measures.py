@@ -16,7 +16,7 @@ from PIL import Image
 from tests.matrix.cells import APART, Cell, Matrix, Variant
 from tests.matrix.run import composed, offered
 from vaebench.cli import conf_dir
-from vaebench.compose import Composition, compose
+from vaebench.composition import Composition, compose
 from vaebench.errors import Refusal
 from vaebench.measures.base import Subject, evaluating
 from vaebench.measures.blur import Blur

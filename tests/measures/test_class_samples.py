@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from tests.theorems import class_and_style, elbo, labelled_spec
 from vaebench.check import Report
-from vaebench.compose import Composition
+from vaebench.composition import Composition
 from vaebench.data import Column, Dataset, InMemorySplit
 from vaebench.distributions import BernoulliLogits, StandardNormal
 from vaebench.inference import outline

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 from tests.theorems import assert_mean, class_and_style, elbo, labelled_spec, scattered
 from vaebench.check import Report
-from vaebench.compose import Composition
+from vaebench.composition import Composition
 from vaebench.data import Column, Dataset, Field, InMemorySplit, Spec, Support
 from vaebench.heads import Conditional
 from vaebench.heads.likelihoods import Label

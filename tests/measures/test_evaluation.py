@@ -21,7 +21,7 @@ from tests.theorems import (
 )
 from vaebench.check import Report
 from vaebench.commands.options import read
-from vaebench.compose import Composition
+from vaebench.composition import Composition
 from vaebench.data import Column, Dataset, Field, InMemorySplit, Spec, Support
 from vaebench.distributions import Noise
 from vaebench.errors import Refusal

@@ -10,7 +10,7 @@ import torch
 from tests.models.test_cross_modal import SPEC, exact, made, marginal
 from tests.theorems import elbo, set_linear
 from vaebench.check import Report
-from vaebench.compose import Composition
+from vaebench.composition import Composition
 from vaebench.data import Column, InMemorySplit
 from vaebench.measures.base import Inapplicable, Subject
 from vaebench.measures.modalities import Modalities, Overlap

@@ -10,7 +10,7 @@ from torch import nn
 from tests.measures.test_classification import Told
 from tests.theorems import largest_z
 from vaebench.check import Report
-from vaebench.compose import Composition
+from vaebench.composition import Composition
 from vaebench.data import Column, Field, InMemorySplit, Spec
 from vaebench.distributions import DiagNormal
 from vaebench.errors import Refusal

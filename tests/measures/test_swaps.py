@@ -7,7 +7,7 @@ import torch
 
 from tests.hands import CPU, LATENT, hands
 from vaebench.check import Report
-from vaebench.compose import Composition
+from vaebench.composition import Composition
 from vaebench.data import Hands, Split
 from vaebench.distributions import DiagNormal
 from vaebench.measures.base import Inapplicable, Subject

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from tests.fast import some_of
 from tests.matrix.frozen import COMPOSITIONS
 from vaebench.cli import conf_dir
-from vaebench.compose import compose
+from vaebench.composition import compose
 from vaebench.config.schema import register
 from vaebench.distributions import GLOBAL
 from vaebench.inference import Replay

@@ -11,7 +11,7 @@ from hydra import initialize_config_dir
 from torch.testing import assert_close
 
 from vaebench.cli import conf_dir
-from vaebench.compose import compose
+from vaebench.composition import compose
 from vaebench.config.schema import register
 from vaebench.inference import encode
 from vaebench.measures.base import Inapplicable, Subject

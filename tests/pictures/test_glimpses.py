@@ -11,7 +11,7 @@ from hydra import initialize_config_dir
 from PIL import Image
 
 from vaebench.cli import conf_dir
-from vaebench.compose import compose
+from vaebench.composition import compose
 from vaebench.config.schema import register
 from vaebench.measures.base import Subject
 from vaebench.nets.retina import Retina

@@ -12,7 +12,7 @@ from hydra import initialize_config_dir
 from torch.testing import assert_close
 
 from vaebench.cli import conf_dir
-from vaebench.compose import compose
+from vaebench.composition import compose
 from vaebench.config.schema import register
 from vaebench.measures.base import Inapplicable, Subject
 from vaebench.measures.disentanglement.base import coded

@@ -23,7 +23,7 @@ from tests.theorems import (
     wide_ppca,
 )
 from vaebench.check import Report
-from vaebench.compose import Composition
+from vaebench.composition import Composition
 from vaebench.heads.likelihoods import Gaussian as GaussianLikelihood
 from vaebench.heads.posteriors import Gaussian
 from vaebench.heads.priors import Normal

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from tests.fast import first_of
 from tests.theorems import largest_z, z_scores
 from tests.training.test_system import config
-from vaebench.compose import compose
+from vaebench.composition import compose
 from vaebench.distributions import FullNormal
 from vaebench.errors import Refusal
 from vaebench.heads.flows import PlanarFlow

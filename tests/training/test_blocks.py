@@ -10,7 +10,7 @@ from rich.console import Console
 from tests.fast import some_of
 from tests.training.test_system import config
 from tests.training.test_watch import Spoilt, nan_gradient
-from vaebench.compose import compose
+from vaebench.composition import compose
 from vaebench.errors import Refusal
 from vaebench.runs.layout import HISTORY, LAST
 from vaebench.training import History, Identity, blocks, build_system, build_trainer, fit

@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 
 from tests.training.test_system import config, trained
-from vaebench.compose import compose
+from vaebench.composition import compose
 from vaebench.errors import Refusal
 from vaebench.runs.layout import LAST
 from vaebench.training import build_system

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.training.test_system import config
-from vaebench.compose import compose
+from vaebench.composition import compose
 from vaebench.data import Loader
 from vaebench.inference import batch_size
 from vaebench.objectives.pure import Step

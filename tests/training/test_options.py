@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.fast import first_of
 from tests.training.test_system import config, trained
-from vaebench.compose import compose
+from vaebench.composition import compose
 from vaebench.errors import Refusal
 from vaebench.nets.attention import PARAMETERS
 from vaebench.training import build_system, build_trainer, fit, machine, prepare, ready

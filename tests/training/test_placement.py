@@ -13,7 +13,7 @@ from tests.fast import some_of
 from tests.objectives.test_placement import DEVICE, PLACED, placed
 from tests.objectives.test_pure import EXAMPLES
 from tests.training.test_system import config
-from vaebench.compose import compose
+from vaebench.composition import compose
 from vaebench.training import System, blocks, build_system
 from vaebench.training.blocks import Blocks
 from vaebench.training.watch import Averaging

@@ -12,7 +12,7 @@ from tests.test_progress import LONGEST, Clock
 from tests.training.test_system import config
 from vaebench import progress
 from vaebench.commands.heartbeat import Heartbeat
-from vaebench.compose import compose
+from vaebench.composition import compose
 from vaebench.training import build_system, build_trainer, fit
 
 

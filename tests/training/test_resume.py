@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tests.fast import first_of
 from tests.training.test_system import config
-from vaebench.compose import compose
+from vaebench.composition import compose
 from vaebench.runs.layout import LAST, PREVIOUS
 from vaebench.training import History, Identity, blocks, build_system, build_trainer, fit
 from vaebench.training.checkpoints import Stopped, newest_good, step_of

@@ -10,7 +10,7 @@ import torch
 from hydra.utils import instantiate
 
 from tests.training.test_system import config, trained
-from vaebench.compose import compose
+from vaebench.composition import compose
 from vaebench.errors import Refusal
 from vaebench.training.learning_rate import LearningRate
 from vaebench.training.schedules import Constant, Cosine, Plateau, Stages

@@ -13,7 +13,7 @@ from hydra import initialize_config_dir
 from rich.console import Console
 
 from vaebench.cli import conf_dir
-from vaebench.compose import compose
+from vaebench.composition import compose
 from vaebench.config.schema import register
 from vaebench.data import Loader
 from vaebench.data.seeds import BINARIZATION, derived

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tests.training.test_resume import BEHIND
 from tests.training.test_system import config, trained
-from vaebench.compose import compose
+from vaebench.composition import compose
 from vaebench.errors import Refusal
 from vaebench.measures.base import Subject, named
 from vaebench.measures.likelihood import ImportanceSampling

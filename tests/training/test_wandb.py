@@ -112,7 +112,7 @@ def test_online_it_is_refused_before_anything_is_trained(start):
 
 def test_with_an_account_and_no_network_it_goes_on_offline(start, monkeypatch):
     monkeypatch.delenv("WANDB_MODE", raising=False)
-    monkeypatch.setattr("vaebench.training.loggers._mode_by_account", lambda: "online")
+    monkeypatch.setattr("vaebench.training.loggers.mode_by_account", lambda: "online")
     logger, service = start("online", mode="auto", begun=True)
     logger.conclude({"test/nll": 1.0})
     assert service.modes == ["online", "offline"]

@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from tests.fast import first_of
 from tests.training.test_system import config
-from vaebench.compose import compose
+from vaebench.composition import compose
 from vaebench.training import Diverged, blocks, build_system, build_trainer, fit
 from vaebench.training.checkpoints import step_of
 from vaebench.training.watch import LIMIT, Collapse

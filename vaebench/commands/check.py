@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from vaebench.commands.told import config_tree, refusing
-from vaebench.compose import Composition
+from vaebench.composition import Composition
 from vaebench.progress import duration
 from vaebench.training.cost import Cost, cost_of_step, memory_of
 from vaebench.training.ready import rehearsed

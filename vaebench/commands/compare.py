@@ -13,12 +13,13 @@ from vaebench.commands import terminal
 from vaebench.commands.options import read
 from vaebench.errors import Refusal
 from vaebench.runs.find import Found, Run, find
-from vaebench.runs.groups import also_differ, columns, groups
+from vaebench.runs.groups import Group, also_differ, columns, groups
 from vaebench.runs.metrics import reading_order
 from vaebench.runs.page import build
 from vaebench.runs.tables import (
     EXAMPLES,
     Lost,
+    Row,
     beside_metric,
     cells,
     header,
@@ -62,13 +63,7 @@ def compare(arguments: Sequence[str]) -> None:
     following = FOLLOW in arguments
     words, options = read("compare", [a for a in arguments if a != FOLLOW], Options)
     paths = [Path(word).expanduser() for word in words]
-    for path in paths:
-        if not path.is_dir():
-            raise Refusal(f"{path} is no folder")
-    if not paths:
-        raise Refusal(
-            "vaebench compare takes run folders, or folders that hold some. Use vaebench compare runs."
-        )
+    check_folders(paths)
     title = "vaebench: " + ", ".join(os.path.relpath(path) for path in paths)
     if following:
         _follow(paths, title, options)
@@ -92,10 +87,7 @@ def _follow(paths: Sequence[Path], title: str, options: Options) -> None:
 
 def _write(paths: Sequence[Path], title: str, options: Options) -> None:
     """The table, and the page beside its Markdown and CSV."""
-    found = find(paths)
-    if not found.runs:
-        skipped = f"; skipped: {'; '.join(found.skipped[:3])}" if found.skipped else ""
-        raise Refusal(f"no finished run in {', '.join(map(str, paths))}{skipped}")
+    found = finished(paths)
     console = Console()
     text = show(found, console, options.metric, options.baseline)
     for line in found.skipped:
@@ -112,6 +104,31 @@ def _write(paths: Sequence[Path], title: str, options: Options) -> None:
             (out / name).write_text(content, encoding="utf-8")
     for name in written:
         console.print(f"written {out / name}", highlight=False, soft_wrap=True)
+
+
+def check_folders(paths: Sequence[Path]) -> None:
+    """Refuses none, and what is no folder."""
+    for path in paths:
+        if not path.is_dir():
+            raise Refusal(f"{path} is no folder")
+    if not paths:
+        raise Refusal(
+            "vaebench compare takes run folders, or folders that hold some. Use vaebench compare runs."
+        )
+
+
+def finished(paths: Sequence[Path]) -> Found:
+    """The runs of some folders, at least one.
+
+    Raises:
+        Refusal: no folders, or no runs in them.
+    """
+    check_folders(paths)
+    found = find(paths)
+    if not found.runs:
+        skipped = f"; skipped: {'; '.join(found.skipped[:3])}" if found.skipped else ""
+        raise Refusal(f"no finished run in {', '.join(map(str, paths))}{skipped}")
+    return found
 
 
 def show(
@@ -135,9 +152,25 @@ def show(
     Raises:
         Refusal: an unknown metric or baseline.
     """
-    subjects: dict[tuple[str, ...], list[Run]] = {}
-    for run in found.runs:
-        subjects.setdefault(run.subject, []).append(run)
+    check(found, metric, baseline)
+    subjects = by_subject(found.runs)
+    inside = lost if len(subjects) == 1 else []
+    parts = [_subject(runs, console, metric, baseline, swept, inside) for runs in subjects]
+    if lost and not inside:
+        parts.append(_lost(lost, console, swept))
+    return "\n\n".join(parts) + "\n"
+
+
+def by_subject(runs: Sequence[Run]) -> list[list[Run]]:
+    """Runs whose numbers are about the same, together."""
+    found: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        found.setdefault(run.subject, []).append(run)
+    return [*found.values()]
+
+
+def check(found: Found, metric: str, baseline: str) -> None:
+    """Refuses a metric that no run has, and a baseline that is none of the runs."""
     known = {name for run in found.runs for name in run.metrics()}
     if metric and metric not in known:
         raise Refusal(f"no run has {metric!r}{_other_metric(metric, known, found.runs)}")
@@ -146,11 +179,6 @@ def show(
         hint = did_you_mean(baseline, folders, "baseline={}")
         hint = hint or use(override("baseline", folders[0]))
         raise Refusal(f"baseline={baseline} is none of the runs compared here.{hint}")
-    inside = lost if len(subjects) == 1 else []
-    parts = [_subject(runs, console, metric, baseline, swept, inside) for runs in subjects.values()]
-    if lost and not inside:
-        parts.append(_lost(lost, console, swept))
-    return "\n\n".join(parts) + "\n"
 
 
 def _other_metric(metric: str, known: Collection[str], runs: Sequence[Run]) -> str:
@@ -169,6 +197,16 @@ def _other_metric(metric: str, known: Collection[str], runs: Sequence[Run]) -> s
     return f".{hint}" if hint else f"; there are {', '.join(sorted(known, key=reading_order)[:12])}"
 
 
+def beside_baseline(
+    runs: Sequence[Run], metric: str, baseline: str
+) -> tuple[str, Group, list[Row]]:
+    """The metric by which runs of one subject are compared, the group that the others are compared
+    to, and the groups, best first."""
+    members, chosen = groups(runs), metric or main_metric(runs)
+    base = next((g for g in members if baseline and _holds(g.runs, baseline)), members[0])
+    return chosen, base, rows(members, chosen, base)
+
+
 def _subject(
     runs: list[Run],
     console: Console,
@@ -177,13 +215,12 @@ def _subject(
     swept: Sequence[str],
     lost: Sequence[Lost],
 ) -> str:
-    members, chosen = groups(runs), metric or main_metric(runs)
-    base = next((g for g in members if baseline and _holds(g.runs, baseline)), members[0])
+    chosen, base, found = beside_baseline(runs, metric, baseline)
     also = beside_metric(runs, chosen)
     shown = [*swept, *(name for name in columns(runs) if name not in swept)]
     keys = [name for name in shown if EXAMPLES not in also or name != ASKED]
     head = header(keys, chosen, also)
-    body = cells(rows(members, chosen, base), keys, chosen, base, also)
+    body = cells(found, keys, chosen, base, also)
     body += [lost_cells(one, keys, len(head)) for one in lost]
     title = [*runs[0].subject[:2], of_examples(runs, chosen), units(runs)]
     return _told_table(

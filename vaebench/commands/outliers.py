@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vaebench.commands.saved import Saved, open_beside
-from vaebench.compose.build import check_batch, instantiate
+from vaebench.composition.build import check_batch, instantiate
 from vaebench.config.choices import choices
 from vaebench.config.explain import explain
 from vaebench.config.options import config_of

@@ -19,11 +19,11 @@ from yaml import YAMLError
 
 from vaebench.commands.codes import make_codes
 from vaebench.commands.heartbeat import Heartbeat
-from vaebench.compose import Composition, compose
+from vaebench.composition import Composition, compose
 from vaebench.config.schema import Accelerator, Config
 from vaebench.errors import Refusal
 from vaebench.measures.base import Subject, evaluating
-from vaebench.paths import conf_dir
+from vaebench.paths import conf_dir, find_classes
 from vaebench.progress import doing
 from vaebench.runs.layout import CONFIG, HYDRA, HYDRA_CONFIG, run_folder
 from vaebench.training.checkpoints import checkpoint_of, restore
@@ -45,6 +45,8 @@ def load_config(folder: Path) -> tuple[DictConfig, dict[str, str]]:
     except (OSError, YAMLError, OmegaConfBaseException, TypeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise Refusal(f"{folder / HYDRA} is not of a run of this program: {reason}") from error
+    sources = hydra.hydra.runtime.get("config_sources", [])
+    find_classes(*(Path(each.path) for each in sources if each.provider == "command-line"))
     choices = hydra.hydra.runtime.choices
     return cfg, {group: choice for group, choice in choices.items() if "/" not in group}
 

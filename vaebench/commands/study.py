@@ -17,7 +17,7 @@ from rich.table import Table
 from vaebench import __version__
 from vaebench.commands.heartbeat import Heartbeat
 from vaebench.commands.options import read
-from vaebench.compose import compose
+from vaebench.composition import compose
 from vaebench.errors import Refusal
 from vaebench.pictures.paper import DPI
 from vaebench.progress import doing

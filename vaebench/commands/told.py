@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from omegaconf import DictConfig
 from rich.tree import Tree
 
-from vaebench.compose import Composition
+from vaebench.composition import Composition
 from vaebench.config.groups import told
 from vaebench.errors import Refusal
 

@@ -18,7 +18,7 @@ from rich.table import Table
 from vaebench import __version__
 from vaebench.commands.heartbeat import Heartbeat
 from vaebench.commands.told import config_tree, refusing
-from vaebench.compose import Composition
+from vaebench.composition import Composition
 from vaebench.errors import RunFailed
 from vaebench.measures.base import Subject
 from vaebench.pictures import View, curves, draw

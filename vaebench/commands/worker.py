@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from vaebench.commands.saved import load_config
+from vaebench.paths import find_classes
 from vaebench.training import fit, prepare
 from vaebench.training.checkpoints import Stopped
 from vaebench.training.processes import leave_with_parent, report_ready
@@ -25,7 +26,7 @@ def work(folder: Path, checkpoint: Path | None) -> None:
 def main(arguments: list[str]) -> int:
     """The exit code; the last line on standard error says what went wrong."""
     leave_with_parent()
-    sys.path.append(os.getcwd())
+    find_classes()
     try:
         work(Path(arguments[0]), Path(arguments[1]) if len(arguments) > 1 else None)
     except Stopped:

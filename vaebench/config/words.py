@@ -10,7 +10,8 @@ from vaebench.suggest import command_line, nearest, typed, use
 
 COMPOSING = ("check", "train")
 OF_RUNS = ("compare", "evaluate", "resume", "sample")
-COMMANDS = (*COMPOSING, *OF_RUNS, "list", "study")
+BY_THEMSELVES = ("doctor", "new")
+COMMANDS = (*COMPOSING, *OF_RUNS, *BY_THEMSELVES, "list", "study")
 
 Names = Mapping[str, Collection[str]]
 """Groups, and what each has to choose from."""
@@ -128,4 +129,4 @@ def commanded(name: str, word: str, args: Sequence[str]) -> str | None:
     names = [arg for arg in rest if arg not in given(rest).values() and not arg.startswith("-")]
     if name in OF_RUNS and not names:
         return None
-    return None if name == "study" and not names else command_line(name, *names)
+    return None if name in ("new", "study") and not names else command_line(name, *names)

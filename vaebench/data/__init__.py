@@ -2,7 +2,7 @@
 
 from vaebench.data.arrangement import Arrangement, ByFactor, ByLabel, ByLength, Shuffled
 from vaebench.data.arrays.base import Arrays
-from vaebench.data.base import Dataset, Part
+from vaebench.data.base import Dataset, FromFiles, Part
 from vaebench.data.codes import Codes
 from vaebench.data.columns import Column, Columns, InMemorySplit, MappedSplit
 from vaebench.data.images.base import Images, Raw

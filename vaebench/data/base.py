@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
@@ -11,6 +12,28 @@ from vaebench.data.columns import Columns
 from vaebench.data.spec import Batch, Spec
 
 Part = Literal["train", "val", "test"]
+
+
+class FromFiles(ABC):
+    """What is read from files below `data_dir`.
+
+    Attributes:
+        wanted: the files in words.
+        downloads: whether the first run fetches them.
+    """
+
+    wanted: ClassVar[str]
+    downloads: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def place(self) -> Path:
+        """The folder of the files, or where they belong."""
+
+    @property
+    @abstractmethod
+    def is_there(self) -> bool:
+        """Whether no file is missing."""
 
 
 class Dataset(ABC):

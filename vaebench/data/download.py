@@ -13,6 +13,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any, ClassVar
 
+from vaebench.data.base import FromFiles
 from vaebench.data.images.base import Images
 from vaebench.data.images.files import check_md5
 from vaebench.errors import DataError
@@ -20,7 +21,7 @@ from vaebench.errors import DataError
 DOWNLOAD_TIMEOUT = 30.0
 
 
-class Downloaded(Images):
+class Downloaded(Images, FromFiles):
     """Images whose files torchvision downloads.
 
     Args:
@@ -29,12 +30,11 @@ class Downloaded(Images):
     Attributes:
         source: name of torchvision's class.
         folder: where the files lie in `data_dir`.
-        wanted: the files in words.
     """
 
     source: ClassVar[str]
     folder: ClassVar[str]
-    wanted: ClassVar[str]
+    downloads: ClassVar[bool] = True
 
     def __init__(self, *, data_dir: str, **protocol: Any) -> None:
         super().__init__(**protocol)
@@ -42,12 +42,10 @@ class Downloaded(Images):
 
     @property
     def place(self) -> Path:
-        """The folder of the files."""
         return self.root / self.folder
 
     @property
     def is_there(self) -> bool:
-        """Whether no file is missing."""
         return all((self.place / name).exists() for name in self.files)
 
     @property

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vaebench.compose import Composition
+from vaebench.composition import Composition
 from vaebench.data import Batch, Columns, Part
 from vaebench.data.seeds import EVALUATION, derived
 from vaebench.distributions import Noise

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from omegaconf import II
 
-from vaebench.compose import Composition
+from vaebench.composition import Composition
 from vaebench.config.chosen import chosen
 from vaebench.data import Batch
 from vaebench.distributions import DiagNormal

@@ -1,8 +1,9 @@
 """Objectives: a bound and its gradient estimator, chosen apart."""
 
-from vaebench.objectives.base import Estimate, Objective
+from vaebench.objectives.base import Estimate, Objective, honest_terms
 from vaebench.objectives.constrained import CapacityControlled, Constrained
 from vaebench.objectives.elbo import ELBO
+from vaebench.objectives.estimated import Estimated
 from vaebench.objectives.inverse_graphics import InverseGraphics
 from vaebench.objectives.iwae import IWAE
 from vaebench.objectives.likelihood import MaximumLikelihood

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from vaebench.compose import Composition
+from vaebench.composition import Composition
 from vaebench.progress import steps
 
 if TYPE_CHECKING:

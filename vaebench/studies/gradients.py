@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from vaebench.check import check
-from vaebench.compose import Composition
+from vaebench.composition import Composition
 from vaebench.errors import Incompatible, Refusal
 from vaebench.heads import Conditional
 from vaebench.inference import infer, outline

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import torch
 from torch import Tensor
 
-from vaebench.compose import Composition
+from vaebench.composition import Composition
 from vaebench.data import Batch
 from vaebench.distributions import GLOBAL
 from vaebench.errors import Refusal

@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from vaebench.compose import Composition
+from vaebench.composition import Composition
 from vaebench.config.schema import Evaluation
 from vaebench.errors import Refusal
 from vaebench.measures.base import Subject

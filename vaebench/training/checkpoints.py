@@ -11,7 +11,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from vaebench.compose import Composition
+from vaebench.composition import Composition
 from vaebench.errors import Refusal, RunFailed
 from vaebench.runs.find import section
 from vaebench.runs.layout import CONFIG, LAST, PREVIOUS, WEIGHTS, run_folder

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from vaebench.compose import Composition
+from vaebench.composition import Composition
 from vaebench.data import Batch, Loader
 from vaebench.distributions import GLOBAL
 from vaebench.inference import batch_size

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.loggers import Logger
 from rich.console import Console
 
-from vaebench.compose import Composition, compose, instantiate
+from vaebench.composition import Composition, compose, instantiate
 from vaebench.config.groups import COMPOSED
 from vaebench.data.seeds import RANK, derived
 from vaebench.training.keeper import save

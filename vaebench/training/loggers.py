@@ -21,6 +21,7 @@ from vaebench.runs.clock import ClockFile
 from vaebench.runs.history import HistoryFile
 from vaebench.runs.layout import CLOCK, HISTORY, TENSORBOARD, WANDB_ID
 from vaebench.runs.tables import markdown
+from vaebench.training.account import mode_by_account
 from vaebench.training.beside import Beside
 from vaebench.training.fused.strand import MINE
 
@@ -152,7 +153,7 @@ class Wandb(WandbLogger, RunLogger):
         """Starts wandb, which takes a second, offline where nobody asked for more."""
         chosen: str = self.mode
         if self.mode == "auto":
-            chosen = os.environ.get("WANDB_MODE") or _mode_by_account()
+            chosen = os.environ.get("WANDB_MODE") or mode_by_account()
         self._wandb_init["mode"] = chosen
         try:
             _ = super().experiment
@@ -295,10 +296,3 @@ def close(loggers: list[Any]) -> None:
         if isinstance(logger, RunLogger):
             with contextlib.suppress(Exception):  # a full disk: the run's own error says more
                 logger.finish()
-
-
-def _mode_by_account() -> str:
-    import wandb
-
-    # `wandb.init` would ask at a terminal and raise in a pipe; this only looks for a key.
-    return "online" if wandb.login(prompt=False, verify=False) else "offline"

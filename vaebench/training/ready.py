@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from vaebench.compose import Composition, compose, instantiate
+from vaebench.composition import Composition, compose, instantiate
 from vaebench.config.chosen import chosen, typed
 from vaebench.config.schema import Precision
 from vaebench.errors import Refusal

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from vaebench.compose import Composition
+from vaebench.composition import Composition
 from vaebench.data import Batch, Loader
 from vaebench.data.seeds import (
     BINARIZATION,

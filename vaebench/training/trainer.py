@@ -14,7 +14,7 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
-from vaebench.compose import instantiate
+from vaebench.composition import instantiate
 from vaebench.config.schema import OnNan
 from vaebench.errors import Refusal
 from vaebench.training.fused.strand import MINE

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vaebench.compose.build import check_batch
+from vaebench.composition.build import check_batch
 from vaebench.data import (
     EOS,
     PAD,

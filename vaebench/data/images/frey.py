@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from vaebench.data.base import FromFiles
 from vaebench.data.images.base import Images, Raw
 from vaebench.data.images.files import corrupt, raw_images, read_npz
 from vaebench.errors import DataError
 
 
-class FreyFaces(Images):
+def _read_mat(path: Path) -> Raw:
+    from scipy.io import loadmat
+
+    with corrupt(path):
+        frames = loadmat(path)["ff"].T.reshape(-1, 28, 20)
+    return raw_images(frames.astype("uint8"), None, str(path))
+
+
+READERS: dict[str, Callable[[Path], Raw]] = {
+    "freyfaces.npz": read_npz,
+    "frey_rawface.mat": _read_mat,
+}
+"""What each of the files is read by, of which one is enough."""
+
+
+class FreyFaces(Images, FromFiles):
     """1965 frames of Brendan Frey's face, 28x20 pixels, 256 grey levels (Roweis, Saul 2000).
 
     Args:
@@ -18,19 +35,34 @@ class FreyFaces(Images):
             or the original `frey_rawface.mat` (key `ff`, [560, 1965]).
     """
 
+    wanted: ClassVar[str] = " or ".join(READERS)
+
     def __init__(self, *, data_dir: str, **protocol: Any) -> None:
         super().__init__(**protocol)
         self.root = Path(data_dir).expanduser()
 
     def read(self) -> tuple[Raw, Raw | None]:
-        for name, read in {"freyfaces.npz": read_npz, "frey_rawface.mat": _read_mat}.items():
-            for path in (self.root / name, self.root / "freyfaces" / name):
-                if path.exists():
-                    return _shaped(read(path), path), None
+        for path in self._paths:
+            if path.exists():
+                return _shaped(READERS[path.name](path), path), None
         raise DataError(
-            f"Frey faces are not in {self.root}: put freyfaces.npz or frey_rawface.mat there "
+            f"Frey faces are not in {self.root}: put {self.wanted} there "
             "(or in its folder freyfaces), or say where they are with data_dir=. Use dataset=digits."
         )
+
+    @property
+    def _paths(self) -> list[Path]:
+        """Where the file may lie, the likeliest first."""
+        return [self.root / folder / name for name in READERS for folder in (".", "freyfaces")]
+
+    @property
+    def place(self) -> Path:
+        there = (path.parent for path in self._paths if path.exists())
+        return next(there, self.root / "freyfaces")
+
+    @property
+    def is_there(self) -> bool:
+        return any(path.exists() for path in self._paths)
 
     @property
     def notes(self) -> list[str]:
@@ -40,14 +72,6 @@ class FreyFaces(Images):
             "a random split of one video: test frames have near-copies in the training set "
             "(dataset.split.kind=last holds out the end of the video)"
         ]
-
-
-def _read_mat(path: Path) -> Raw:
-    from scipy.io import loadmat
-
-    with corrupt(path):
-        frames = loadmat(path)["ff"].T.reshape(-1, 28, 20)
-    return raw_images(frames.astype("uint8"), None, str(path))
 
 
 def _shaped(raw: Raw, path: Path) -> Raw:

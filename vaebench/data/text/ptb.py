@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from vaebench.data.base import Part
+from vaebench.data.base import FromFiles, Part
 from vaebench.data.text.lines import read_lines
 from vaebench.data.text.sentences import Groups, Sentences
 from vaebench.data.text.tokens import Sentence
@@ -16,7 +16,7 @@ ARCHIVE = "simple-examples/data"
 FOLDERS = ("ptb", f"ptb/{ARCHIVE}", ARCHIVE, "PennTreebank", ".")
 
 
-class PennTreebank(Sentences):
+class PennTreebank(Sentences, FromFiles):
     """49,199 sentences of the Wall Street Journal (Marcus, Santorini, Marcinkiewicz 1993).
 
     In lower case, without punctuation marks, numbers as `N`, and all but the 9998 most frequent words
@@ -31,6 +31,7 @@ class PennTreebank(Sentences):
         sizes: sentences of each file as it was published.
     """
 
+    wanted: ClassVar[str] = ", ".join(FILES.values())
     sizes: ClassVar[dict[Part, int]] = {"train": 42_068, "val": 3370, "test": 3761}
 
     def __init__(self, *, data_dir: str, **options: Any) -> None:
@@ -47,10 +48,14 @@ class PennTreebank(Sentences):
         held = (f for f in folders if any((f / name).is_file() for name in FILES.values()))
         return next(held, folders[0])
 
+    @property
+    def is_there(self) -> bool:
+        return all((self.place / name).is_file() for name in FILES.values())
+
     def _sentences(self, path: Path, part: Part) -> list[Sentence]:
         if not path.is_file():
             raise DataError(
-                f"{path} is missing: put {', '.join(FILES.values())} there (from {ARCHIVE} of the "
+                f"{path} is missing: put {self.wanted} there (from {ARCHIVE} of the "
                 "archive simple-examples, distributed with Mikolov's RNNLM toolkit and mirrored "
                 "since), or say where they are with data_dir=. Use dataset=topics."
             )

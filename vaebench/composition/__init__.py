@@ -6,8 +6,8 @@ from functools import partial
 
 from omegaconf import DictConfig
 
-from vaebench.compose.build import Composition, assemble, instantiate
-from vaebench.compose.remedies import remedies
+from vaebench.composition.build import Composition, assemble, instantiate
+from vaebench.composition.remedies import remedies
 from vaebench.config.chosen import in_words
 from vaebench.data import Dataset
 from vaebench.errors import Incompatible

@@ -8,9 +8,9 @@ import pytest
 
 from tests.matrix.cells import Cell
 from tests.matrix.run import composed
-from vaebench.compose import compose
-from vaebench.compose.build import assemble
-from vaebench.compose.remedies import TRIALS, remedies
+from vaebench.composition import compose
+from vaebench.composition.build import assemble
+from vaebench.composition.remedies import TRIALS, remedies
 from vaebench.errors import Incompatible
 from vaebench.paths import conf_dir
 from vaebench.suggest import suggestions
