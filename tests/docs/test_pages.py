@@ -139,7 +139,7 @@ def files(folder: Path, page: Path) -> None:
     rng = np.random.default_rng(0)
     grey = rng.integers(0, 256, (400, 1, 8, 8), dtype=np.uint8)
     arrays = {
-        "x": grey // 128,
+        "x": (grey // 128).astype(np.float32),
         "image": grey,
         "mask": grey > 100,
         "pose": rng.normal(size=(400, 2)),
