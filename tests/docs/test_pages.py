@@ -106,6 +106,7 @@ def first_job(command: str) -> list[str]:
     """The words of a command's first job, but for those about where it runs."""
     words = arguments(command)
     kept = [w for w in words if w not in ("-m", "check") and not w.startswith("hydra")]
+    kept = [re.sub(r"=range\(.*\)", "=0", w) for w in kept]
     kept = [re.sub(r"=interval\((.*?),.*", r"=\1", w).replace("=RUN", "=run") for w in kept]
     return [re.sub(r"=([^\[{(]*?),.*", r"=\1", w) if "-m" in words else w for w in kept]
 
