@@ -199,7 +199,7 @@ def _study(args: list[str]) -> int:
         study(args)
         return DONE
     own = [a for a in args if a not in words]
-    return carry_out(["study", *args], lambda cfg, *_: study(own, cfg), [*words, *NOWHERE])
+    return carry_out(["study", *args], lambda cfg, *_: study(own, cfg, words), [*words, *NOWHERE])
 
 
 def _help(args: list[str]) -> str:
