@@ -40,6 +40,7 @@ usage
   vaebench study NAME               a measurement with a table and a plot: flow_energies, flow_gaps,
                                     prior_sampling, gradient_variance, local_reparam
   vaebench compare RUN… | FOLDER    mean ± sd over seeds, and one HTML page
+  vaebench report FOLDER            small files of what runs measured, and one page beside the papers
   vaebench list [GROUP]             what can be chosen, one line each
   vaebench new KIND NAME            class, YAML and test of a part of your own: posterior, objective, …
   vaebench doctor                   versions, devices, data and loggers here, for a bug report

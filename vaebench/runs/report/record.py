@@ -24,6 +24,8 @@ from vaebench.runs.write import plain, write_whole
 ASIDE = ("experiment", "budget", "seed", "logger", "callbacks", "trainer", "eval.measures")
 """Options whose words do not tell the rows of an experiment apart."""
 
+BY_BUDGET = re.compile(r"\$\{by_budget:([^,{}]*),([^,{}]*)\}")
+
 SEEDS_SUFFICE = 3
 """Common seeds from which two rows compare over seeds; below, over test examples."""
 
@@ -37,7 +39,7 @@ class Row:
 
     Attributes:
         words: what was typed for them, of `ASIDE` nothing.
-        budget: `small` or `full`.
+        budget: `small` or `full`; a study has none.
         options: a digest of all their options.
         runs: by seed, each with `seed`, `commit`, `machine`, `torch`, `seconds` and `metrics`.
     """
@@ -137,8 +139,10 @@ def _result(name: str, runs: Sequence[Run], commit: str) -> Result:
 
 
 def _told(run: Run) -> str:
-    """The words of a run, those of `ASIDE` left out and none escaped."""
+    """The words of a run, those of `ASIDE` left out, none escaped, each with the value of its budget."""
+    full = run.summary.get("config.budget") == "full"
     words = (re.sub(r"\\(.)", r"\1", word) for word in words_of(run.folder))
+    words = (BY_BUDGET.sub(r"\2" if full else r"\1", word) for word in words)
     return ordered(w for w in words if option_of(w) not in (*ASIDE, *DATA_DIRS, "dataset.run"))
 
 
@@ -155,7 +159,11 @@ def _digest(run: Run) -> str:
 
 def _run(run: Run, commit: str) -> dict[str, Any]:
     summary, found = run.summary, run.metrics()
-    kept = {n: v for n, v in found.items() if n.startswith(("test/", "evaluation/"))}
+    kept = {
+        n: v
+        for n, v in found.items()
+        if n.startswith(("test/", "evaluation/")) and not n.endswith(("/seconds", "/seed"))
+    }
     return {
         "seed": run.seed,
         "commit": summary.get("versions.commit") or commit or OLD,
@@ -210,7 +218,7 @@ def study(folder: Path) -> Result | str:
         run = {name: about.get(name, OLD) for name in ("commit", "machine", "torch")}
         run |= {"seed": about.get("option.seed", 0), "seconds": about.get("seconds", 0.0)}
         values = {c: float(line[c]) for c in metrics}
-        rows.append(Row(told, "small", "", [run | {"metrics": _rounded(values)}]))
+        rows.append(Row(told, "", "", [run | {"metrics": _rounded(values)}]))
     return Result(about["study"], about["command"], rows)
 
 
@@ -287,6 +295,8 @@ def write_result(path: Path, result: Result) -> None:
     """The whole file or none of it: the same result is the same bytes."""
     content = asdict(result)
     for row, of in zip(content["rows"], result.rows, strict=True):
+        if len(of.runs) < 2:
+            continue
         metrics = sorted({m for run in of.runs for m in run["metrics"] if not m.endswith("_se")})
         row["means"] = {m: [_short(x) for x in of.mean(m)] for m in metrics}
     write_whole(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
