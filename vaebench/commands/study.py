@@ -78,7 +78,9 @@ def study(
     show(console, name, found)
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
     folder = Path(options.out or f"runs/study/{name}/{stamp}").expanduser()
-    told = [w for w in [*arguments[1:], *words] if not w.startswith(("out=", "seed=", *OF_THE_MACHINE))]
+    told = [
+        w for w in [*arguments[1:], *words] if not w.startswith(("out=", "seed=", *OF_THE_MACHINE))
+    ]
     about = {
         "study": name,
         "command": command_line("study", name, *told),

@@ -114,7 +114,10 @@ def judged(claim: Claim, result: Result | None) -> list[Verdict]:
 
 
 def check(claim: Claim, result: Result) -> None:
-    """Refuses a row of a claim that no run could have been."""
+    """Refuses a row of a claim that no run could have been, and two numbers side by side."""
+    for low, high in zip(claim.order, claim.order[1:], strict=False):
+        if low.number is not None and high.number is not None:
+            raise Refusal(f"the claim {claim.name!r} compares two numbers, and no row")
     known = {option_of(word) for row in result.rows for word in row.words.split()}
     for end in claim.order:
         for name in map(option_of, end.words.split()):
@@ -130,21 +133,21 @@ def compared(result: Result, budget: str, low: End, high: End) -> Test | None:
     The difference of pairs d_i has the mean d̄ and the standard error s(d) / √n; p is that of Student's t
     with n - 1 degrees of freedom over seeds, of the normal distribution over examples.
     """
-    values, base = _values(result, budget, high), _values(result, budget, low)
-    if values is None and base is None:
-        raise Refusal("a claim needs a row on one side at least")
-    seeds = sorted((values or base or {}).keys() & (base or values or {}).keys())
+    found = [_values(result, budget, end) for end in (high, low)]
+    seeds = set.intersection(*(set(values) for values in found if values is not None))
     if not seeds:
         return None
-    pairs = [
-        (values[s] if values else _number(high), base[s] if base else _number(low)) for s in seeds
-    ]
-    differences = [a - b for a, b in pairs]
-    mean = statistics.fmean(differences)
-    if len(seeds) < SEEDS_SUFFICE and (found := _by_examples(result, budget, low, high, mean)):
-        return found
-    error = statistics.stdev(differences) / math.sqrt(len(pairs)) if len(pairs) > 1 else math.nan
-    return Test(mean, error, paired_p(pairs), f"{len(pairs)} seed{'s' * (len(pairs) > 1)}")
+    values, base = (
+        [side[s] if side is not None else end.number or 0.0 for s in sorted(seeds)]
+        for side, end in zip(found, (high, low), strict=True)
+    )
+    differences = [a - b for a, b in zip(values, base, strict=True)]
+    mean, n = statistics.fmean(differences), len(differences)
+    if n < SEEDS_SUFFICE and (test := _by_examples(result, budget, low, high, mean)):
+        return test
+    error = statistics.stdev(differences) / math.sqrt(n) if n > 1 else math.nan
+    p = paired_p([*zip(values, base, strict=True)])
+    return Test(mean, error, p, f"{n} seed{'s' * (n > 1)}")
 
 
 def _values(result: Result, budget: str, end: End) -> dict[int, float] | None:
@@ -153,11 +156,6 @@ def _values(result: Result, budget: str, end: End) -> dict[int, float] | None:
         return None
     row = result.row(end.words, budget)
     return row.values(end.metric) if row else {}
-
-
-def _number(end: End) -> float:
-    assert end.number is not None
-    return end.number
 
 
 def _by_examples(

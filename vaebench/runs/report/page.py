@@ -114,7 +114,12 @@ def _lines(system: System, result: Result | None, metrics: Sequence[str]) -> Ite
     """The rows that were run, then those that something is published or claimed of, which were not."""
     rows = [row for row in (result.rows if result else []) if _is_shown(row, system)]
     for row in rows:
-        yield [f"`{row.words or NONE}`", row.budget or NONE, *_measured(row, metrics), *_beside(system, row.words)]
+        yield [
+            f"`{row.words or NONE}`",
+            row.budget or NONE,
+            *_measured(row, metrics),
+            *_beside(system, row.words),
+        ]
     run = {row.words for row in (result.rows if result else [])}
     for words in _awaited(system):
         if words not in run:

@@ -93,7 +93,8 @@ def _system(name: str, said: Mapping[str, Any], path: Path) -> System:
         for p in said.get("published", ())
     )
     claims = tuple(
-        Claim(c["name"], tuple(ends(c["order"], c.get("metric", "")))) for c in said.get("claims", ())
+        Claim(c["name"], tuple(ends(c["order"], c.get("metric", ""))))
+        for c in said.get("claims", ())
     )
     return System(
         name,
