@@ -78,21 +78,25 @@ def study(
     show(console, name, found)
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
     folder = Path(options.out or f"runs/study/{name}/{stamp}").expanduser()
-    told = [
-        w for w in [*arguments[1:], *words] if not w.startswith(("out=", "seed=", *OF_THE_MACHINE))
-    ]
-    about = {
-        "study": name,
-        "command": command_line("study", name, *told),
-        "commit": commit(),
-        "machine": cores(),
-        "torch": version("torch"),
-        "seconds": round(time.perf_counter() - begun, 1),
+    about = _about(name, [*arguments[1:], *words]) | {
+        "seconds": round(time.perf_counter() - begun, 1)
     }
     with writing(folder):
         written = keep(folder, found, options, about)
     for path in written:
         say(f"written {near(path)}")
+
+
+def _about(name: str, words: Sequence[str]) -> dict[str, Any]:
+    """What study it was, and where; the seed is no part of the command, since studies have several."""
+    aside = ("out=", "seed=", *OF_THE_MACHINE)
+    return {
+        "study": name,
+        "command": command_line("study", name, *(w for w in words if not w.startswith(aside))),
+        "commit": commit(),
+        "machine": cores(),
+        "torch": version("torch"),
+    }
 
 
 def _check(options: Study | ModelStudy) -> None:

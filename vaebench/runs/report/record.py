@@ -197,7 +197,7 @@ def _pairs(one: Group, two: Group, budget: str) -> list[Pair]:
             both = first(metric).keys() & second(metric).keys()
             difference = statistics.fmean(values[s] - base[s] for s in both)
             count = len(first(metric)[min(both)])
-            told = [float(f"{x:.4g}") for x in (difference, error)]
+            told = float(f"{difference:.4g}"), float(f"{error:.4g}")
             found.append(Pair(metric, budget, [one.label, two.label], *told, count))
     return found
 
