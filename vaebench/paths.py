@@ -25,9 +25,13 @@ def templates_dir() -> Path:
 
 @cache
 def commit() -> str:
-    """Of the checkout that the package lies in, once for a process: `0dd6d23`, `0dd6d23 + changes` where
-    the program or its configs differ from it, `unknown` where it lies in none."""
-    root = Path(__file__).resolve().parents[1]
+    """Of the checkout that the package lies in, once for a process."""
+    return commit_of(Path(__file__).resolve().parents[1])
+
+
+def commit_of(root: Path) -> str:
+    """`0dd6d23`, `0dd6d23 + changes` where the program or its configs differ from it, `unknown` where a
+    folder is no checkout's own: an installed package may lie in another program's."""
     if _git(root, "rev-parse", "--show-toplevel") != str(root):
         return UNKNOWN
     short = _git(root, "rev-parse", "--short=7", "HEAD") or UNKNOWN

@@ -15,6 +15,7 @@ import pytest
 
 from tests.commands.conftest import QUICK, run_folders
 from vaebench.commands.saved import load_config
+from vaebench.paths import commit
 from vaebench.training.fitting import identity
 
 
@@ -39,6 +40,8 @@ def test_the_default_run_reports_a_likelihood_and_leaves_a_complete_folder(comma
     assert summary["protocol.binarize"] == "dynamic"
     assert summary["protocol.split.sizes.test"] == 400
     assert summary["choices.model"] == "vae"
+    assert summary["versions.commit"] == commit()
+    assert re.search(r", \d+ threads? on \d+ cores$", summary["machine"])
     assert summary["config.optimizer.lr"] == 1e-3
     assert not any(isinstance(value, dict) for value in summary.values())
     assert "Infinity" not in (folder / "summary.json").read_text()
