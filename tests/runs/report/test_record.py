@@ -51,7 +51,7 @@ def test_rows_are_told_by_their_words_and_have_a_run_for_each_seed(folder):
         "model=vae objective.x={x:1}",
     ]
     assert [[run["seed"] for run in row.runs] for row in found.rows] == [[1, 2], [1, 2]]
-    assert {run["commit"] for row in found.rows for run in row.runs} == {"abc1234"}
+    assert {run["commit"] for row in found.rows for run in row.runs} == {"abc1234, by hand"}
     assert of(folder).rows[0].runs[0]["commit"] == record.OLD
 
 

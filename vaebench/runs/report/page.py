@@ -16,8 +16,8 @@ HEAD = """\
 # Results
 
 What runs of this program measured, beside what was published. `{command}` writes this page from the files in
-`{folder}/`, which `{command} FOLDER` gathers from the run folders in FOLDER; nothing on it is typed by hand but
-what the column *published* quotes.
+`{folder}/`, which `{command} FOLDER` gathers from the run folders in FOLDER; nothing measured on it is typed.
+A commit *by hand* was told to `vaebench report FOLDER commit=…`, of runs from before summaries named it.
 
 Measured values are means over seeds ± their standard error; of one seed, ± the standard error over test examples
 where the run told it. A published value is of the paper's own protocol and size, which `budget=small` does not

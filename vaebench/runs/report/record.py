@@ -166,7 +166,7 @@ def _run(run: Run, commit: str) -> dict[str, Any]:
     }
     return {
         "seed": run.seed,
-        "commit": summary.get("versions.commit") or commit or OLD,
+        "commit": summary.get("versions.commit") or (f"{commit}, by hand" if commit else OLD),
         "machine": summary.get("machine") or OLD,
         "torch": summary.get("versions.torch", OLD),
         "seconds": round(found.get("seconds", 0.0), 1),
@@ -292,14 +292,21 @@ def read_result(path: Path) -> Result:
 
 
 def write_result(path: Path, result: Result) -> None:
-    """The whole file or none of it: the same result is the same bytes."""
+    """The whole file or none of it, a line for each row: the same result is the same bytes."""
     content = asdict(result)
     for row, of in zip(content["rows"], result.rows, strict=True):
-        if len(of.runs) < 2:
-            continue
         metrics = sorted({m for run in of.runs for m in run["metrics"] if not m.endswith("_se")})
-        row["means"] = {m: [_short(x) for x in of.mean(m)] for m in metrics}
-    write_whole(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        if len(of.runs) > 1:
+            row["means"] = {m: [_short(x) for x in of.mean(m)] for m in metrics}
+    parts = [f'"{name}": {_lines(said)}' for name, said in content.items()]
+    write_whole(path, "{\n" + ",\n".join(parts) + "\n}\n")
+
+
+def _lines(said: Any) -> str:
+    if not isinstance(said, list):
+        return json.dumps(said)
+    lines = (json.dumps(each, ensure_ascii=False, allow_nan=False) for each in said)
+    return "[\n" + ",\n".join(lines) + "\n]"
 
 
 def _short(value: float) -> Any:
