@@ -40,6 +40,7 @@ usage
   vaebench study NAME               a measurement with a table and a plot: flow_energies, flow_gaps,
                                     prior_sampling, gradient_variance, local_reparam
   vaebench compare RUN… | FOLDER    mean ± sd over seeds, and one HTML page; --follow while they train
+  vaebench report FOLDER            small files of what runs measured, and one page beside the papers
   vaebench list [GROUP]             what can be chosen, one line each
   vaebench new KIND NAME            class, YAML and test of a part of your own: posterior, objective, …
   vaebench doctor                   versions, devices, data and loggers here, for a bug report
@@ -199,7 +200,7 @@ def _study(args: list[str]) -> int:
         study(args)
         return DONE
     own = [a for a in args if a not in words]
-    return carry_out(["study", *args], lambda cfg, *_: study(own, cfg), [*words, *NOWHERE])
+    return carry_out(["study", *args], lambda cfg, *_: study(own, cfg, words), [*words, *NOWHERE])
 
 
 def _help(args: list[str]) -> str:

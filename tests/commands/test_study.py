@@ -13,6 +13,8 @@ from tests.fast import first_of
 from vaebench.config.parts import cells
 from vaebench.config.schema import register
 from vaebench.paths import conf_dir
+from vaebench.runs.report.record import study as read_study
+from vaebench.suggest import typed
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -50,6 +52,10 @@ def test_a_study_leaves_a_table_its_options_and_pictures(here, tmp_path, monkeyp
     assert all(value for row in rows for value in row.values())
     about = json.loads((tmp_path / "found" / "study.json").read_text())
     assert about["option.seed"] == 0
+    words = ["vaebench", "study", name, *map(typed, TINY[name])]
+    assert sorted(about["command"].split()) == sorted(words)
+    kept = {row.words for row in read_study(tmp_path / "found").rows}
+    assert len(kept) == len(rows)  # what tells rows apart is no measurement
     written = {line.split()[-1] for line in done.out.splitlines() if line.startswith("written")}
     assert {str(p.relative_to(tmp_path)) for p in (tmp_path / "found").iterdir()} == written
     assert (name == "flow_gaps") == (not list((tmp_path / "found").glob("*.png")))

@@ -16,6 +16,7 @@ import pytest
 
 from tests.commands.conftest import QUICK, run_folders
 from vaebench.commands.saved import load_config
+from vaebench.paths import commit
 from vaebench.runs.clock import read_clock
 from vaebench.training.fitting import identity
 
@@ -41,6 +42,8 @@ def test_the_default_run_reports_a_likelihood_and_leaves_a_complete_folder(comma
     assert summary["protocol.binarize"] == "dynamic"
     assert summary["protocol.split.sizes.test"] == 400
     assert summary["choices.model"] == "vae"
+    assert summary["versions.commit"] == commit()
+    assert re.search(r", \d+ threads? on \d+ cores$", summary["machine"])
     assert summary["config.optimizer.lr"] == 1e-3
     assert not any(isinstance(value, dict) for value in summary.values())
     assert "Infinity" not in (folder / "summary.json").read_text()
@@ -69,7 +72,7 @@ def test_metrics_csv_is_a_history_with_one_row_a_step(here, tmp_path):
     begun = json.loads((folder / "begun.json").read_text())
     summary = json.loads((folder / "summary.json").read_text())
     assert begun.pop("process") == os.getpid()
-    assert begun.pop("machine")
+    assert begun.pop("host")
     assert begun == {name: summary[name] for name in begun}
     assert {"quantity", "seed", "choices.model", "config.k"} <= set(begun)
 

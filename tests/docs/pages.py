@@ -28,7 +28,8 @@ from vaebench.cli import main
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PAGES = [path for path in PAGES if path.parent.name != "systems"]  # made of conf/experiment
+PAGES = [path for path in PAGES if path.parent.name != "systems" and path.name != "results.md"]
+"""But for those that are made, of conf/experiment and of docs/results."""
 
 FENCE = re.compile(
     r"(?P<excuse><!-- not run: [^>]+-->\s*\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$",

@@ -23,7 +23,7 @@ def run(tmp_path):
     make_run(folder, model="vae", k=1, rate=1e-3, seed=3, nll=90.0, noise=noise, rows=10, full=True)
     summary = json.loads((folder / "summary.json").read_text())
     known = {n: v for n, v in summary.items() if "/" not in n and n != "seconds"}
-    begun = known | {"process": os.getpid(), "machine": platform.node()}
+    begun = known | {"process": os.getpid(), "host": platform.node()}
     (folder / "begun.json").write_text(json.dumps(begun))
     (folder / "summary.json").unlink()
     (folder / ".hydra").mkdir()
@@ -66,7 +66,7 @@ def test_one_whose_process_has_ended_is_resumed_by_a_command(run):
 
 def test_of_another_machine_silence_is_all_there_is_to_go_by(run):
     begun = json.loads((run / "begun.json").read_text())
-    (run / "begun.json").write_text(json.dumps(begun | {"machine": "elsewhere"}))
+    (run / "begun.json").write_text(json.dumps(begun | {"host": "elsewhere"}))
     assert job_of(run).state == "running"
     for path in (*run.iterdir(), run / ".hydra" / "config.yaml"):
         os.utime(path, (1, 1))

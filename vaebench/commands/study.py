@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, fields, make_dataclass
 from datetime import datetime
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,17 @@ from vaebench.commands.heartbeat import Heartbeat
 from vaebench.commands.options import read
 from vaebench.composition import compose
 from vaebench.errors import Refusal
+from vaebench.paths import commit
 from vaebench.pictures.paper import DPI
 from vaebench.progress import doing
+from vaebench.runs.layout import STUDY, STUDY_TABLE
 from vaebench.runs.write import near, write_json, writing
 from vaebench.studies import STUDIES, Findings, ModelStudy, Study
-from vaebench.suggest import did_you_mean, override, use
+from vaebench.suggest import command_line, did_you_mean, override, use
+from vaebench.training.machine import cores
+
+OF_THE_MACHINE = ("data_dir=", "hydra", "trainer=")
+"""Begin words that say where a study runs, and nothing of what it measures."""
 
 MAY_BE_ZERO = ("seed", "trained")
 
@@ -37,12 +45,15 @@ def choices_in(arguments: Sequence[str]) -> list[str] | None:
     return [word for word in arguments[1:] if word.partition("=")[0] not in own]
 
 
-def study(arguments: Sequence[str], cfg: DictConfig | None = None) -> None:
+def study(
+    arguments: Sequence[str], cfg: DictConfig | None = None, words: Sequence[str] = ()
+) -> None:
     """Runs a study and keeps what it found in a folder of its own.
 
     Args:
         arguments: its name and options.
         cfg: of its model, where it has one.
+        words: that composed it.
 
     Raises:
         Refusal: no such study or option, or a folder that cannot be written.
@@ -55,21 +66,37 @@ def study(arguments: Sequence[str], cfg: DictConfig | None = None) -> None:
     # The study's own options, and where its findings go.
     schema = make_dataclass(STUDIES[name].__name__, [("out", str, "")], bases=(STUDIES[name],))
     options: Any
-    words, options = read(f"study {name}", arguments[1:], schema)
-    if words:
-        raise Refusal(f"vaebench study {name} takes options alone, not {words[0]}")
+    other, options = read(f"study {name}", arguments[1:], schema)
+    if other:
+        raise Refusal(f"vaebench study {name} takes options alone, not {other[0]}")
     _check(options)
-    console = Console()
+    commit()  # as it is when the program is read
+    console, begun = Console(), time.perf_counter()
     say = partial(console.print, highlight=False, soft_wrap=True)
     with Heartbeat(console), doing(name):
         found = options.run(say) if cfg is None else options.of(compose(cfg), say)
     show(console, name, found)
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
     folder = Path(options.out or f"runs/study/{name}/{stamp}").expanduser()
+    about = _about(name, [*arguments[1:], *words]) | {
+        "seconds": round(time.perf_counter() - begun, 1)
+    }
     with writing(folder):
-        written = keep(folder, found, options)
+        written = keep(folder, found, options, about)
     for path in written:
         say(f"written {near(path)}")
+
+
+def _about(name: str, words: Sequence[str]) -> dict[str, Any]:
+    """What study it was, and where; the seed is no part of the command, since studies have several."""
+    aside = ("out=", "seed=", *OF_THE_MACHINE)
+    return {
+        "study": name,
+        "command": command_line("study", name, *(w for w in words if not w.startswith(aside))),
+        "commit": commit(),
+        "machine": cores(),
+        "torch": version("torch"),
+    }
 
 
 def _check(options: Study | ModelStudy) -> None:
@@ -105,16 +132,18 @@ def _cell(row: dict[str, Any], column: str) -> str:
     return " ± ".join(f"{number:{how}}" for number in numbers)
 
 
-def keep(folder: Path, found: Findings, options: Study | ModelStudy) -> list[Path]:
+def keep(
+    folder: Path, found: Findings, options: Study | ModelStudy, about: dict[str, Any]
+) -> list[Path]:
     """table.csv, study.json and the pictures."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = [folder / "table.csv", folder / "study.json"]
+    written = [folder / STUDY_TABLE, folder / STUDY]
     with written[0].open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(found.rows[0]))
         writer.writeheader()
         writer.writerows(found.rows)
-    about = {f"option.{name}": value for name, value in asdict(options).items()}
-    write_json(written[1], {"vaebench": __version__, "notes": found.notes} | about)
+    chosen = {f"option.{name}": value for name, value in asdict(options).items()}
+    write_json(written[1], about | {"vaebench": __version__, "notes": found.notes} | chosen)
     for name, figure in found.figures.items():
         path = folder / f"{name}.png"
         figure.savefig(path, dpi=DPI)

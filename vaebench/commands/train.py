@@ -21,6 +21,7 @@ from vaebench.commands.told import config_tree, refusing
 from vaebench.composition import Composition
 from vaebench.errors import RunFailed
 from vaebench.measures.base import Subject
+from vaebench.paths import commit
 from vaebench.pictures import View, curves, draw
 from vaebench.progress import doing
 from vaebench.runs.history import read_rows
@@ -30,6 +31,7 @@ from vaebench.runs.results import forget_failure, write_examples, write_failure
 from vaebench.runs.write import config_of, flat, near, write_json
 from vaebench.training import History, Result, RunLogger, Wandb, build_loggers, close, fit, prepare
 from vaebench.training.checkpoints import Stopped, step_of
+from vaebench.training.machine import cores
 from vaebench.training.processes import rank_zero, workers
 
 IMAGES = (
@@ -67,6 +69,7 @@ def train(
         Refusal: before anything is trained or written.
         RunFailed: what went wrong in a run that had begun.
     """
+    commit()  # as it is when the program is read
     with rank_zero(cfg.trainer.devices), Heartbeat(console := Console()):
         with doing("composing"):
             with refusing():
@@ -139,6 +142,7 @@ def summarise(cfg: DictConfig, choices: dict[str, str], result: Result) -> dict[
     taken = {
         "notes": " | ".join(notes),
         "device": result.device,
+        "machine": cores(),
         "seconds": round(result.seconds, 3),
         "peak_memory_mb": round(result.peak_memory_mb, 1),
     }
@@ -156,7 +160,7 @@ def known_before(
         "seed": cfg.seed,
         "parameters": sum(p.numel() for p in composition.model.parameters()),
     }
-    versions = {"vaebench": __version__, "python": platform.python_version()}
+    versions = {"vaebench": __version__, "commit": commit(), "python": platform.python_version()}
     versions |= {name: version(name) for name in PACKAGES}
     return (
         about
@@ -169,7 +173,7 @@ def known_before(
 
 def whereabouts() -> dict[str, Any]:
     """Of the process, for who wants to know whether it still lives."""
-    return {"process": os.getpid(), "machine": platform.node()}
+    return {"process": os.getpid(), "host": platform.node()}
 
 
 def failure(error: BaseException, folder: Path) -> RunFailed:

@@ -10,7 +10,7 @@ from vaebench.suggest import command_line, nearest, typed, use
 
 COMPOSING = ("check", "train")
 OF_RUNS = ("compare", "evaluate", "resume", "sample")
-BY_THEMSELVES = ("doctor", "new")
+BY_THEMSELVES = ("doctor", "new", "report")
 COMMANDS = (*COMPOSING, *OF_RUNS, *BY_THEMSELVES, "list", "study")
 
 Names = Mapping[str, Collection[str]]

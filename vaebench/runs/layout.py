@@ -51,6 +51,9 @@ TENSORBOARD = "tensorboard"
 GRID = "grid.json"
 """In the folder of a grid, beside those of its runs."""
 
+STUDY, STUDY_TABLE = "study.json", "table.csv"
+"""In the folder of a study: what it was, and what it found."""
+
 WEIGHTS = {"best": BEST, "last": LAST}
 """By the value of `eval.checkpoint`."""
 

@@ -113,7 +113,7 @@ def _state(folder: Path, begun: Mapping[str, Any]) -> tuple[str, str]:
     """Whether it runs, and why not."""
     if (folder / ERROR).exists():
         return FAILED, reason_of(folder)
-    if begun.get("machine") == platform.node():
+    if begun.get("host") == platform.node():
         return (RUNNING, "") if _lives(int(begun["process"])) else (STOPPED, "its process ended")
     heard = max((folder / name).stat().st_mtime for name in _signs(folder))
     silent = time.time() - heard

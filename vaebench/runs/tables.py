@@ -8,6 +8,7 @@ import math
 import statistics
 import textwrap
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from vaebench.runs.find import Run
@@ -61,7 +62,11 @@ class Lost:
 
 def main_metric(runs: Iterable[Run]) -> str:
     """The first of `MAIN` that all runs have, else that any has."""
-    found = [set(run.metrics()) for run in runs]
+    return main_metric_of([set(run.metrics()) for run in runs])
+
+
+def main_metric_of(found: Sequence[AbstractSet[str]]) -> str:
+    """The same, of the metrics that each run has."""
     for have in (all, any):
         for name in MAIN:
             if found and have(name in metrics for metrics in found):

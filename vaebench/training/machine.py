@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import platform
+import re
 import sys
 import time
 from functools import cache
+from pathlib import Path
 
 import torch
 
@@ -69,6 +73,17 @@ def _seconds(dtype: torch.dtype, size: int = 256, trials: int = 5) -> float:
 def device_name(device: torch.device) -> str:
     """`cpu`, or the name of the accelerator."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def cores() -> str:
+    """The CPU, and how many of its cores a run's products use: `AMD EPYC, 1 thread on 2 cores`."""
+    try:
+        told = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+    except OSError:  # no Linux
+        told = None
+    name = told[1].strip() if told else platform.processor() or platform.machine()
+    threads = torch.get_num_threads()
+    return f"{name}, {threads} thread{'s' * (threads > 1)} on {os.cpu_count()} cores"
 
 
 def peak_memory(device: torch.device) -> float:
