@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
@@ -38,6 +39,18 @@ def pytest_collection_modifyitems(items):
 def unchosen():
     """What a command chose in this process is forgotten: refusals would name it."""
     HydraConfig.instance().cfg = None
+
+
+@pytest.fixture(autouse=True)
+def own_classes(tmp_path_factory):
+    """A user's own classes, and the folders that a command found them in, are no other test's."""
+    path, folders, modules = sys.path, [*sys.path], {*sys.modules}
+    yield
+    sys.path, path[:] = path, folders
+    made = str(tmp_path_factory.getbasetemp())
+    for name in sys.modules.keys() - modules:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(made):
+            del sys.modules[name]
 
 
 @pytest.fixture(autouse=True)
