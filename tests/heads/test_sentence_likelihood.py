@@ -51,3 +51,10 @@ def test_words_are_dropped_in_training_and_never_in_evaluation(keep):
 def test_a_decoder_that_sees_no_words_sees_none_in_evaluation_either():
     assert_close(scores(0.0, training=True), scores(0.0, training=False))
     assert not torch.isclose(scores(0.0, training=False), scores(1.0, training=False)).any()
+
+
+@pytest.mark.parametrize(("keep", "misses"), [(0.0, False), (0.9, True), (1.0, False)])
+def test_a_decoder_that_misses_some_of_the_words_says_so(keep, misses):
+    """One that never sees any misses none in training alone."""
+    caveat = Sentence(FIELD, keep=keep, **PLAIN).caveat
+    assert (caveat is not None and f"keep={keep}" in caveat) == misses

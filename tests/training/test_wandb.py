@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import pytest
@@ -73,6 +74,17 @@ def test_what_is_logged_before_it_has_started_is_told_in_order(start):
     assert service.told[0] == {"k": 1}
     assert steps(service.told[1:]) == [1, 2, 3]
     assert service.told[-1] == {"test/nll": 1.0}
+
+
+def test_a_run_that_nobody_named_has_an_id_of_eight_digits_and_keeps_it(start, monkeypatch):
+    monkeypatch.delenv("WANDB_RUN_ID", raising=False)
+    logger, _ = start(begun=True)
+    logger.log_hyperparams({})
+    kept = logger.id_file.read_text()
+    assert re.fullmatch("[0-9a-f]{8}", kept)
+    again, _ = start(begun=True)
+    again.log_hyperparams({})
+    assert again.id_file.read_text() == kept
 
 
 def test_metrics_are_those_of_the_moment_at_which_they_were_logged(start):

@@ -15,6 +15,7 @@ from tests.training.test_system import config
 from vaebench.composition import compose
 from vaebench.training import Diverged, blocks, build_system, build_trainer, fit
 from vaebench.training.checkpoints import step_of
+from vaebench.training.diagnosis import _backward
 from vaebench.training.watch import LIMIT, Collapse
 
 STEPS = 24  # two epochs of digits
@@ -223,6 +224,20 @@ def test_a_gradient_that_blows_up_alone_is_named_by_site_and_layer(tmp_path):
         poisoned(tmp_path, poison)
     assert "gradient of log-density of BernoulliLogits of p at site 'x'" in str(caught.value)
     assert "model.likelihood.net" in str(caught.value)
+
+
+def test_a_log_density_is_that_of_all_examples_and_overflows_where_their_gradients_do_together():
+    weight = torch.nn.Parameter(torch.zeros(()))
+    system = SimpleNamespace(model=torch.nn.ParameterDict({"weight": weight}))
+    for size, told in (
+        (1, ""),
+        (4, "of SimpleNamespace of p at site 'x' is not finite at model.weight"),
+    ):
+        site = SimpleNamespace(name="x", dist=SimpleNamespace(has_density=True))
+        site.log_prob = 2e38 * weight.expand(size)  # each finite
+        traces = SimpleNamespace(q=SimpleNamespace(sites={}), p=SimpleNamespace(sites={"x": site}))
+        assert _backward(traces, system).endswith(told)
+        assert bool(_backward(traces, system)) == bool(told)
 
 
 # ---------------------------------------------------------------------------------------- collapse

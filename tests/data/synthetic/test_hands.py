@@ -114,6 +114,18 @@ def test_content_changes_colours_alone():
     assert one["x"].amax() <= 1
 
 
+def test_skin_is_of_one_hue_from_light_to_dark_and_to_red_however_it_is_lit():
+    shades = {(0.0, 0.0): (0.93, 0.80, 0.68), (1.0, 0.0): (0.36, 0.22, 0.15)}
+    shades[0.0, 1.0] = (0.99, 0.76, 0.64)
+    data = hands()
+    rows = data.rows[: len(shades)].clone()
+    rows[:, -10:-8] = torch.tensor([*shades])
+    batch = data.made(rows, None)
+    for image, depth, skin in zip(batch["x"], batch["depth"], shades.values(), strict=True):
+        seen, told = image[:, depth[0] > 0], torch.tensor(skin).unsqueeze(1)
+        assert torch.allclose(seen / seen[:1], (told / told[0]).expand_as(seen), rtol=1e-3)
+
+
 @pytest.mark.parametrize("options", [{"size": 4}, {"examples": 0}])
 def test_what_cannot_be_is_refused(options):
     with pytest.raises(DataError, match="Use dataset"):

@@ -7,6 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from vaebench.data import Chairs, Heads, Loader, Split, Support
+from vaebench.data.synthetic.furniture import things
 from vaebench.errors import DataError
 
 SPLIT = Split("random", 0.1, 0.1)
@@ -84,6 +85,16 @@ def test_every_second_model_is_the_one_before_with_a_part_more():
     assert torch.equal(torch.maximum(plain, more), more)
     image = data.render(values)
     assert ((image[::2] - image[1::2]).abs().amax(1) > 0.05).flatten(1).any(1).all()
+
+
+def test_tables_with_a_square_top_lie_about_the_middle_of_the_picture():
+    """From the top to the feet, but for how far some of these reach below the floor."""
+    square = [plain for plain in things(("table",), 40, 0)[::2] if not plain[0].upright]
+    for plain in square:
+        ends = [(s.centre[1], s.half[0 if s.upright else 1]) for s in plain]
+        low, high = min(y - h for y, h in ends), max(y + h for y, h in ends)
+        assert abs(low + high) < 0.1 * (high - low)
+    assert len(square) > 5
 
 
 def test_transforms_come_from_the_generator_and_without_one_there_are_none():

@@ -128,3 +128,11 @@ def test_what_comes_from_a_checkpoint_is_taken_over():
         lanes[1].optimizer.load_state_dict(state)
 
     same(*run(KINDS["adam"], [0.1] * JOBS, always, between=reload))
+
+
+def test_where_nobody_clips_the_jobs_are_not_handed_their_gradients():
+    lanes, own, stacked = lanes_of(KINDS["adam"], [0.1] * JOBS)
+    merged = Merged(lanes, own, stacked, USED)
+    merged.begin()
+    merged.step({name: torch.ones_like(stacked[name]) for name in USED}, [True] * JOBS)
+    assert all(part.grad is None for slices in own.values() for part in slices)
