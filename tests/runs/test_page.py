@@ -355,7 +355,8 @@ def test_where_a_run_began_to_collapse_is_in_table_and_curve(page):
     assert f"seed 1 collapsed from step {step}" in texts(page, "#verdict")[0]
     assert any(f"from step {step}" in text for text in texts(page, "#curves .flag title"))
     assert "val/active_units" in texts(page, "#curves figcaption b")
-    assert set(texts(page, "#curves .flag text")) == {"vae · seed 1 collapses"}
+    (run,) = page.execute_script("return runsHere().filter(r => r.seed === 1).map(runLabel)")
+    assert set(texts(page, "#curves .flag text")) == {f"{run} collapses"}
 
 
 def test_what_is_ticked_is_what_is_drawn_in_the_same_colour(page):
