@@ -129,6 +129,12 @@ def shown(page):
     )
 
 
+def named(label):
+    """A configuration's name on the page, by its label in the terminal."""
+    words = label.replace("optimizer.", "").split(" ")
+    return " · ".join(word.removeprefix("model=") for word in words)
+
+
 def test_rows_are_configurations_that_open_into_their_runs(page, members):
     means = [number(text) for text in column(page, "test/nll")]
     assert len(means) == GROUPS
@@ -187,20 +193,21 @@ def test_the_filter_takes_words_equalities_and_comparisons(page, members):
     choose(page, "filter", "test/nll<91 seed=0", "input")
     few = [g for g in members if g.values("test/nll").get(0, 99) < 91]
     assert len(column(page, "k")) == len(few) > 0
-    choose(page, "filter", "nothing like this", "input")
+    choose(page, "filter", "nothing nosuch=3", "input")
     assert column(page, "k") == []
+    assert texts(page, "#runs .nothing") == ["Nothing matches the filter; nosuch is no column."]
     choose(page, "filter", "", "input")
     assert len(column(page, "k")) == GROUPS
 
 
 def test_differences_and_their_p_are_those_of_the_terminal(page, members):
-    table = {row.group.label: row for row in rows(members, "test/nll", members[0])}
+    table = {named(row.group.label): row for row in rows(members, "test/nll", members[0])}
     found = page.execute_script(
-        "return here.groups.map((_, g) => [fullLabel(g), judged(g, state.baseline, 'test/nll')])"
+        "return here.groups.map((_, g) => [label(g), judged(g, state.baseline, 'test/nll')])"
     )
     assert len(found) == GROUPS
     for label, judged in found:
-        row = table[label.replace("lr=", "optimizer.lr=")]
+        row = table[label]
         if row.group is members[0]:
             continue
         assert judged["difference"] == pytest.approx(row.difference, rel=1e-4, abs=1e-4)
@@ -209,6 +216,16 @@ def test_differences_and_their_p_are_those_of_the_terminal(page, members):
     assert "baseline" in column(page, "difference")
     choose(page, "baseline", 3)
     assert column(page, "difference")[3] == "baseline"
+    assert texts(page, "#runs th[data-column=p] small") == ["against the baseline"]
+
+
+def test_a_baseline_chosen_in_a_row_is_that_of_the_controls_and_no_name_changes(page):
+    names = texts(page, "#legend .key")
+    click(page, "#runs tbody tr:nth-child(3) .last button")
+    chosen = "return [state.baseline, Number(document.getElementById('baseline').value)]"
+    assert page.execute_script(chosen) == [2, 2]
+    assert texts(page, "#legend .key") == names
+    assert texts(page, "#baseline option")[:7] == names
 
 
 @pytest.mark.parametrize("n", [2, 3, 10, 400])
@@ -228,10 +245,17 @@ def test_the_best_is_named_with_those_that_are_not_significantly_worse(page, mem
     assert len(texts(page, "#runs .badge.equal")) == equal
     (told,) = texts(page, "#verdict")
     assert "best" in told
-    label = best.label.replace("optimizer.", "")
-    assert f"{label} has the lowest test/nll (nats · {EXAMPLES} examples)" in told
-    worse = len(others) - equal
-    assert f"{worse} of {len(others)} others" in told or f"All {worse} others" in told
+    assert f"{named(best.label)} has the lowest test/nll (nats · {EXAMPLES} examples)" in told
+    told_worse = told.split("each tested against the best: ")[1].split(". ")[0]
+    worse = [named(row.group.label) for row in others if row.p < 0.05]
+    assert sum(f"{name} (p " in told_worse for name in worse) == min(3, len(worse))
+    assert told_worse.endswith(f"and {len(worse) - 3} more")
+
+
+def test_what_a_run_costs_is_not_ranked(page):
+    choose(page, "metric", "parameters")
+    assert texts(page, "#runs .badge.best") == texts(page, "#runs .badge.equal") == []
+    assert "parameters is no quality" in texts(page, "#verdict")[0]
 
 
 def test_each_data_set_and_quantity_has_its_own_section(page):
@@ -259,11 +283,13 @@ def test_columns_come_on_demand_and_stand_in_what_is_exported(page, members):
         np.mean([*best.values("test/nll").values()]), rel=1e-5
     )
     assert {"parameters", "test/nll sd", "difference se"} <= set(table[0])
+    assert [row["mark"] for row in table].count("best") == 1
     click(page, "#export-close")
     click(page, "[data-format=Markdown]")
     lines = page.execute_script("return document.getElementById('export-text').value").splitlines()
     assert len(lines) == GROUPS + 2
     assert len({line.count("|") for line in lines}) == 1
+    assert " (best) |" in lines[2]
     click(page, "#export-close")
     click(page, "[data-format=LaTeX]")
     latex = page.execute_script("return document.getElementById('export-text').value")
@@ -328,6 +354,9 @@ def test_where_a_run_began_to_collapse_is_in_table_and_curve(page):
     assert any(f"collapsed from step {step}" in text for text in texts(page, "#runs .badge.warn"))
     assert f"seed 1 collapsed from step {step}" in texts(page, "#verdict")[0]
     assert any(f"from step {step}" in text for text in texts(page, "#curves .flag title"))
+    assert "val/active_units" in texts(page, "#curves figcaption b")
+    (run,) = page.execute_script("return runsHere().filter(r => r.seed === 1).map(runLabel)")
+    assert set(texts(page, "#curves .flag text")) == {f"{run} collapses"}
 
 
 def test_what_is_ticked_is_what_is_drawn_in_the_same_colour(page):
@@ -351,6 +380,8 @@ def test_any_number_stands_against_any_other(page):
     assert texts(page, "#scatter .axis .name") == ["optimizer.lr", "test/bound (nats)"]
     points = page.execute_script("return pointsOf('optimizer.lr', 'test/bound')")
     assert {p["x"] for p in points} == {0.001, 0.003}
+    assert all("test/bound −" in p["name"] and " sd nats" in p["name"] for p in points)
+    assert {"0.001", "0.003"} <= set(texts(page, "#scatter .axis text"))
     assert all(p["ey"] > 0 for p in points)
     choose(page, "px", "model")
     assert {"vae", "iwae"} <= set(texts(page, "#scatter .axis text"))
@@ -364,7 +395,11 @@ def test_a_brush_along_an_axis_chooses_by_it(page):
     )
     assert set(column(page, "model")) == {"iwae"}
     assert texts(page, "#count")[0].startswith("18 of")
-    page.execute_script("setBrush('model', null)")
+    listed = page.execute_script("return rows.map(row => row.group)")
+    assert set(shown(page)) == set(listed) & set(range(7))
+    click(page, "#brushed button")
+    assert texts(page, "#brushed .chip") == []
+    assert shown(page) == [0, 1, 2, 3, 4, 5, 6]
     assert len(column(page, "model")) == GROUPS
 
 
@@ -385,6 +420,13 @@ def test_two_runs_side_by_side_example_by_example(page, made_up):
     wins = (differences < 0).sum()
     assert f"B is better on {wins}, A on {EXAMPLES - wins}" in told
     assert f"#{differences.argmin()} " in texts(page, "#side-examples .hint")[0]
+    sides = page.execute_script(
+        "return [...document.querySelectorAll('#side-examples rect[fill]')].map(r => [r.className.baseVal, r.getAttribute('fill')])"
+    )
+    of_a, of_b = page.execute_script("return sideRuns().map(r => colour(r.group))")
+    assert {fill for side, fill in sides if side == "gain"} == {of_b} != {of_a}
+    assert {fill for side, fill in sides if side == "loss"} == {of_a}
+    assert [side for side, _ in sides].count("even") == 1
     options = texts(page, "#side-options tr.chosen th")
     assert "optimizer.lr" in options or "k" in options or "model" in options
 

@@ -19,6 +19,8 @@ class Metric:
             number to be read beside that.
         counts: what it counts the test examples by; empty where it counts none.
         unit: what it is measured in; empty where it is a bare number.
+        quality: whether more or less of it is better at all; what a run costs or counts is not
+            ranked.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Metric:
     label: str = ""
     counts: str = ""
     unit: str = ""
+    quality: bool = True
 
 
 NATS = "nats"
@@ -46,15 +49,18 @@ METRICS = (
     Metric("linear", higher=True),
     Metric("knn", higher=True),
     Metric("active_units", higher=True, digits=0),
-    *(Metric(name, digits=0) for name in ("dimensions", "k", "train", "examples", "ess_few")),
-    *(Metric(name, digits=0) for name in ("temperatures", "chains")),
+    *(
+        Metric(name, digits=0, quality=False)
+        for name in ("dimensions", "k", "train", "examples", "ess_few")
+    ),
+    *(Metric(name, digits=0, quality=False) for name in ("temperatures", "chains")),
     Metric("loss", unit=NATS),
-    Metric("seconds", digits=1, unit="s"),
-    Metric("compile_seconds", digits=1, unit="s"),
-    Metric("peak_memory_mb", digits=0, unit="MB"),
-    Metric("parameters", digits=0),
-    Metric("tokens", digits=0, counts="test tokens with end tokens"),
-    Metric("tokens_without_end", digits=0, counts="without"),
+    Metric("seconds", digits=1, unit="s", quality=False),
+    Metric("compile_seconds", digits=1, unit="s", quality=False),
+    Metric("peak_memory_mb", digits=0, unit="MB", quality=False),
+    Metric("parameters", digits=0, quality=False),
+    Metric("tokens", digits=0, counts="test tokens with end tokens", quality=False),
+    Metric("tokens_without_end", digits=0, counts="without", quality=False),
 )
 """In the order in which they are told."""
 

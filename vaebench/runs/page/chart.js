@@ -36,7 +36,7 @@ function tickText(value) {
 }
 
 /* Where values lie between two pixels; words stand evenly, in their order. */
-function scale(values, from, to, { log = false, words = null, room = 0.04, count = 5, fixed = null } = {}) {
+function scale(values, from, to, { log = false, words = null, room = 0.04, count = 5, fixed = null, stops = null } = {}) {
   if (words) {
     const gap = (to - from) / words.length;
     const at = (v) => from + gap * (words.indexOf(String(v)) + 0.5);
@@ -59,7 +59,7 @@ function scale(values, from, to, { log = false, words = null, room = 0.04, count
   a -= pad;
   b += pad;
   const at = (v) => (log && v <= 0 ? NaN : from + ((f(v) - a) / (b - a)) * (to - from));
-  const ticks = (log ? logTicks : linearTicks)(back(a), back(b), count).map((v) => [at(v), tickText(v)]);
+  const ticks = (stops ?? (log ? logTicks : linearTicks)(back(a), back(b), count)).map((v) => [at(v), tickText(v)]);
   return { at, ticks, invert: (pixel) => back(a + ((pixel - from) / (to - from)) * (b - a)) };
 }
 
@@ -189,9 +189,16 @@ function flag(mark, line, chart) {
   );
   group.append(
     s("path", { d: `M${x - 6} ${y - 12}h12l-6 10z` }),
-    s("text", { x: x + 5, y: chart.box.top + 10 }, "collapse"),
+    s("text", flagText(x, chart), `${mark.run} collapses`),
   );
   return group;
+}
+
+/* Beside its line on the side with more room, each below the one before. */
+function flagText(x, chart) {
+  const left = x < (chart.box.left + chart.box.right) / 2;
+  const y = chart.box.top + 10 + 13 * chart.marks.querySelectorAll(".flag").length;
+  return { x: left ? x + 5 : x - 5, y, "text-anchor": left ? "start" : "end" };
 }
 
 function interpolated(xs, ys, x) {
@@ -292,15 +299,16 @@ const SHAPES = [
 function pointChart(host, points, options) {
   const spread = (key, error) =>
     points.flatMap((p) => [p[key] - (p[error] || 0), p[key] + (p[error] || 0), p[key]]);
-  const side = (key, error, words, log) => ({
+  const side = (key, error, words, log, stops) => ({
     values: words ? [] : spread(key, error),
     words,
     log: log && !words,
     room: 0.07,
+    stops,
   });
   const chart = axes(host, {
-    x: side("x", "ex", options.xWords, options.logx),
-    y: side("y", "ey", options.yWords, options.logy),
+    x: side("x", "ex", options.xWords, options.logx, options.xStops),
+    y: side("y", "ey", options.yWords, options.logy, options.yStops),
     ...options,
   });
   options.under?.(chart);

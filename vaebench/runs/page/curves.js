@@ -64,8 +64,8 @@ function spreadOf(xs, at, curves) {
 
 function linesOf(group, name) {
   const curves = [];
-  for (const run of members[group]) {
-    const found = state.shown.has(run.index) && curveOf(run, name),
+  for (const run of drawnOf(group)) {
+    const found = curveOf(run, name),
       xs = found && along(run, found.steps);
     if (xs)
       curves.push({
@@ -96,13 +96,10 @@ const marksOf = (curves) =>
   curves.flatMap(({ run }) =>
     run.warnings
       .filter((w) => w.kind === "collapse")
-      .map((w) => ({ x: along(run, [w.step])?.[0], text: `seed ${run.seed}: ${w.text}` })),
+      .map((w) => ({ x: along(run, [w.step])?.[0], run: runLabel(run), text: `seed ${run.seed}: ${w.text}` })),
   );
 
-const shownGroups = () =>
-  here.groups
-    .map((_, group) => group)
-    .filter((group) => members[group].some((run) => state.shown.has(run.index)));
+const shownGroups = () => here.groups.map((_, group) => group).filter((group) => drawnOf(group).length);
 
 function drawCurves() {
   if (!numbers) return;
@@ -113,9 +110,9 @@ function drawCurves() {
   host.replaceChildren(...panels.map((panel) => panel.figure));
   for (const panel of panels) lineChart(panel.host, panel.lines, panel.options);
   const clockless =
-    state.x !== "step" && runsHere().filter((run) => state.shown.has(run.index) && !run.clock.length).length;
+    state.x !== "step" && groups.flatMap(drawnOf).filter((run) => !run.clock.length).length;
   const empty = !groups.length
-    ? "No run is ticked in the table."
+    ? "No run that is listed in the table is ticked."
     : !here.curves.length
       ? "These runs kept no history."
       : "";
@@ -161,7 +158,7 @@ function drawLegend(groups) {
       "button",
       {
         className: "key",
-        title: `hide ${fullLabel(group)}`,
+        title: `hide ${label(group)}`,
         onclick: () => toggle(members[group], false),
         onmouseenter: () => light(group),
         onmouseleave: () => light(null),

@@ -179,7 +179,8 @@ def _metrics(runs: Sequence[Run]) -> list[str]:
 def _metric(name: str, runs: Sequence[Run]) -> dict[str, Any]:
     """What a reader should know of a number."""
     of = known(name)
-    return {"name": name, "unit": of.unit, "higher": of.higher, "digits": of.digits}
+    told = {"unit": of.unit, "higher": of.higher, "digits": of.digits, "quality": of.quality}
+    return {"name": name, **told}
 
 
 def _errors(found: Sequence[Group], names: Sequence[str]) -> dict[str, list[list[float | None]]]:

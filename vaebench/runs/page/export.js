@@ -3,9 +3,12 @@
 function grid() {
   const columns = tableColumns();
   const head = columns.map((column) => [column.text, column.unit].filter(Boolean));
-  const body = rows.map((row) => columns.map((column) => textOf(row, column)));
+  const body = rows.map((row) => columns.map((column) => textOf(row, column) + markIn(row, column)));
   return { columns, head, body };
 }
+
+/* ` (best)` or ` (≈ best)` behind the number that the rows are ranked by. */
+const markIn = (row, column) => (column.main && markOf(row.group) ? ` (${markOf(row.group)})` : "");
 
 function asMarkdown() {
   const { columns, head, body } = grid();
@@ -26,7 +29,9 @@ function asCsv() {
     quoted = (cell) => (/[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
   const numeric = (column) => column.kind === "metric";
   const head = columns.flatMap((column) =>
-    numeric(column)
+    column.main
+      ? [column.name, `${column.name} sd`, "mark"]
+      : numeric(column)
       ? [column.name, `${column.name} sd`]
       : column.name === "difference"
         ? ["difference", "difference se"]
@@ -34,6 +39,7 @@ function asCsv() {
   );
   const lines = rows.map((row) =>
     columns.flatMap((column) => {
+      if (column.main) return [...spread(values(row.runs, column.name)), markOf(row.group)];
       if (numeric(column)) return spread(values(row.runs, column.name));
       if (column.kind === "difference") return differenceNumbers(row);
       return [textOf(row, column)];

@@ -1,6 +1,7 @@
 /* What happens when: the controls, what is drawn where somebody looks, and what arrives while runs train. */
 
 const DRAWN = { curves: drawCurves, plots: drawPlots, side: drawSide, pictures: drawPictures };
+const OF_ROWS = ["curves", "plots", "pictures"]; // draw what is listed and ticked
 const seen = new Set(),
   stale = new Set(Object.keys(DRAWN));
 
@@ -60,7 +61,7 @@ function drawControls() {
     $("baseline"),
     here.groups.map((_, g) => String(g)),
     String(state.baseline),
-    here.groups.map((_, g) => fullLabel(g)),
+    here.groups.map((_, g) => label(g)),
   );
   for (const [id, names] of [
     [
@@ -173,7 +174,7 @@ function shows(wanted) {
   state.shown = new Set(wanted.map((run) => run.index));
   changed(() => {
     drawTicks();
-    redraw("curves", "plots", "pictures");
+    redraw(...OF_ROWS);
   });
 }
 
@@ -183,7 +184,7 @@ function listen() {
     state.filter = $("filter").value;
     drawTable();
     clearTimeout(waiting);
-    waiting = setTimeout(remember, 300); // a browser counts how often an address changes
+    waiting = setTimeout(() => changed(() => redraw(...OF_ROWS)), 300); // a browser counts how often an address changes
   };
   $("metric").onchange = () => {
     state.metric = state.sort = state.py = $("metric").value;

@@ -21,29 +21,40 @@ function wordsOf(name) {
 
 /* A point a configuration with its sd, or one a run. */
 function pointsOf(xName, yName, x = (run) => valueOf(run, xName), y = (run) => valueOf(run, yName)) {
-  const inside = (run) => state.shown.has(run.index);
   const found = [];
   for (const group of shownGroups()) {
-    const runs = members[group].filter((run) => inside(run) && x(run) !== null && y(run) !== null);
+    const runs = drawnOf(group).filter((run) => x(run) !== null && y(run) !== null);
     if (state.prun || runs.length < 2)
       for (const run of runs)
         found.push({
           x: x(run),
           y: y(run),
           group,
-          name: `${runLabel(run)}: ${told(x(run))}, ${told(y(run))}`,
+          name: `${runLabel(run)}: ${told(xName, x(run))}, ${told(yName, y(run))}`,
         });
     else {
       const point = { ...centre(runs.map(x), "x", "ex"), ...centre(runs.map(y), "y", "ey"), group };
       found.push({
         ...point,
-        name: `${label(group)} (${runs.length} seeds): ${told(point.x)}, ${told(point.y)}`,
+        name: `${label(group)} (${runs.length} seeds): ${told(xName, point.x, point.ex)}, ${told(yName, point.y, point.ey)}`,
       });
     }
   }
   return found.slice(0, POINTS);
 }
-const told = (value) => (typeof value === "number" ? plain(value) : value);
+/* `test/nll 23.81 ± 0.04 sd nats` */
+function told(name, value, sd) {
+  const digits = digitsFor(sd),
+    unit = about(name.replace("−", ""))?.unit;
+  const text = typeof value === "number" ? plain(value, digits) : value;
+  return [name, text + (sd ? ` ± ${plain(sd, digits)} sd` : ""), unit].filter(Boolean).join(" ");
+}
+/* The few values that a number of the options has: its axis names them. */
+function stopsOf(name) {
+  if (!isOption(name)) return null;
+  const found = [...new Set(runsHere().map((run) => valueOf(run, name)))].filter((v) => typeof v === "number");
+  return found.length <= FEW ? found.sort((a, b) => a - b) : null;
+}
 const centre = (found, at, error) =>
   new Set(found).size > 1 && typeof found[0] === "number"
     ? { [at]: mean(found), [error]: deviation(found) }
@@ -63,6 +74,8 @@ function drawScatter() {
   pointChart($("scatter"), points, {
     xWords: wordsOf(state.px),
     yWords: wordsOf(state.py),
+    xStops: stopsOf(state.px),
+    yStops: stopsOf(state.py),
     logx: state.plogx,
     logy: state.plogy,
     xName: named(state.px),
@@ -80,7 +93,7 @@ function drawRate() {
   if (!there) return;
   const points = pointsOf(
     "test/kl",
-    "test/recon",
+    "−test/recon",
     (run) => metricOf(run, "test/kl"),
     (run) => (metricOf(run, "test/recon") === null ? null : -metricOf(run, "test/recon")),
   );
@@ -146,8 +159,7 @@ function drawParallel() {
   const found = lines.map((line) => line.value).filter(Number.isFinite),
     low = Math.min(...found),
     high = Math.max(...found);
-  const inside = brushed(),
-    passes = new Set(members.map((runs, group) => (runs.some(inside) ? group : -1)));
+  const passes = new Set(rows.map((row) => row.group));
   svg.append(...strokes(lines, each, low, high, passes));
   each.forEach((axis, i) => svg.append(axisOf(axis, i, each.length, height)));
   host.replaceChildren(svg);
@@ -296,7 +308,7 @@ function setBrush(name, ends) {
   state.chosen = kept.map((b) => `${b.name}~${b.low}~${b.high}`).join("|");
   changed(() => {
     drawTable();
-    redraw("plots");
+    redraw(...OF_ROWS);
   });
 }
 function moveBrush(event, axis, height) {

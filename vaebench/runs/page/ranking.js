@@ -3,7 +3,11 @@
 let rows = []; // the groups that pass the filter, in order: {group, runs}
 
 /* Every word of the filter must hold: `name=value`, `name<value`, `name>value`, or a part of anything. */
-function conditions() {
+const conditions = () =>
+  words().map(({ word, column, sign, value }) =>
+    column ? (run) => holds(valueOf(run, column), sign, value) : (run) => haystack(run).includes(word),
+  );
+function words() {
   const names = [...here.keys, ...here.differing, ...here.metrics.map((m) => m.name), ...Object.keys(OWN)];
   return state.filter
     .toLowerCase()
@@ -14,9 +18,13 @@ function conditions() {
       const column =
         names.find((n) => n.toLowerCase() === name) ??
         names.find((n) => n.toLowerCase().split(".").pop() === name);
-      if (!column) return (run) => haystack(run).includes(word);
-      return (run) => holds(valueOf(run, column), sign, value);
+      return { word, name, column, sign, value };
     });
+}
+function nothingMatches() {
+  const unknown = words().filter(({ name, column }) => name && !column);
+  const which = unknown.map(({ name }) => `; ${name} is no column`).join("");
+  return `Nothing matches the filter${which}.`;
 }
 function holds(found, sign, value) {
   if (found === null || found === undefined) return false;
@@ -77,12 +85,14 @@ function ordered(a, b) {
 /* The runs of a group that pass; of any other group as they pass too. */
 let rowOf = new Map();
 const passing = (group) => rowOf.get(group)?.runs ?? members[group];
+/* The runs of a group that are drawn: listed and ticked. */
+const drawnOf = (group) => (rowOf.get(group)?.runs ?? []).filter((run) => state.shown.has(run.index));
 const among = (runs, group) => (g) => (g === group ? runs : members[g]);
 
 /* The best of the groups that are shown, and of the others how sure it is that they are worse. */
 let verdict = { best: null, of: new Map() };
 function judge() {
-  const known = rows.filter((row) => values(row.runs, state.metric).length);
+  const known = isQuality(state.metric) ? rows.filter((row) => values(row.runs, state.metric).length) : [];
   const sign = about(state.metric)?.higher ? -1 : 1;
   for (const row of known) row.mean = mean(values(row.runs, state.metric));
   const best = known.reduce((a, b) => (a && sign * a.mean <= sign * b.mean ? a : b), null);
@@ -100,6 +110,9 @@ function judge() {
 
 function tellVerdict() {
   const { best, equal, worse, unknown } = verdict;
+  if (!rows.length) return $("verdict").replaceChildren();
+  if (!isQuality(state.metric))
+    return $("verdict").replaceChildren(`${state.metric} is no quality: nothing is the best by it. `, ...warningsTold());
   if (!best) return $("verdict").replaceChildren(`No run here has ${state.metric} yet.`);
   const what = `${state.metric}${unitOf(state.metric) ? ` (${unitOf(state.metric)})` : ""}`;
   if (here.groups.length === 1)
@@ -107,25 +120,20 @@ function tellVerdict() {
   const parts = [
     h("span", { className: "badge best" }, "best"),
     swatch(best.group),
-    h("b", {}, fullLabel(best.group)),
+    h("b", {}, label(best.group)),
     ` has the ${about(state.metric).higher ? "highest" : "lowest"} ${what}: ${cellOf(best, state.metric)}${meanOf(best)}. `,
   ];
   const named = (groups) =>
     groups
-      .slice(0, 4)
-      .map((g) => `${fullLabel(g)} (${pText(verdict.of.get(g).p)})`)
-      .join(", ") + (groups.length > 4 ? ` and ${groups.length - 4} more` : "");
-  const others = worse.length + equal.length + unknown.length;
+      .slice(0, 3)
+      .map((g) => `${label(g)} (${pText(verdict.of.get(g).p)})`)
+      .join(", ") + (groups.length > 3 ? ` and ${groups.length - 3} more` : "");
   if (worse.length)
-    parts.push(
-      worse.length === others
-        ? `${others === 1 ? "The other is" : `All ${others} others are`} significantly worse (p ≤ ${shownP(Math.max(...worse.map((g) => verdict.of.get(g).p))).replace("< ", "")}). `
-        : `${worse.length} of ${others} others ${worse.length === 1 ? "is" : "are"} significantly worse. `,
-    );
+    parts.push(`Significantly worse, each tested against the best: ${named(worse)}. `);
   if (equal.length)
     parts.push(
       h("span", { className: "badge equal" }, "≈ best"),
-      `Not significantly worse: ${named(equal)}. `,
+      `Not significantly worse than the best: ${named(equal)}. `,
     );
   if (unknown.length)
     parts.push(
@@ -137,7 +145,7 @@ function tellVerdict() {
 function warningsTold() {
   const ill = rows.flatMap((row) => row.runs).filter((run) => run.warnings.length);
   if (!ill.length) return [];
-  const told = ill.slice(0, 3).map((run) => `${fullLabel(run.group)} seed ${run.seed} ${brief(run)}`);
+  const told = ill.slice(0, 3).map((run) => `${label(run.group)} seed ${run.seed} ${brief(run)}`);
   const more = ill.length > 3 ? ` and ${ill.length - 3} more` : "";
   return [h("span", { className: "badge warn" }, "⚠"), `${told.join("; ")}${more}.`];
 }

@@ -32,7 +32,7 @@ function drawChosen(runs) {
     "select",
     { "aria-label": "add a run", onchange: (event) => pin(data.runs[Number(event.target.value)]) },
     new Option("add a run …", ""),
-    ...rest.map((run) => new Option(`${fullLabel(run.group)} · seed ${run.seed}`, run.index)),
+    ...rest.map((run) => new Option(runLabel(run), run.index)),
   );
   $("side-chosen").replaceChildren(...chips, ...(rest.length ? [add] : []));
 }
@@ -45,7 +45,7 @@ const letters = (runs) =>
     ...runs.map((run, i) =>
       h(
         "th",
-        { scope: "col", title: `${fullLabel(run.group)} · seed ${run.seed} · ${run.folder}` },
+        { scope: "col", title: `${label(run.group)} · seed ${run.seed} · ${run.folder}` },
         String.fromCharCode(65 + (i % 26)),
         " ",
         swatch(run.group),
@@ -126,7 +126,7 @@ function numberCell(run, first, name, i) {
     good = value < base !== about(name).higher;
   const digits = digitsFor(paired?.error);
   const text = signed(value - base, digits) + (paired ? ` ± ${plain(paired.error, digits)}` : "");
-  const clear = paired && paired.p < LEVEL;
+  const clear = paired && paired.p < LEVEL && isQuality(name);
   cell.append(
     h(
       "small",
@@ -183,7 +183,7 @@ function examplesOf(run, i, differences, name) {
   const order = differences.map((d, at) => [sign * d, at]).sort(([a], [b]) => a - b);
   const listed = (list) => list.map(([d, at]) => `#${at} (${signed(sign * d, 2)})`).join(", ");
   const plot = h("div", { className: "plot" });
-  plot.draw = () => histogram(plot, differences, sign, run.group, `${name}: ${letter} − A`);
+  plot.draw = () => histogram(plot, differences, sign, [run, sideRuns()[0]], `${name}: ${letter} − A`);
   return h(
     "div",
     { className: "example-panel" },
@@ -202,7 +202,8 @@ function examplesOf(run, i, differences, name) {
   );
 }
 
-function histogram(host, differences, sign, group, name) {
+/* On whose side a test example lies, in whose colour; the middle bin is on nobody's. */
+function histogram(host, differences, sign, [run, first], name) {
   const BINS = 41,
     reach = Math.max(...differences.map(Math.abs)) || 1,
     width = (2 * reach) / BINS,
@@ -227,7 +228,9 @@ function histogram(host, differences, sign, group, name) {
         width: Math.max(0.5, to - from - 1),
         y: top,
         height: Math.max(0, chart.y.at(0) - top),
-        class: sign * middle < 0 ? "gain" : "loss",
+        class: i === (BINS - 1) / 2 ? "even" : sign * middle < 0 ? "gain" : "loss",
+        fill: colour((sign * middle < 0 ? run : first).group),
+        opacity: run.group === first.group && sign * middle > 0 ? 0.5 : 1, // two seeds have one colour
       }),
     );
   });
@@ -247,7 +250,7 @@ const pictureKinds = (runs) => [...new Set(runs.flatMap((run) => Object.keys(run
 function figureOf(run, kind, caption) {
   const image = h("img", {
     src: run.pictures[kind],
-    alt: `${kind} of ${fullLabel(run.group)}, seed ${run.seed}`,
+    alt: `${kind} of ${label(run.group)}, seed ${run.seed}`,
     loading: "lazy",
   });
   return h("figure", {}, image, h("figcaption", {}, caption));
@@ -274,13 +277,13 @@ function drawSidePictures(runs) {
 
 const PICTURES = 60;
 function drawPictures() {
-  const runs = runsHere().filter((run) => state.shown.has(run.index)),
+  const runs = shownGroups().flatMap(drawnOf),
     kinds = pictureKinds(runs);
   $("pictures-panel").hidden = runsHere().length < 2 || !pictureKinds(runsHere()).length;
   const kind = kinds.includes(state.kind) ? state.kind : kinds.includes("samples") ? "samples" : kinds[0];
   fill($("kind"), kinds, kind);
   const first = shownGroups()
-    .map((group) => members[group].find((run) => state.shown.has(run.index) && run.pictures[kind]))
+    .map((group) => drawnOf(group).find((run) => run.pictures[kind]))
     .filter(Boolean);
   $("pictures").replaceChildren(
     ...first.slice(0, PICTURES).map((run) => {

@@ -32,7 +32,7 @@ function tableColumns() {
       name: "p",
       kind: "p",
       text: "p",
-      unit: bySeed ? "paired by seed" : byExample ? "paired by example" : "",
+      unit: "against the baseline",
     });
   for (const name of state.columns)
     if (name !== state.metric && !here.keys.includes(name))
@@ -78,7 +78,7 @@ function textOf(row, column) {
   if (column.kind === "metric") return cellOf(row, column.name);
   if (column.kind === "difference") return (row.told ??= differenceOf(row))[0];
   if (column.kind === "p") return (row.told ??= differenceOf(row))[1];
-  if (column.name === "") return fullLabel(row.group);
+  if (column.name === "") return label(row.group);
   if (here.groups[row.group].options[column.name] !== undefined || here.shared[column.name] !== undefined)
     return optionText(row.group, column.name);
   const own = [...new Set(row.runs.map((run) => valueOf(run, column.name) ?? "–"))];
@@ -97,10 +97,23 @@ function drawTable() {
   const key = $("runs").contains(document.activeElement) ? document.activeElement.dataset.key : null;
   $("runs").tHead.replaceChildren(heads(columns));
   drawRows(columns);
+  drawBrushChip();
   if (key) document.querySelector(`#runs [data-key="${CSS.escape(key)}"]`)?.focus(); // of the keyboard
   const n = rows.reduce((sum, row) => sum + row.runs.length, 0);
   $("count").textContent =
     `${n} of ${runsHere().length} runs in ${rows.length} of ${here.groups.length} configurations`;
+}
+
+/* That an axis of the parallel coordinates chooses, too, and how to let go. */
+function drawBrushChip() {
+  const let_go = () => {
+    state.chosen = "";
+    changed(drawAll);
+  };
+  const button = h("button", { className: "quiet", "aria-label": "choose no longer by it", onclick: let_go }, "×");
+  const names = brushes().map((brush) => brush.name);
+  const chip = h("span", { className: "chip", title: names.join(", ") }, "chosen in parallel coordinates", button);
+  $("brushed").replaceChildren(...(names.length ? [chip] : []));
 }
 
 function heads(columns) {
@@ -118,7 +131,7 @@ function heads(columns) {
       : column.text;
     const cell = h(
       "th",
-      { scope: "col", className: column.number ? "number" : "", dataset: { column: column.name } },
+      { scope: "col", className: classOf(column, column.number), dataset: { column: column.name } },
       name,
     );
     if (sorts) cell.setAttribute("aria-sort", order);
@@ -128,6 +141,10 @@ function heads(columns) {
   line.append(h("th", { scope: "col", "aria-label": "more" }));
   return line;
 }
+
+/* In a narrow window the first cell names the configuration, and the columns of its name are left out. */
+const classOf = (column, number) =>
+  [number && "number", (column.name === "" || here.keys.includes(column.name)) && "wide-only"].filter(Boolean).join(" ");
 
 function sortBy(name) {
   const first = hasMetric(name) ? !about(name).higher : true;
@@ -145,6 +162,8 @@ function drawRows(columns, after = 0) {
     if (state.open.has(row.group) && row.runs.length > 1)
       for (const run of row.runs) body.append(runRow(run, columns));
   }
+  if (!rows.length)
+    body.append(h("tr", { className: "nothing" }, h("td", { colSpan: columns.length + 2 }, nothingMatches())));
   if (!after) $("runs").tBodies[0].replaceChildren();
   $("runs").tBodies[0].append(body);
   $("more").hidden = rows.length <= drawnRows;
@@ -160,13 +179,14 @@ function drawMore() {
 function groupRow(row, columns) {
   const { group, runs } = row,
     line = h("tr", { className: "group" });
-  const tick = tickOf(runs, fullLabel(group));
+  const tick = tickOf(runs, label(group));
   const pick = h("td", { className: "pick" }, tick, swatch(group));
   if (runs.length > 1) pick.append(opener(group));
+  pick.append(h("span", { className: "narrow" }, label(group)));
   line.append(pick);
   columns.forEach((column, i) => {
     const text = textOf(row, column),
-      cell = h("td", { className: column.number ? "number" : "", title: text }, text);
+      cell = h("td", { className: classOf(column, column.number), title: text }, text);
     if (column.main) cell.prepend(...badge(group));
     line.append(cell);
   });
@@ -174,12 +194,17 @@ function groupRow(row, columns) {
   return line;
 }
 
+/* What a configuration is against the best. */
+function markOf(group) {
+  if (here.groups.length < 2) return "";
+  if (verdict.best?.group === group) return "best";
+  return verdict.of.get(group)?.p >= LEVEL ? "≈ best" : "";
+}
 function badge(group) {
-  if (here.groups.length < 2) return [];
-  if (verdict.best?.group === group)
-    return [h("span", { className: "badge best", title: "the best of the rows shown" }, "best")];
+  if (markOf(group) === "best")
+    return [h("span", { className: "badge best", title: "the best of the rows listed" }, "best")];
   const found = verdict.of.get(group);
-  if (found?.p >= LEVEL)
+  if (markOf(group))
     return [
       h(
         "span",
@@ -208,7 +233,7 @@ function opener(group) {
     open ? "▾" : "▸",
   );
   button.setAttribute("aria-expanded", String(open));
-  button.setAttribute("aria-label", `runs of ${fullLabel(group)}`);
+  button.setAttribute("aria-label", `runs of ${label(group)}`);
   return button;
 }
 
@@ -252,7 +277,10 @@ function lastCell(runs, one) {
           title: "differences are to this configuration",
           onclick: () => {
             state.baseline = runs[0].group;
-            changed(drawAll);
+            changed(() => {
+              drawControls();
+              drawAll();
+            });
           },
         },
         state.baseline === runs[0].group ? "baseline ✓" : "baseline",
@@ -288,11 +316,11 @@ function linkOf(run) {
 function runRow(run, columns) {
   const line = h("tr", { className: "run" });
   const tick = tickOf([run], runLabel(run));
-  line.append(h("td", { className: "pick" }, tick));
+  line.append(h("td", { className: "pick" }, tick, h("span", { className: "narrow" }, `seed ${run.seed}`)));
   columns.forEach((column, i) => {
     const own = column.kind === "metric" || column.kind === "n" ? null : !i ? `seed ${run.seed}` : "";
     const text = column.kind === "n" ? "" : (own ?? cellOf({ runs: [run] }, column.name));
-    line.append(h("td", { className: column.number && own === null ? "number" : "", title: text }, text));
+    line.append(h("td", { className: classOf(column, column.number && own === null), title: text }, text));
   });
   line.append(lastCell([run], true));
   return line;
@@ -318,7 +346,7 @@ function toggle(runs, on) {
   for (const run of runs) on ? state.shown.add(run.index) : state.shown.delete(run.index);
   changed(() => {
     drawTicks();
-    redraw("curves", "plots", "pictures");
+    redraw(...OF_ROWS);
   });
 }
 function pin(run) {

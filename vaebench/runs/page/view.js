@@ -33,6 +33,7 @@ const state = {};
 let here, members; // the section; of each of its groups the runs
 
 const runsHere = () => members.flat();
+const collapsed = (run) => run.warnings.some((w) => w.kind === "collapse");
 const metricIndex = (name) => here.at.get(name) ?? -1;
 const about = (name) => here.metrics[metricIndex(name)];
 const hasMetric = (name) => here.at.has(name);
@@ -76,21 +77,16 @@ function judged(a, b, metric, runsOf = (g) => members[g]) {
   return { ...found, overExamples: error, p: studentP(found.difference / error, n - 1), by: "examples" };
 }
 
-/* ---- what a group is called: the baseline in full, the others by what differs from it */
+/* ---- what a group is called, everywhere: `vae · k=5`, all options that differ in the section */
 const short = (key) => {
   const last = key.split(".").pop();
   return here.keys.filter((k) => k.split(".").pop() === last).length > 1 ? key : last;
 };
 const optionText = (group, key) => String(here.groups[group].options[key] ?? here.shared[key] ?? "–");
-const fullLabel = (group) =>
-  here.keys.map((key) => `${short(key)}=${optionText(group, key)}`).join(" ") ||
-  `model=${here.shared.model ?? "–"}`;
-function label(group) {
-  const differs = here.keys.filter((key) => optionText(group, key) !== optionText(state.baseline, key));
-  return differs.length
-    ? differs.map((key) => `${short(key)}=${optionText(group, key)}`).join(" ")
-    : fullLabel(group);
-}
+const label = (group) =>
+  here.keys
+    .map((key) => (key === "model" ? "" : `${short(key)}=`) + optionText(group, key))
+    .join(" · ") || String(here.shared.model ?? "all the same");
 const runLabel = (run) =>
   `${label(run.group)}${members[run.group].length > 1 || !here.keys.length ? ` · seed ${run.seed}` : ""}`;
 
@@ -125,7 +121,8 @@ function unitOf(name, runs = runsHere()) {
   return found.join(" · ");
 }
 const subscript = (k) => String(k).replace(/\d/g, (d) => "₀₁₂₃₄₅₆₇₈₉"[d]);
-const better = (name) => (about(name)?.higher ? "higher is better" : "lower is better");
+const isQuality = (name) => about(name)?.quality ?? false;
+const better = (name) => (!isQuality(name) ? "" : about(name).higher ? "higher is better" : "lower is better");
 
 /* ---- the packed numbers: bytes of equal weight lie together */
 async function unpack(text) {
@@ -215,6 +212,8 @@ function defaults(section) {
   const curves = wanted.filter(
     (name) => drawn.has(name) && !(name.endsWith("/loss") && drawn.has(name.replace("loss", "bound"))),
   );
+  const woken = "val/active_units";
+  if (drawn.has(woken) && runsHere().some(collapsed)) curves.splice(2, 0, woken); // beside the bounds
   const first = members
     .slice(0, SHOWN_AT_FIRST)
     .flat()
@@ -234,7 +233,7 @@ function defaults(section) {
     columns: beside,
     open: new Set(here.groups.length === 1 && members[0].length > 1 ? [0] : []),
     shown: new Set(first),
-    curves: (curves.length ? curves : here.curves).slice(0, 3),
+    curves: [...new Set(curves.length ? curves : here.curves)].slice(0, 3),
     x: "step",
     logx: false,
     logy: false,
