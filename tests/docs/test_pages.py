@@ -152,11 +152,17 @@ def files(folder: Path, page: Path) -> None:
         np.savez(folder / f"{name}.npz", **arrays)
 
 
+def interrupted(*_) -> None:
+    """What `compare --follow` waits for."""
+    raise KeyboardInterrupt
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=name_of)
 def test_every_command_of_a_page_runs(page, folder, capfd, monkeypatch):
-    """In order, with a few steps in place of many; RUN is the page's last one."""
+    """In order, with a few steps and examples in place of many; RUN is the page's last one."""
     monkeypatch.setattr(*UNDRAWN)
+    monkeypatch.setattr("http.server.ThreadingHTTPServer.serve_forever", interrupted)
     files(folder, page)
     run, failed = folder / "runs/first", []
     assert main([*few([]), f"hydra.run.dir={run}"]) == 0
@@ -166,6 +172,8 @@ def test_every_command_of_a_page_runs(page, folder, capfd, monkeypatch):
         words = [word.replace("RUN", str(run)) for word in arguments(command)]
         if words[:1] == ["resume"]:
             (run / "summary.json").unlink()
+        if words[:1] == ["evaluate"]:
+            words += ["examples=10"]
         trains = words[0] not in NOT_COMPOSED and words[0] != "check"
         if trains and "-m" not in words:
             words += [f"hydra.run.dir={folder / f'runs/{number}'}"]
