@@ -122,6 +122,8 @@ def test_every_command_composes_and_its_options_are_read(command, folder, capfd)
 
 
 FEW = {"trainer.max_steps": "3", "eval.k": "2", "eval.examples": "10", "logger": "csv"}
+FEW_MEASURED = ["examples=10", "ais.temperatures=5", "ais.examples=4"]
+FEW_MEASURED += ["gap.examples=2", "gap.steps=2", "gap.k=20"]
 ELSEWHERE = ("experiment", "hydra/launcher", "hydra/sweeper")
 """What has tests of its own: days of training, and other engines."""
 LACKING = ("~/photos", "omniglot", "cifar", "fashion_mnist", "trainer=gpu", "RUN,RUN", "OTHER")
@@ -173,7 +175,7 @@ def test_every_command_of_a_page_runs(page, folder, capfd, monkeypatch):
         if words[:1] == ["resume"]:
             (run / "summary.json").unlink()
         if words[:1] == ["evaluate"]:
-            words += ["examples=10"]
+            words += FEW_MEASURED
         trains = words[0] not in NOT_COMPOSED and words[0] != "check"
         if trains and "-m" not in words:
             words += [f"hydra.run.dir={folder / f'runs/{number}'}"]
