@@ -134,7 +134,8 @@ def few(words: list[str]) -> list[str]:
     """The words of a run with a few steps in place of many."""
     given = {word.partition("=")[0] for word in words}
     longer = [word for word in words if not word.startswith("trainer.max_epochs=")]
-    return [*longer, *(f"{name}={value}" for name, value in FEW.items() if name not in given)]
+    small = ["prior.components=10"] if "prior=vamp" in words else []  # of 500, gigabytes
+    return [*longer, *small, *(f"{n}={value}" for n, value in FEW.items() if n not in given)]
 
 
 def files(folder: Path, page: Path) -> None:
