@@ -263,7 +263,7 @@ def carry_out(args: Sequence[str], command: Command, words: Sequence[str]) -> in
     from vaebench.config.parts import register as register_sweeper
     from vaebench.config.schema import register
 
-    _check_words(args, words)
+    words = _in_a_row(words, _check_words(args, words))
     find_own_classes(args)
     register()
     register_sweeper()
@@ -309,8 +309,12 @@ def _read_by_hydra(words: Sequence[str]) -> Iterator[None]:
             os.environ[HYDRA_DEBUG] = debug
 
 
-def _check_words(args: Sequence[str], words: Sequence[str]) -> None:
-    """Refuses before Hydra starts what it would take, or would say in lines of its own."""
+def _check_words(args: Sequence[str], words: Sequence[str]) -> Sequence[str]:
+    """Refuses before Hydra starts what it would take, or would say in lines of its own.
+
+    Returns:
+        Those of the words that are overrides.
+    """
     from hydra._internal.utils import get_args_parser
 
     from vaebench.config.choices import choices
@@ -320,6 +324,13 @@ def _check_words(args: Sequence[str], words: Sequence[str]) -> None:
     vars(parser).update(error=_refuse_usage)
     overrides = parser.parse_args([word for word in words if word not in NOWHERE]).overrides
     check_words(overrides, choices(folders_of(args)), args)
+    return overrides
+
+
+def _in_a_row(words: Sequence[str], overrides: Sequence[str]) -> Sequence[str]:
+    """Flags first: Hydra does not read overrides on both sides of one, and `NOWHERE` comes last."""
+    flags = [word for word in words if word not in (*overrides, *NOWHERE)]
+    return [*flags, *(word for word in words if word not in flags)]
 
 
 def _raise_in_a_line(error: Exception, args: Sequence[str]) -> None:

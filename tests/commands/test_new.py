@@ -81,6 +81,12 @@ def test_all_of_them_together_are_one_run(choosing, here):
     assert done.out.endswith("ok\n")
 
 
+def test_their_folder_may_be_named_last(choosing, here):
+    folder, word = choosing("prior")
+    done = here("check", word, *folder.split("="))
+    assert (done.code, done.err) == (0, "")
+
+
 def test_a_run_of_ones_own_parts_is_found_again_from_elsewhere(
     choosing, tmp_path, monkeypatch, undrawn
 ):

@@ -119,6 +119,8 @@ def test_every_command_composes_and_its_options_are_read(command, folder, capfd)
 
 
 FEW = {"trainer.max_steps": "3", "eval.k": "2", "eval.examples": "10", "logger": "csv"}
+FEW_MEASURED = ["k=20", "examples=10", "ais.temperatures=5", "ais.examples=4"]
+FEW_MEASURED += ["gap.examples=2", "gap.steps=2", "gap.k=20"]
 ELSEWHERE = ("experiment", "hydra/launcher", "hydra/sweeper")
 """What has tests of its own: days of training, and other engines."""
 LACKING = ("~/photos", "omniglot", "cifar", "fashion_mnist", "trainer=gpu", "RUN,RUN", "OTHER")
@@ -129,7 +131,8 @@ def few(words: list[str]) -> list[str]:
     """The words of a run with a few steps in place of many."""
     given = {word.partition("=")[0] for word in words}
     longer = [word for word in words if not word.startswith("trainer.max_epochs=")]
-    return [*longer, *(f"{name}={value}" for name, value in FEW.items() if name not in given)]
+    small = ["prior.components=10"] if "prior=vamp" in words else []  # of 500, gigabytes
+    return [*longer, *small, *(f"{n}={value}" for n, value in FEW.items() if n not in given)]
 
 
 def files(folder: Path, page: Path) -> None:
@@ -149,11 +152,17 @@ def files(folder: Path, page: Path) -> None:
         np.savez(folder / f"{name}.npz", **arrays)
 
 
+def interrupted(*_) -> None:
+    """What `compare --follow` waits for."""
+    raise KeyboardInterrupt
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=name_of)
 def test_every_command_of_a_page_runs(page, folder, capfd, monkeypatch):
-    """In order, with a few steps in place of many; RUN is the page's last one."""
+    """In order, with a few steps and examples in place of many; RUN is the page's last one."""
     monkeypatch.setattr(*UNDRAWN)
+    monkeypatch.setattr("http.server.ThreadingHTTPServer.serve_forever", interrupted)
     files(folder, page)
     run, failed = folder / "runs/first", []
     assert main([*few([]), f"hydra.run.dir={run}"]) == 0
@@ -163,6 +172,8 @@ def test_every_command_of_a_page_runs(page, folder, capfd, monkeypatch):
         words = [word.replace("RUN", str(run)) for word in arguments(command)]
         if words[:1] == ["resume"]:
             (run / "summary.json").unlink()
+        if words[:1] == ["evaluate"]:
+            words = [word for word in words if not word.startswith("k=")] + FEW_MEASURED
         trains = words[0] not in NOT_COMPOSED and words[0] != "check"
         if trains and "-m" not in words:
             words += [f"hydra.run.dir={folder / f'runs/{number}'}"]

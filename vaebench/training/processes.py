@@ -71,9 +71,8 @@ def workers(devices: int, folder: Path, checkpoint: Path | None) -> Iterator[Non
         raise
     finally:
         for child, log in started:
-            child.kill()
-            child.wait()
-            log.close()
+            with child, log:  # waits for it, and closes its pipes
+                child.kill()
 
 
 def _start(
