@@ -7,18 +7,20 @@ from itertools import chain, combinations
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vaebench.data import Batch, Field, Spec
 from vaebench.distributions import DiagNormal, Distribution, Ensemble, product
 from vaebench.errors import Incompatible
-from vaebench.heads import Conditional, Head, Likelihood, latent_field
+from vaebench.heads import Head, Likelihood, latent_field
 from vaebench.models.base import RecognitionFirst
 from vaebench.models.parts import (
     Observed,
     PriorOf,
     amortised,
+    code,
     decoders,
+    encoders,
     observed_fields,
     prior_of,
     visit,
@@ -74,18 +76,11 @@ class CrossModal(RecognitionFirst):
         combine: Combine,
     ) -> None:
         super().__init__()
-        if latent_dim < 1:
-            raise Incompatible(f"model.latent_dim={latent_dim}: at least 1")
         x = observed_fields(spec, observed)
         self.observed, self.combine = tuple(x), combine
-        heads = {name: amortised(posterior(Field((latent_dim,)))) for name in x}
+        heads = {name: amortised(posterior(code(latent_dim))) for name in x}
         z = latent_field(latent_dim, heads[self.observed[0]])
-        self.posterior = nn.ModuleDict(
-            {
-                n: Conditional(nets.encoder({n: f}, heads[n].param_shape), heads[n])
-                for n, f in x.items()
-            }
-        )
+        self.posterior = encoders(nets, x, heads)
         first = self.posterior[self.observed[0]]
         self.prior = prior_of(prior, z, posterior=first, read=x, conditions={})
         self.likelihood = decoders(nets, {"z": z}, {n: likelihood(f) for n, f in x.items()}, x)

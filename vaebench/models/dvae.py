@@ -11,13 +11,15 @@ from torch import Tensor, nn
 from vaebench.data import Batch, Field, Spec
 from vaebench.distributions import DiagNormal, Distribution
 from vaebench.errors import Incompatible
-from vaebench.heads import Conditional, Head, Likelihood, Prior, latent_field
+from vaebench.heads import Head, Likelihood, Prior, latent_field
 from vaebench.models.base import RecognitionFirst
 from vaebench.models.parts import (
     Observed,
     PriorOf,
     amortised,
+    code,
     decoders,
+    encoders,
     observed_fields,
     prior_of,
     visit,
@@ -66,29 +68,15 @@ class DVAE(RecognitionFirst):
         parts: Sequence[str],
     ) -> None:
         super().__init__()
-        if latent_dim < 1:
-            raise Incompatible(f"model.latent_dim={latent_dim}: at least 1")
         x = observed_fields(spec, observed)
-        if not parts or {*parts} & {*x} or len({*parts}) < len(parts):
-            others = [name for name in spec.fields if name not in x]
-            raise Incompatible(
-                f"{override('model.parts', [*parts])}: at least one name, none twice, and none that is "
-                "made of all latents.",
-                options=(override("model.parts", others),),
-            )
-        y = observed_fields(spec, [*parts])
+        y = part_fields(spec, parts, x)
         self.observed, self.parts = tuple(x), {name: f"z_{name}" for name in y}
-        heads = {name: amortised(posterior(Field((latent_dim,)))) for name in y}
+        heads = {name: amortised(posterior(code(latent_dim))) for name in y}
         z = {self.parts[name]: latent_field(latent_dim, head) for name, head in heads.items()}
-        self.posterior = nn.ModuleDict(
-            {
-                n: Conditional(nets.encoder({n: f}, heads[n].param_shape), heads[n])
-                for n, f in y.items()
-            }
-        )
-        own = [amortised(posterior(Field((latent_dim,)))) for _ in y]
+        self.posterior = encoders(nets, y, heads)
+        own = [amortised(posterior(code(latent_dim))) for _ in y]
         (width,) = own[0].param_shape
-        self.embedding = Together(nets.encoder(x, (len(own) * width,)), own)
+        self.embedding = SharedEncoder(nets.encoder(x, (len(own) * width,)), own)
         self.prior = nn.ModuleDict(
             {
                 self.parts[n]: prior_of(
@@ -128,7 +116,23 @@ class DVAE(RecognitionFirst):
             visit(p, [name], self.likelihood_of_parts[name], z[latent])
 
 
-class Together(Multiplies):
+def part_fields(spec: Spec, parts: Sequence[str], x: Mapping[str, Field]) -> Mapping[str, Field]:
+    """The parts that are known of x.
+
+    Raises:
+        Incompatible: there is none, one twice, or one of x.
+    """
+    if not parts or {*parts} & {*x} or len({*parts}) < len(parts):
+        others = [name for name in spec.fields if name not in x]
+        raise Incompatible(
+            f"{override('model.parts', [*parts])}: at least one name, none twice, and none that is "
+            "made of all latents.",
+            options=(override("model.parts", others),),
+        )
+    return observed_fields(spec, [*parts])
+
+
+class SharedEncoder(Multiplies):
     """Densities of several latents given the same: a net that emits the parameters of all heads."""
 
     def __init__(self, net: nn.Module, heads: list[Head]) -> None:

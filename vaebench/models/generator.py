@@ -17,6 +17,7 @@ from vaebench.models.parts import (
     Observed,
     PriorOf,
     amortised,
+    code,
     condition_fields,
     observed_fields,
     prior_of,
@@ -71,13 +72,11 @@ class Generator(RecognitionFirst):
         refine: Callable[[dict[str, Field], dict[str, Field]], Refine | None] = unrefined,
     ) -> None:
         super().__init__()
-        if latent_dim < 1:
-            raise Incompatible(f"model.latent_dim={latent_dim}: at least 1")
         x = observed_fields(spec, observed)
         y = condition_fields(spec, conditions, x)
         c = _embedded_fields(spec, embedded, y)
         self.observed, self.embedded, self.conditions = tuple(x), tuple(c), tuple(y)
-        q = amortised(posterior(Field((latent_dim,))))
+        q = amortised(posterior(code(latent_dim)))
         z = latent_field(latent_dim, q)
         self.posterior = Conditional(nets.encoder(c, q.param_shape), q)
         self.prior = prior_of(prior, z, posterior=self.posterior, read=c, conditions=y)

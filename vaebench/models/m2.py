@@ -12,6 +12,7 @@ from vaebench.models.base import RecognitionFirst
 from vaebench.models.parts import (
     Observed,
     PriorOf,
+    code,
     decoders,
     observed_fields,
     prior_of,
@@ -64,7 +65,7 @@ class M2(RecognitionFirst):
         x = observed_fields(spec, observed)
         c = {"c": Field((classes,), Support.ONE_HOT, classes)}
         self.observed = tuple(x)
-        q_c, q_z = suited(c["c"]), posterior(Field((latent_dim,)))
+        q_c, q_z = suited(c["c"]), posterior(code(latent_dim))
         heads, z = {n: likelihood(f) for n, f in x.items()}, latent_field(latent_dim, q_z)
         self.classifier = Conditional(nets.encoder(x, q_c.param_shape), q_c)
         self.posterior = Conditional(nets.encoder(x | c, q_z.param_shape), q_z)

@@ -114,6 +114,27 @@ def prior_of(
     return make(latent)
 
 
+def code(width: int) -> Field:
+    """A latent of so many numbers, before a posterior says what they are.
+
+    Raises:
+        Incompatible: it has none.
+    """
+    if width < 1:
+        raise Incompatible(f"model.latent_dim={width}: at least 1")
+    return Field((width,))
+
+
+def encoders(nets: Family, fields: Mapping[str, Field], heads: Mapping[str, Head]) -> nn.ModuleDict:
+    """A density of its own given each field alone, `*shape` → the head's."""
+    return nn.ModuleDict(
+        {
+            name: Conditional(nets.encoder({name: field}, heads[name].param_shape), heads[name])
+            for name, field in fields.items()
+        }
+    )
+
+
 def amortised(head: Head) -> Head:
     """A posterior head, for models that infer by nets alone.
 

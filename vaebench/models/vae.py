@@ -17,6 +17,7 @@ from vaebench.models.base import RecognitionFirst, Refine, unrefined
 from vaebench.models.parts import (
     Observed,
     PriorOf,
+    code,
     condition_fields,
     decoders,
     no_density,
@@ -68,12 +69,10 @@ class VAE(RecognitionFirst):
         refine: Callable[[dict[str, Field], dict[str, Field]], Refine | None] = unrefined,
     ) -> None:
         super().__init__()
-        if latent_dim < 1:
-            raise Incompatible(f"model.latent_dim={latent_dim}: at least 1")
         x = observed_fields(spec, observed)
         y = condition_fields(spec, conditions, x)
         self.observed, self.conditions = tuple(x), tuple(y)
-        made, heads = posterior(Field((latent_dim,))), {n: likelihood(f) for n, f in x.items()}
+        made, heads = posterior(code(latent_dim)), {n: likelihood(f) for n, f in x.items()}
         self.sought = made if isinstance(made, Sought) else None
         q = made if self.sought is None else self.sought.head
         z = latent_field(latent_dim, q)
