@@ -261,8 +261,8 @@ def compare(
     """
     import pandas
 
-    from vaebench.commands.compare import beside_baseline, by_subject, check, finished
-    from vaebench.runs.groups import columns
+    from vaebench.commands.compare import beside_baseline, check, finished
+    from vaebench.runs.groups import by_subject, columns
 
     each = [runs] if isinstance(runs, str | Path | Trained) else runs
     found = finished([Path(_folder_of(one)).expanduser() for one in each])

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import kruskal, rankdata, spearmanr
+from scipy.stats import kruskal, spearmanr
 
-from vaebench.runs.importance import FEWEST, importance, ranks
+from vaebench.runs.importance import FEWEST, importance
 
 
 @dataclass
@@ -30,11 +30,6 @@ def made(n=40, seed=0):
     values = np.log10(rates) + 2 * (words == "b") + noise.normal(0, 0.5, n)
     options = [{"lr": r, "prior": w, "same": 1} for r, w in zip(rates, words, strict=True)]
     return [Made(o, v) for o, v in zip(options, values.tolist(), strict=True)], rates, words, values
-
-
-def test_ranks_are_scipys():
-    values = np.array([3.0, 1, 3, 2, 2, 2, 9])
-    assert ranks(values).tolist() == rankdata(values).tolist()
 
 
 def test_numbers_have_spearmans_rho():

@@ -13,7 +13,7 @@ from vaebench.commands import terminal
 from vaebench.commands.options import read
 from vaebench.errors import Refusal
 from vaebench.runs.find import Found, Run, find
-from vaebench.runs.groups import Group, also_differ, columns, groups
+from vaebench.runs.groups import Group, also_differ, by_subject, columns, groups
 from vaebench.runs.metrics import reading_order
 from vaebench.runs.page import build
 from vaebench.runs.tables import (
@@ -159,14 +159,6 @@ def show(
     if lost and not inside:
         parts.append(_lost(lost, console, swept))
     return "\n\n".join(parts) + "\n"
-
-
-def by_subject(runs: Sequence[Run]) -> list[list[Run]]:
-    """Runs whose numbers are about the same, together."""
-    found: dict[tuple[str, ...], list[Run]] = {}
-    for run in runs:
-        found.setdefault(run.subject, []).append(run)
-    return [*found.values()]
 
 
 def check(found: Found, metric: str, baseline: str) -> None:

@@ -45,6 +45,14 @@ class Group:
         return {r.seed: r.metrics()[metric] for r in self.runs if metric in r.metrics()}
 
 
+def by_subject(runs: Sequence[Run]) -> list[list[Run]]:
+    """Runs whose numbers are about the same, together."""
+    found: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        found.setdefault(run.subject, []).append(run)
+    return [*found.values()]
+
+
 def groups(runs: Sequence[Run]) -> list[Group]:
     """Runs by what they have in common but for the seed, in the order of their first folder."""
     keys = columns(runs)

@@ -27,16 +27,11 @@ def importance(runs: Sequence[Run], options: Sequence[str], metric: str) -> dict
     have = [(run, value) for run, value in have if math.isfinite(value)]
     if len(have) < FEWEST:
         return {}
-    of = ranks(np.array([value for _, value in have]))
+    from scipy.stats import rankdata
+
+    of = rankdata([value for _, value in have])
     found = {name: _association([run.options.get(name) for run, _ in have], of) for name in options}
     return {name: value for name, value in found.items() if math.isfinite(value)}
-
-
-def ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """From 1; of equal values the mean of theirs."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return (last - (counts - 1) / 2)[inverse]
 
 
 def _association(values: Sequence[object], of: NDArray[np.float64]) -> float:
@@ -46,7 +41,9 @@ def _association(values: Sequence[object], of: NDArray[np.float64]) -> float:
         return math.nan
     numbers = _numbers(values)
     if numbers is not None:
-        return float(np.corrcoef(ranks(numbers), of)[0, 1])
+        from scipy.stats import rankdata
+
+        return float(np.corrcoef(rankdata(numbers), of)[0, 1])
     _, inverse = np.unique(words, return_inverse=True)
     means = np.bincount(inverse, of) / np.bincount(inverse)
     return float(means[inverse].std() / of.std())

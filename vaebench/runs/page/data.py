@@ -13,7 +13,7 @@ import numpy as np
 
 from vaebench.runs.clock import read_clock
 from vaebench.runs.find import Run, section
-from vaebench.runs.groups import Group, also_differ, columns, differing, groups
+from vaebench.runs.groups import Group, also_differ, by_subject, columns, differing, groups
 from vaebench.runs.health import warnings
 from vaebench.runs.history import read_arrays
 from vaebench.runs.importance import importance
@@ -69,14 +69,12 @@ def gather(
         at: the folder that the page lies in, from where its links lead to the runs.
         jobs: of all runs that are being followed; none for a page that stays as it is.
     """
-    subjects: dict[tuple[str, ...], list[Run]] = {}
-    for run in runs:
-        subjects.setdefault(run.subject, []).append(run)
-    members = [_ranked(of) for of in subjects.values()]
+    subjects = by_subject(runs)
+    members = [_ranked(of) for of in subjects]
     ordered = [run for found in members for group in found for run in group.runs]
     numbers, states = Numbers(), {job.folder: job for job in jobs or ()}
     root = _root([*(run.folder for run in runs), *(job.folder for job in jobs or ())])
-    told = [_section(n, found, subjects.values()) for n, found in enumerate(members)]
+    told = [_section(n, found, subjects) for n, found in enumerate(members)]
     each = _Each(root, at, states, numbers, ordered)
     rows = [
         each.row(run, n, g, told[n]["metrics"])
@@ -116,10 +114,12 @@ def _ranked(runs: Sequence[Run]) -> list[Group]:
     return [group for group, _ in found]
 
 
-def _section(number: int, found: Sequence[Group], subjects: Any) -> dict[str, Any]:
+def _section(
+    number: int, found: Sequence[Group], subjects: Sequence[Sequence[Run]]
+) -> dict[str, Any]:
     """Runs that compare: what they are about, what differs in them, and their groups."""
     runs = [run for group in found for run in group.runs]
-    in_order = [*subjects][number]
+    in_order = subjects[number]
     names, varied = _metrics(runs), differing(runs)
     first = next(i for i, g in enumerate(found) if any(run is in_order[0] for run in g.runs))
     options = dict.fromkeys(name for run in runs for name in run.options)
@@ -158,7 +158,7 @@ def _plain(value: Any) -> Any:
     return value if number and math.isfinite(value) else str(value)
 
 
-def _protocol(runs: Sequence[Run], subjects: Any) -> str:
+def _protocol(runs: Sequence[Run], subjects: Sequence[Sequence[Run]]) -> str:
     """What of their data's protocol tells them from other runs of the same quantity and data set."""
     mine = section(runs[0].summary, "protocol.")
     others = [

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from vaebench.training.fused.lane import Lane
+from vaebench.training.keeper import kept
 
 
 class Merged:
@@ -94,7 +94,7 @@ class Merged:
         known = self.one.state[parameter]
         for name, value in some.items():
             if not _of_entries(value, parameter[0]):
-                known[name] = _copy(value)
+                known[name] = kept(value)
             elif not _are_parts(known.get(name), [state.get(name) for state in states]):
                 # The jobs' own are new, or come from a checkpoint.
                 known[name] = torch.stack([state.get(name, value) for state in states])
@@ -144,7 +144,7 @@ def _hand_back(known: Mapping[str, Any], parameter: Tensor, j: int, state: dict[
     """A job's own knows what the stack does: of entries as part of the same tensors."""
     for name, value in known.items():
         if not _of_entries(value, parameter):
-            state[name] = _copy(value)
+            state[name] = kept(value)
         elif not _is_part(value, j, state.get(name)):
             state[name] = value[j]
 
@@ -156,10 +156,6 @@ def _are_parts(value: Tensor | None, parts: Sequence[Any]) -> bool:
 def _is_part(value: Tensor, j: int, part: Any) -> bool:
     """Whether it is the j-th slice of a stack, rather than a copy."""
     return isinstance(part, Tensor) and part.data_ptr() == value[j].data_ptr()
-
-
-def _copy(value: Any) -> Any:
-    return value.clone() if isinstance(value, Tensor) else deepcopy(value)
 
 
 def _of_entries(value: Any, like: Tensor) -> bool:
